@@ -1,0 +1,56 @@
+"""Everything isp_meta raises for a reason that the caller can do something about.
+
+All derive from :class:`IspMetaError`, so that one ``except`` clause (and the command line) can turn
+them into one line: the file, the cause, what to do. A wrong argument (shape, dtype, range) is a
+plain ``ValueError`` or ``TypeError`` as everywhere in Python.
+"""
+
+from __future__ import annotations
+
+__all__ = [
+    "CarrierError",
+    "ImageFileError",
+    "IspMetaError",
+    "OutputError",
+    "PayloadCorrupt",
+    "PayloadMissing",
+    "PictureMismatch",
+    "PipelineOrderError",
+    "RawFileError",
+]
+
+
+class IspMetaError(Exception):
+    """Base of all errors below."""
+
+
+class RawFileError(IspMetaError):
+    """A raw file that cannot be read: missing, no raw, truncated, or of an unsupported kind."""
+
+
+class ImageFileError(IspMetaError):
+    """A rendered picture (JPEG, PNG, TIFF) that cannot be read or is too large to be one."""
+
+
+class OutputError(IspMetaError):
+    """A file that cannot be written: it exists already, the disk is full, no permission."""
+
+
+class CarrierError(IspMetaError):
+    """A container that cannot hold a payload, or whose structure is broken."""
+
+
+class PayloadMissing(IspMetaError):
+    """The picture carries no raw metadata, and no sidecar lies beside it."""
+
+
+class PayloadCorrupt(IspMetaError):
+    """Raw metadata is present but damaged, or of a version that this reader does not know."""
+
+
+class PictureMismatch(IspMetaError):
+    """The metadata is intact, but the picture around it is not the one it was made for."""
+
+
+class PipelineOrderError(IspMetaError, ValueError):
+    """A stage stands before the one that makes what it needs."""

@@ -1,0 +1,226 @@
+"""What crosses layers: one picture, its camera, the pixels kept from it, and who may act on them.
+
+A :class:`Frame` is one photograph at any point between sensor and file. Each stage reads some of
+its fields and fills others; the names of those fields are the whole contract:
+
+    codes ──BlackLevel──▶ mosaic ──Demosaic──▶ raw ──WhiteBalance──▶ rgb ──Gamma──▶ srgb
+                                                └────────── SampleMetadata ─────────┴──▶ samples
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from .errors import PipelineOrderError
+
+__all__ = ["BAYER_PATTERNS", "Camera", "Frame", "Reconstructor", "Sampler", "Samples", "Stage"]
+
+BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
+
+# XYZ (D65) to linear sRGB, IEC 61966-2-1: the "camera" of a picture that has no sensor.
+_XYZ_TO_SRGB = (3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.2040, 1.0570)
+
+
+@dataclass(frozen=True)
+class Camera:
+    """The sensor and its calibration, as a raw file states them.
+
+    Attributes:
+        make, model: as in EXIF; may be empty.
+        cfa: color of the mosaic's top-left 2x2 pixels, row-major: RGGB, BGGR, GRBG or GBRG.
+        black_level: (4,) sensor codes at zero light, at those four pixels in that order.
+        white_level: sensor code at saturation.
+        as_shot_neutral: (3,) camera color of a neutral object, green = 1 by custom, all > 0
+            (DNG AsShotNeutral); the gains of white balance are its reciprocals.
+        color_matrix: (9,) 3x3 row-major, XYZ to camera (DNG ColorMatrix).
+        illuminant: EXIF LightSource code of ``color_matrix`` (21: D65, 23: D50, 17: standard A).
+        orientation: EXIF Orientation, 1 to 8; pixels always stay as the sensor delivered them.
+        crop: (top, left) of the picture's first pixel in the raw file's full area.
+        exif: further tags by name, for passing through.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    make: str = ""
+    model: str = ""
+    cfa: str = "RGGB"
+    black_level: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    white_level: float = 65535.0
+    as_shot_neutral: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    color_matrix: tuple[float, ...] = _XYZ_TO_SRGB
+    illuminant: int = 21
+    orientation: int = 1
+    crop: tuple[int, int] = (0, 0)
+    exif: Mapping[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.cfa not in BAYER_PATTERNS:
+            raise ValueError(f"cfa must be one of {', '.join(BAYER_PATTERNS)}, not {self.cfa!r}")
+        if len(self.black_level) != 4 or len(self.as_shot_neutral) != 3:
+            raise ValueError("black_level takes 4 values, as_shot_neutral 3")
+        if len(self.color_matrix) != 9:
+            raise ValueError(f"color_matrix takes 9 values, not {len(self.color_matrix)}")
+        if not all(b < self.white_level for b in self.black_level):
+            raise ValueError(
+                f"white_level {self.white_level} must exceed every black_level {self.black_level}"
+            )
+        if not all(n > 0 for n in self.as_shot_neutral):
+            raise ValueError(f"as_shot_neutral must be positive, not {self.as_shot_neutral}")
+        if not 1 <= self.orientation <= 8:
+            raise ValueError(f"orientation must be 1 to 8, not {self.orientation}")
+
+    def replace(self, **changes: Any) -> Camera:
+        """A copy with some attributes changed."""
+        return dataclasses.replace(self, **changes)
+
+
+@dataclass(frozen=True, eq=False)
+class Samples:
+    """The raw pixels kept from one picture.
+
+    Attributes:
+        index: (N,) int64, flat row-major pixel index, strictly increasing, in [0, height * width).
+        value: (N, 3) float32, linear raw-RGB at those pixels, in [0, 1].
+        height, width: of the picture, pixels.
+        cell: side of the cell that the sampler worked with, pixels, >= 1; 0 where it had none.
+
+    Raises:
+        ValueError: shapes that do not fit, an index out of range or out of order.
+    """
+
+    index: Tensor
+    value: Tensor
+    height: int
+    width: int
+    cell: int = 0
+
+    def __post_init__(self) -> None:
+        if self.index.dtype != torch.int64 or self.index.dim() != 1:
+            raise ValueError("index must be (N,) int64")
+        if self.value.shape != (len(self.index), 3):
+            raise ValueError(
+                f"value must be ({len(self.index)}, 3) beside {len(self.index)} indices, "
+                f"not {tuple(self.value.shape)}"
+            )
+        if self.height < 1 or self.width < 1 or self.cell < 0:
+            raise ValueError("height and width must be >= 1, cell >= 0")
+        if len(self.index):
+            if int(self.index[0]) < 0 or int(self.index[-1]) >= self.height * self.width:
+                raise ValueError(f"index leaves the {self.width}x{self.height} picture")
+            if not bool((self.index[1:] > self.index[:-1]).all()):
+                raise ValueError("index must be strictly increasing")
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @classmethod
+    def at(cls, index: Tensor, raw: Tensor, cell: int = 0) -> Samples:
+        """Takes the pixels of a picture at given places.
+
+        Args:
+            index: (N,) int64, any order, repeats and -1 (no sample) allowed.
+            raw: (3, H, W) linear raw-RGB.
+            cell: side of the sampler's cell, pixels.
+        """
+        _, height, width = raw.shape
+        index = torch.unique(index[index >= 0])
+        return cls(index, raw.reshape(3, -1)[:, index].T.contiguous(), height, width, cell)
+
+    def mask(self) -> Tensor:
+        """(1, H, W) float32: 1 where a pixel was kept (Eq. 4's m)."""
+        mask = torch.zeros(self.height * self.width, device=self.index.device)
+        mask[self.index] = 1.0
+        return mask.view(1, self.height, self.width)
+
+
+@dataclass(frozen=True, eq=False)
+class Frame:
+    """One picture on its way from sensor to file, or back.
+
+    Attributes:
+        camera: the sensor and its calibration.
+        codes: (1, H, W) float, Bayer mosaic in the sensor's codes, black level included.
+        mosaic: (1, H, W) float, Bayer mosaic, linear, black 0, saturation 1.
+        raw: (3, H, W) float, demosaiced linear raw-RGB in [0, 1], camera color, no white balance.
+        rgb: (3, H, W) float, the picture under way from raw to display, linear or toned.
+        srgb: (3, H, W) float in [0, 1], the finished picture, sRGB-encoded.
+        samples: raw pixels kept from it.
+
+    A field is None until a stage fills it. Never changed in place: stages return a new Frame that
+    shares the tensors it did not touch.
+    """
+
+    camera: Camera = field(default_factory=Camera)
+    codes: Tensor | None = None
+    mosaic: Tensor | None = None
+    raw: Tensor | None = None
+    rgb: Tensor | None = None
+    srgb: Tensor | None = None
+    samples: Samples | None = None
+
+    FIELDS: ClassVar[tuple[str, ...]] = ("codes", "mosaic", "raw", "rgb", "srgb", "samples")
+
+    def replace(self, **changes: Any) -> Frame:
+        """A copy with some fields changed; tensors are shared, not copied."""
+        return dataclasses.replace(self, **changes)
+
+    def require(self, name: str, by: str) -> Any:
+        """The field of that name.
+
+        Raises:
+            PipelineOrderError: it is still empty; the text names ``by``, who asked.
+        """
+        value = getattr(self, name)
+        if value is None:
+            raise PipelineOrderError(f"{by} needs frame.{name}, which is still empty")
+        return value
+
+    @property
+    def filled(self) -> frozenset[str]:
+        """Names of the fields that are not None."""
+        return frozenset(name for name in self.FIELDS if getattr(self, name) is not None)
+
+
+class Stage(nn.Module, ABC):
+    """One step of a pipeline: a thin Module over a pure function of its name.
+
+    ``needs`` and ``gives`` name fields of :class:`Frame`; :class:`isp_meta.Pipeline` checks them
+    when it is built.
+    """
+
+    needs: frozenset[str] = frozenset()
+    gives: frozenset[str] = frozenset()
+
+    @abstractmethod
+    def forward(self, frame: Frame) -> Frame:
+        """Returns a new Frame with the fields in ``gives`` filled."""
+
+
+class Sampler(nn.Module, ABC):
+    """Chooses the pixels worth keeping: Frame with ``raw`` and ``srgb`` in, Samples out."""
+
+    needs: frozenset[str] = frozenset({"raw", "srgb"})
+    gives: frozenset[str] = frozenset({"samples"})
+
+    @abstractmethod
+    def forward(self, frame: Frame) -> Samples:
+        """Returns samples of ``frame.raw``."""
+
+
+class Reconstructor(nn.Module, ABC):
+    """Rebuilds raw: Frame with ``srgb`` and ``samples`` in, (3, H, W) linear raw-RGB out."""
+
+    needs: frozenset[str] = frozenset({"srgb", "samples"})
+    gives: frozenset[str] = frozenset({"raw"})
+
+    @abstractmethod
+    def forward(self, frame: Frame) -> Tensor:
+        """Returns (3, H, W) in [0, 1]; equal to the stored samples at their pixels."""
