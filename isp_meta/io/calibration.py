@@ -1,0 +1,111 @@
+"""Levels and color of a sensor from the tags of its DNG."""
+
+from __future__ import annotations
+
+import math
+from itertools import product
+
+import numpy as np
+
+from .tags import Tag, TiffTags
+
+__all__ = ["as_shot_neutral", "black_levels", "color_matrix"]
+
+D65_KELVIN = 6504.0
+_D65 = 21
+# EXIF LightSource to correlated color temperature, as Adobe's DNG SDK reads them.
+_KELVIN = {
+    1: 5500.0,  # daylight
+    2: 4150.0,  # fluorescent
+    3: 2850.0,  # tungsten
+    4: 5500.0,  # flash
+    9: 5500.0,  # fine weather
+    10: 6500.0,  # cloudy
+    11: 7500.0,  # shade
+    12: 6400.0,  # daylight fluorescent
+    13: 5050.0,  # day white fluorescent
+    14: 4150.0,  # cool white fluorescent
+    15: 3525.0,  # white fluorescent
+    16: 2925.0,  # warm white fluorescent
+    17: 2850.0,  # standard light A
+    18: 5500.0,  # standard light B
+    19: 6500.0,  # standard light C
+    20: 5500.0,  # D55
+    21: 6500.0,  # D65
+    22: 7500.0,  # D75
+    23: 5000.0,  # D50
+    24: 3200.0,  # ISO studio tungsten
+}
+
+
+def black_levels(tags: TiffTags, top: int, left: int) -> tuple[float, ...] | None:
+    """Sensor codes at zero light, at four pixels.
+
+        black(y, x) = BlackLevel[y mod rows, x mod columns] + DeltaV[y] + DeltaH[x]
+
+    averaged over all pixels of the same place in the 2x2 pattern.
+
+    Args:
+        tags: of a DNG.
+        top, left: of the first of the four pixels, from the corner of the whole raw picture.
+
+    Returns:
+        (4,) row-major, or None without a usable BlackLevel tag.
+
+    Source: DNG specification 1.7.1, BlackLevel: the pattern starts at the ActiveArea's corner.
+    """
+    levels = tags.numbers.get(Tag.BLACK_LEVEL)
+    rows, columns = (int(n) for n in tags.numbers.get(Tag.BLACK_LEVEL_REPEAT_DIM, (1, 1)))
+    if levels is None or len(levels) != rows * columns or not np.isfinite(levels).all():
+        return None
+    area = tags.numbers.get(Tag.ACTIVE_AREA, (0, 0, 0, 0))
+    top, left = top - int(area[0]), left - int(area[1])
+    # Twice the pattern, so that one of odd size meets both places of the 2x2 pattern.
+    pattern = np.tile(np.reshape(levels, (rows, columns)), (2, 2))
+    pattern = np.roll(pattern, (-top, -left), axis=(0, 1))
+    vertical = np.roll(tags.numbers.get(Tag.BLACK_LEVEL_DELTA_V, (0.0, 0.0)), -top)
+    horizontal = np.roll(tags.numbers.get(Tag.BLACK_LEVEL_DELTA_H, (0.0, 0.0)), -left)
+    return tuple(
+        float(pattern[y::2, x::2].mean() + vertical[y::2].mean() + horizontal[x::2].mean())
+        for y, x in product((0, 1), repeat=2)
+    )
+
+
+def as_shot_neutral(tags: TiffTags) -> tuple[float, ...] | None:
+    """(3,) DNG AsShotNeutral, or None if it is missing or not positive."""
+    neutral = tags.numbers.get(Tag.AS_SHOT_NEUTRAL, ())
+    usable = len(neutral) == 3 and all(0 < n < math.inf for n in neutral)
+    return neutral if usable else None
+
+
+def color_matrix(tags: TiffTags) -> tuple[tuple[float, ...], int] | None:
+    """The color matrix of the calibration illuminant nearest to D65.
+
+        XYZ to camera = AnalogBalance · CameraCalibration · ColorMatrix
+
+    Returns:
+        (9,) row-major, and the EXIF LightSource code of its illuminant; None without a matrix.
+
+    Source: DNG specification 1.7.1, chapter 6, "Mapping Camera Color Space to CIE XYZ Space".
+    """
+    balance = tags.numbers.get(Tag.ANALOG_BALANCE, (1.0, 1.0, 1.0))
+    found = []
+    for matrix_code, calibration_code, illuminant_code in zip(
+        Tag.COLOR_MATRIX, Tag.CAMERA_CALIBRATION, Tag.CALIBRATION_ILLUMINANT, strict=True
+    ):
+        matrix = tags.numbers.get(matrix_code, ())
+        calibration = tags.numbers.get(calibration_code, tuple(np.eye(3).ravel()))
+        if len(matrix) != 9 or len(calibration) != 9 or len(balance) != 3:
+            continue
+        product3 = np.diag(balance) @ np.reshape(calibration, (3, 3)) @ np.reshape(matrix, (3, 3))
+        if not np.isfinite(product3).all() or not product3.any():
+            continue
+        illuminant = int(tags.numbers.get(illuminant_code, (0.0,))[0])
+        # Color differences go with reciprocal temperature (mired), not with temperature.
+        kelvin = _KELVIN.get(illuminant, 1.0)
+        distance = abs(1 / kelvin - 1 / D65_KELVIN)
+        found.append((distance, tuple(float(v) for v in product3.ravel()), illuminant))
+    if not found:
+        return None
+    _, matrix, illuminant = min(found)
+    return matrix, illuminant or _D65

@@ -1,0 +1,131 @@
+"""Exposure tags of a photograph: their names, their codes in EXIF, their form as text.
+
+``Camera.exif`` holds text under the names of :data:`FIELDS`. Location and serial numbers are not
+among them and so never pass.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from fractions import Fraction
+
+from PIL import ExifTags, TiffTags
+from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
+
+from ..frame import Camera
+
+__all__ = ["FIELDS", "exif_directory", "exif_segment", "pack_directory", "plain_text", "ratio_text"]
+
+FIELDS: Mapping[str, int] = {
+    "ExposureTime": ExifTags.Base.ExposureTime,
+    "FNumber": ExifTags.Base.FNumber,
+    "ISO": ExifTags.Base.ISOSpeedRatings,
+    "DateTimeOriginal": ExifTags.Base.DateTimeOriginal,
+    "FocalLength": ExifTags.Base.FocalLength,
+    "LensModel": ExifTags.Base.LensModel,
+    "Software": ExifTags.Base.Software,
+}
+Value = int | str | bytes | IFDRational
+Directory = Mapping[int, Value]
+
+_HEADER = b"II*\0\x08\0\0\0"  # little-endian TIFF, first directory behind these eight bytes
+_RATIONAL = ("ExposureTime", "FNumber", "FocalLength")
+_MAIN = ("Software",)  # lives in the main directory, not in the EXIF one
+_LONGEST_TEXT = 256
+
+
+def ratio_text(value: Fraction) -> str:
+    """A rational tag as text that ``Fraction`` reads back: 1/455, 2.8, 30."""
+    decimal = f"{float(value):g}"
+    if value.numerator != 1 and Fraction(decimal) == value:
+        return decimal
+    return str(value)
+
+
+def plain_text(value: object) -> str:
+    """Text that a 7-bit EXIF string can hold: printable ASCII, at most 256 characters."""
+    text = str(value).split("\0")[0].strip()
+    return "".join(c if " " <= c <= "~" else "?" for c in text)[:_LONGEST_TEXT]
+
+
+def exif_directory(camera: Camera) -> dict[int, Value]:
+    """The EXIF directory (IFD) of a picture.
+
+    Args:
+        camera: its ``exif`` is passed through; what does not read as its tag's type is left out.
+
+    Returns:
+        Tag code to value, in Pillow's types; ``ExifVersion`` is always there.
+
+    Source: CIPA DC-008 (Exif 2.32), section 4.6.5.
+    """
+    directory: dict[int, Value] = {ExifTags.Base.ExifVersion: b"0232"}
+    for name, code in FIELDS.items():
+        text = camera.exif.get(name)
+        if not text or name in _MAIN:
+            continue
+        try:
+            if name in _RATIONAL:
+                ratio = Fraction(text).limit_denominator(10**6)
+                if not 0 < ratio < 2**31:
+                    continue
+                directory[code] = IFDRational(ratio.numerator, ratio.denominator)
+            elif name == "ISO":
+                # Beyond 65534 the tag says 65535: see the other sensitivity tags (Exif 2.3).
+                directory[code] = max(0, min(round(Fraction(text)), 65535))
+            else:
+                directory[code] = plain_text(text)
+        except (ValueError, ZeroDivisionError):
+            continue
+    return directory
+
+
+def pack_directory(directory: Directory, offset: int) -> bytes:
+    """A little-endian TIFF directory and its values, to stand at ``offset`` of a file."""
+    packed = ImageFileDirectory_v2(_HEADER)
+    for code, value in directory.items():
+        if isinstance(value, bytes):
+            packed.tagtype[code] = TiffTags.UNDEFINED  # Pillow guesses BYTE for some
+        packed[code] = value
+    return packed.tobytes(offset)
+
+
+def exif_segment(camera: Camera, width: int, height: int) -> bytes:
+    """Body of a JPEG's APP1 segment: who took the sRGB picture, how, and which way is up.
+
+    Args:
+        camera: make, model, orientation and ``exif`` are passed on.
+        width, height: of the picture, pixels.
+
+    Source: CIPA DC-008 (Exif 2.32), sections 4.5 and 4.6.
+    """
+    base = ExifTags.Base
+    main: dict[int, Value] = {
+        code: plain_text(text)
+        for code, text in (
+            (base.Make, camera.make),
+            (base.Model, camera.model),
+            (base.Software, camera.exif.get("Software", "")),
+        )
+        if text
+    }
+    main |= {
+        base.Orientation: camera.orientation,
+        base.XResolution: IFDRational(72),
+        base.YResolution: IFDRational(72),
+        base.ResolutionUnit: 2,  # inch
+        base.YCbCrPositioning: 1,  # centered, as libjpeg subsamples
+        base.ExifOffset: 0,
+    }
+    below = {
+        **exif_directory(camera),
+        base.ComponentsConfiguration: b"\1\2\3\0",  # Y, Cb, Cr
+        base.FlashPixVersion: b"0100",
+        base.ColorSpace: 1,  # sRGB
+        base.ExifImageWidth: width,
+        base.ExifImageHeight: height,
+    }
+    # The length does not depend on the offset's value, so a first packing tells it.
+    offset = len(_HEADER) + len(pack_directory(main, len(_HEADER)))
+    packed = pack_directory({**main, base.ExifOffset: offset}, len(_HEADER))
+    return b"Exif\0\0" + _HEADER + packed + pack_directory(below, offset)

@@ -1,0 +1,210 @@
+"""Rendered pictures: encoding JPEG, decoding JPEG, PNG and TIFF."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Iterator
+from io import BytesIO
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from PIL.JpegImagePlugin import JpegImageFile
+from PIL.PngImagePlugin import PngImageFile
+from tifffile import PHOTOMETRIC
+from torch import Tensor
+
+from ..errors import ImageFileError
+from ..frame import Camera
+from .exif import exif_segment
+from .tags import last_byte, open_tiff
+
+__all__ = ["LARGEST_JPEG_SIDE", "MOST_PIXELS", "decode_image", "encode_jpeg", "to_uint8"]
+
+LARGEST_JPEG_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
+MOST_PIXELS = 1 << 28
+# Each scan of a progressive JPEG costs a pass over the picture; encoders write about ten.
+_MOST_SCANS = 100
+_SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
+
+
+def to_uint8(srgb: Tensor) -> Tensor:
+    """Display values as 8-bit codes: round(255 · srgb), halves to even.
+
+    Args:
+        srgb: any shape, floating point; values outside [0, 1] are clipped.
+
+    Returns:
+        Same shape, uint8.
+
+    Raises:
+        ValueError: a value is not a number.
+    """
+    if bool(torch.isnan(srgb).any()):
+        raise ValueError("srgb holds NaN")
+    return (srgb.clamp(0, 1) * 255).round().to(torch.uint8)
+
+
+def encode_jpeg(
+    srgb: Tensor,
+    *,
+    quality: int = 95,
+    subsampling: str = "4:4:4",
+    camera: Camera | None = None,
+) -> bytes:
+    """Encodes a finished picture as a baseline JPEG, sRGB by its EXIF.
+
+    Args:
+        srgb: (3, H, W), sRGB-encoded, floating point in [0, 1] or uint8.
+        quality: 1 to 100.
+        subsampling: of chroma: "4:4:4", "4:2:2" or "4:2:0".
+        camera: its make, model, orientation and exposure go into EXIF.
+
+    Returns:
+        The file's bytes; the same input gives the same bytes.
+
+    Raises:
+        ImageFileError: a side is longer than 65500 pixels.
+        ValueError: shape, quality or subsampling out of range, or NaN.
+
+    Source: ITU-T T.81; CIPA DC-008 (Exif 2.32).
+    """
+    if srgb.dim() != 3 or srgb.shape[0] != 3 or 0 in srgb.shape:
+        raise ValueError(f"srgb must be (3, H, W), not {tuple(srgb.shape)}")
+    if not 1 <= quality <= 100:
+        raise ValueError(f"quality must be 1 to 100, not {quality}")
+    if subsampling not in _SUBSAMPLING:
+        raise ValueError(f"subsampling must be one of {', '.join(_SUBSAMPLING)}")
+    height, width = srgb.shape[1:]
+    if max(height, width) > LARGEST_JPEG_SIDE:
+        raise ImageFileError(
+            f"a picture of {width}x{height} pixels does not fit a JPEG, whose sides have at most "
+            f"{LARGEST_JPEG_SIDE}; make it smaller"
+        )
+    codes = srgb if srgb.dtype == torch.uint8 else to_uint8(srgb.detach())
+    picture = Image.fromarray(np.ascontiguousarray(codes.cpu().movedim(0, -1).numpy()))
+    buffer = BytesIO()
+    picture.save(
+        buffer,
+        "JPEG",
+        quality=quality,
+        subsampling=_SUBSAMPLING[subsampling],
+        exif=exif_segment(camera or Camera(), width, height),
+    )
+    return buffer.getvalue()
+
+
+def decode_image(data: bytes, name: str, *, most_pixels: int = MOST_PIXELS) -> Tensor:
+    """Decodes a rendered picture, its pixels in the order in which the file stores them.
+
+    A JPEG goes through libjpeg-turbo's accurate integer inverse DCT and "fancy" upsampling, which
+    give the same bits on every machine. EXIF Orientation and color profiles are not applied.
+
+    Args:
+        data: the whole file: JPEG, or PNG or TIFF of 8 bits; gray or RGB.
+        name: of the file, for error messages.
+        most_pixels: a picture that claims more is refused before memory is taken for it.
+
+    Returns:
+        (3, H, W) uint8; gray is repeated.
+
+    Raises:
+        ImageFileError: empty, truncated, damaged, too large, or of another kind (CMYK, 16 bits,
+            transparent); names file and cause.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what matters of them is raised below
+            pixels = _decode(data, name, most_pixels)
+    except ImageFileError:
+        raise
+    except Exception as error:  # hostile bytes make decoders raise nearly anything
+        raise ImageFileError(f"{name}: damaged or cut off; get a fresh copy") from error
+    return torch.from_numpy(np.array(pixels)).movedim(-1, 0).contiguous()
+
+
+def _decode(data: bytes, name: str, most_pixels: int) -> NDArray[np.uint8]:
+    if not data:
+        raise ImageFileError(f"{name}: is empty; get a fresh copy")
+    if data[:3] == b"\xff\xd8\xff":
+        scans = sum(1 for marker in _markers(data) if marker == 0xDA)
+        if scans > _MOST_SCANS:
+            raise ImageFileError(f"{name}: has {scans} scans, {_MOST_SCANS} at most are decoded")
+        return _pillow(JpegImageFile(BytesIO(data)), name, most_pixels)
+    if data[:8] == b"\x89PNG\r\n\x1a\n":
+        if data[24:25] == b"\x10":
+            raise _sixteen_bits(name)
+        return _pillow(PngImageFile(BytesIO(data)), name, most_pixels)
+    if data[:4] in (b"II*\0", b"MM\0*"):
+        return _tiff(data, name, most_pixels)
+    raise ImageFileError(f"{name}: is no JPEG, PNG or TIFF; convert it first")
+
+
+def _markers(data: bytes) -> Iterator[int]:
+    """Markers of a JPEG, entropy-coded data skipped (ITU-T T.81, B.1.1)."""
+    position = 2
+    while (position := data.find(b"\xff", position)) >= 0 and position + 1 < len(data):
+        marker = data[position + 1]
+        if marker == 0xFF:
+            position += 1
+            continue
+        position += 2
+        # A zero is a stuffed byte; 0x01 and 0xD0 to 0xD9 have no length.
+        if marker <= 0x01 or 0xD0 <= marker <= 0xD9:
+            continue
+        yield marker
+        position += max(2, int.from_bytes(data[position : position + 2], "big"))
+
+
+def _check_size(width: int, height: int, name: str, most_pixels: int) -> None:
+    if width < 1 or height < 1:
+        raise ImageFileError(f"{name}: has no pixels ({width}x{height})")
+    if width * height > most_pixels:
+        raise ImageFileError(
+            f"{name}: claims {width}x{height} pixels, {most_pixels} at most are decoded"
+        )
+
+
+def _sixteen_bits(name: str) -> ImageFileError:
+    return ImageFileError(f"{name}: has more than 8 bits a sample; convert it to 8 bits first")
+
+
+def _pillow(picture: Image.Image, name: str, most_pixels: int) -> NDArray[np.uint8]:
+    _check_size(*picture.size, name, most_pixels)
+    if picture.mode == "CMYK":
+        raise ImageFileError(f"{name}: is CMYK, for print; convert it to RGB first")
+    if picture.mode not in ("1", "L", "LA", "P", "RGB", "RGBA"):
+        raise _sixteen_bits(name)
+    picture.load()
+    if picture.has_transparency_data:
+        rgba = np.asarray(picture.convert("RGBA"))
+        if (rgba[..., 3] != 255).any():
+            raise ImageFileError(f"{name}: has transparent pixels; flatten it first")
+    return np.asarray(picture.convert("RGB"))
+
+
+def _tiff(data: bytes, name: str, most_pixels: int) -> NDArray[np.uint8]:
+    # Pillow would turn the pixels of a TIFF by its Orientation.
+    with open_tiff(data) as tif:
+        page = tif.pages.first
+        _check_size(page.imagewidth, page.imagelength, name, most_pixels)
+        if page.bitspersample != 8 or page.dtype != np.uint8:
+            raise _sixteen_bits(name)
+        kind = PHOTOMETRIC(page.photometric).name
+        if page.imagedepth != 1 or (kind, page.samplesperpixel) not in (
+            ("MINISBLACK", 1),
+            ("RGB", 3),
+            ("YCBCR", 3),
+        ):
+            raise ImageFileError(
+                f"{name}: is a TIFF of kind {kind} with {page.samplesperpixel} samples; "
+                "convert it to gray or RGB first"
+            )
+        if last_byte(page) > len(data):
+            raise ImageFileError(f"{name}: truncated; get a fresh copy")
+        pixels = page.asarray()
+    if page.planarconfig == 2 and page.samplesperpixel == 3:
+        pixels = np.moveaxis(pixels, 0, -1)
+    height, width = page.imagelength, page.imagewidth
+    return np.broadcast_to(pixels.reshape(height, width, -1), (height, width, 3))

@@ -1,0 +1,169 @@
+"""Linear raw pictures as plain arrays: 16-bit TIFF, NumPy, and reading back what we write."""
+
+from __future__ import annotations
+
+import os
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import tifffile
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ..errors import RawFileError
+from ..frame import BAYER_PATTERNS, Camera, Frame
+from .calibration import as_shot_neutral, color_matrix
+from .input import read_bytes
+from .output import write_atomic
+from .tags import LINEAR_RAW, Tag, TiffTags, last_byte, open_tiff, raw_page, read_tags
+
+__all__ = ["is_linear_dng", "read_linear", "write_npy", "write_tiff16"]
+
+_FULL = 65535
+_MOST_PIXELS = 1 << 28
+
+
+def write_tiff16(path: str | os.PathLike[str], raw: Tensor, *, overwrite: bool = False) -> None:
+    """Writes linear raw-RGB as an uncompressed 16-bit RGB TIFF: round(65535 · raw).
+
+    Args:
+        path: target, by custom ``.tif``.
+        raw: (3, H, W), values outside [0, 1] are clipped.
+        overwrite: replaces an existing file.
+
+    Raises:
+        ValueError: another shape, or not finite. OutputError: as :func:`write_atomic`.
+    """
+    pixels = _checked(raw).movedim(0, -1).clamp(0, 1).numpy()
+    codes = np.rint(pixels * _FULL).astype(np.uint16)
+    buffer = BytesIO()
+    tifffile.imwrite(buffer, codes, photometric="rgb", metadata=None, software=False)
+    write_atomic(path, buffer.getvalue(), overwrite=overwrite)
+
+
+def write_npy(path: str | os.PathLike[str], raw: Tensor, *, overwrite: bool = False) -> None:
+    """Writes linear raw-RGB as a NumPy array, (3, H, W) float32, exactly.
+
+    Args:
+        path: target, by custom ``.npy``.
+        raw: (3, H, W).
+        overwrite: replaces an existing file.
+
+    Raises:
+        ValueError: another shape, or not finite. OutputError: as :func:`write_atomic`.
+    """
+    pixels = _checked(raw).float().contiguous().numpy()
+    write_atomic(path, lambda file: np.save(file, pixels), overwrite=overwrite)
+
+
+def _checked(raw: Tensor) -> Tensor:
+    if raw.dim() != 3 or raw.shape[0] != 3 or 0 in raw.shape:
+        raise ValueError(f"raw must be (3, H, W), not {tuple(raw.shape)}")
+    if not bool(torch.isfinite(raw).all()):
+        raise ValueError("raw must be finite")
+    return raw.detach().cpu().double()
+
+
+def read_linear(path: str | os.PathLike[str]) -> Frame:
+    """Reads linear raw-RGB from a linear DNG, a 16-bit RGB TIFF or a NumPy array.
+
+    Args:
+        path: ``.dng``, ``.tif``, ``.tiff`` or ``.npy``, as this package writes them.
+
+    Returns:
+        A Frame with ``raw`` (3, H, W) float32; in [0, 1] but for ``.npy``, whose values are taken
+        as they are. Of a DNG also ``camera``, its ``cfa`` RGGB, since a linear DNG has none.
+
+    Raises:
+        RawFileError: missing, damaged, or of another kind; names file, cause and what to do.
+    """
+    suffix = Path(path).suffix.lower()
+    readers = {".dng": _read_dng, ".tif": _read_tiff, ".tiff": _read_tiff, ".npy": _read_npy}
+    if suffix not in readers:
+        raise RawFileError(f"{path}: {suffix or 'no suffix'} is none of {', '.join(readers)}")
+    data = read_bytes(path)
+    try:
+        return readers[suffix](data, path)
+    except RawFileError:
+        raise
+    except Exception as error:  # hostile bytes make decoders raise nearly anything
+        raise RawFileError(f"{path}: damaged or cut off; get a fresh copy") from error
+
+
+def is_linear_dng(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a DNG of three colors a pixel, as against a mosaic or no DNG at all.
+
+    Raises:
+        RawFileError: the file cannot be read.
+    """
+    tags = read_tags(read_bytes(path))
+    return tags is not None and tags.is_dng and tags.numbers.get(Tag.PHOTOMETRIC) == (LINEAR_RAW,)
+
+
+def _read_dng(data: bytes, path: str | os.PathLike[str]) -> Frame:
+    tags = read_tags(data)
+    if tags is None or not tags.is_dng:
+        raise RawFileError(f"{path}: is no DNG, or damaged; get a fresh copy")
+    if tags.numbers.get(Tag.PHOTOMETRIC) != (LINEAR_RAW,):
+        raise RawFileError(f"{path}: holds a mosaic, not linear RGB; read it with read_raw")
+    codes = _pixels(data, path)
+    black = tags.numbers.get(Tag.BLACK_LEVEL, (0.0,))
+    white = tags.numbers.get(Tag.WHITE_LEVEL, (float(_FULL),))
+    if len(black) not in (1, 3) or len(white) not in (1, 3):
+        raise RawFileError(f"{path}: has a black level pattern, which linear DNGs here do not")
+    red, green, blue = black * (3 // len(black))
+    camera = _camera(tags, (red, green, green, blue), white[0])
+    low = np.array([red, green, blue])
+    raw = np.clip((codes - low) / (np.array(white) - low), 0, 1)
+    return Frame(camera=camera, raw=_planes(raw))
+
+
+def _camera(tags: TiffTags, black: tuple[float, ...], white: float) -> Camera:
+    color = color_matrix(tags)
+    neutral = as_shot_neutral(tags)
+    known = {} if color is None else {"color_matrix": color[0], "illuminant": color[1]}
+    if neutral is not None:
+        known["as_shot_neutral"] = neutral
+    return Camera(
+        make=tags.texts.get(Tag.MAKE, ""),
+        model=tags.texts.get(Tag.MODEL, ""),
+        cfa=BAYER_PATTERNS[0],
+        black_level=black,  # type: ignore[arg-type]
+        white_level=white,
+        orientation=int(tags.numbers.get(Tag.ORIENTATION, (1.0,))[0]),
+        exif=tags.exif,
+        **known,  # type: ignore[arg-type]
+    )
+
+
+def _read_tiff(data: bytes, path: str | os.PathLike[str]) -> Frame:
+    return Frame(raw=_planes(_pixels(data, path) / _FULL))
+
+
+def _pixels(data: bytes, path: str | os.PathLike[str]) -> NDArray[np.float64]:
+    with open_tiff(data) as tif:
+        page = raw_page(tif)
+        if page.dtype != np.uint16 or page.samplesperpixel != 3 or page.planarconfig != 1:
+            raise RawFileError(f"{path}: is not 16-bit RGB; export it so")
+        if page.imagewidth * page.imagelength > _MOST_PIXELS:
+            raise RawFileError(f"{path}: claims {page.imagewidth}x{page.imagelength} pixels")
+        if last_byte(page) > len(data):
+            raise RawFileError(f"{path}: truncated; get a fresh copy")
+        return page.asarray().astype(np.float64)
+
+
+def _read_npy(_data: bytes, path: str | os.PathLike[str]) -> Frame:
+    # Mapping checks the claimed shape against the file's size before any memory is taken.
+    array = np.load(path, mmap_mode="r", allow_pickle=False)
+    if array.ndim != 3 or array.shape[0] != 3 or array.dtype.kind != "f" or not array.size:
+        raise RawFileError(f"{path}: holds {array.dtype} {array.shape}, not floating (3, H, W)")
+    raw = torch.from_numpy(np.array(array, dtype=np.float32))
+    if not bool(torch.isfinite(raw).all()):
+        raise RawFileError(f"{path}: holds values that are not finite")
+    return Frame(raw=raw)
+
+
+def _planes(pixels: NDArray[np.float64]) -> Tensor:
+    return torch.from_numpy(pixels).movedim(-1, 0).float().contiguous()

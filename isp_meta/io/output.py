@@ -1,0 +1,118 @@
+"""Writing a file whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import os
+import secrets
+import stat
+from collections.abc import Callable
+from pathlib import Path
+from typing import BinaryIO
+
+from ..errors import OutputError
+
+__all__ = ["write_atomic"]
+
+# Filesystems without hard links (FAT, exFAT, some network shares) answer os.link with one of these.
+_NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
+
+_CAUSES = {
+    errno.ENOSPC: "the disk is full; free some space or write elsewhere",
+    errno.EDQUOT: "the disk quota is used up; free some space or write elsewhere",
+    errno.EFBIG: "the file is too large for this disk; write elsewhere",
+    errno.EACCES: "no permission; choose another folder",
+    errno.EPERM: "no permission; choose another folder",
+    errno.EROFS: "the disk is read-only; choose another folder",
+    errno.ENOENT: "its folder does not exist; make it first",
+    errno.ENOTDIR: "its folder is a file; choose another folder",
+    errno.EISDIR: "it is a folder; name a file in it",
+    errno.ENAMETOOLONG: "its name is too long; choose a shorter one",
+}
+
+
+def write_atomic(
+    path: str | os.PathLike[str],
+    data: bytes | Callable[[BinaryIO], object],
+    *,
+    overwrite: bool = False,
+) -> None:
+    """Writes a file so that it is there completely or not at all.
+
+        data ─▶ temporary file beside the target ─▶ fsync ─▶ link or rename onto the target
+
+    Args:
+        path: target; a symbolic link is followed.
+        data: the bytes, or a function that writes them to the binary file it is given.
+        overwrite: replaces an existing file, keeping its permissions. Otherwise a file that exists
+            stays as it is, even one that appears while this one is being written.
+
+    Raises:
+        OutputError: the target exists, is a folder, or cannot be written; names file and cause.
+            What was there before is untouched, and no temporary file is left.
+    """
+    target = Path(os.path.realpath(path))
+    temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder")
+        if not overwrite and target.exists():
+            raise FileExistsError(errno.EEXIST, "exists")
+        _fill(temporary, data, mode=_mode(target))
+        _publish(temporary, target, overwrite)
+        _sync_folder(target.parent)
+    except FileExistsError:
+        raise OutputError(f"{path}: exists already; use --overwrite to replace it") from None
+    except OSError as error:
+        cause = _CAUSES.get(error.errno or 0, error.strerror or str(error))
+        raise OutputError(f"{path}: cannot write, {cause}") from error
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+def _mode(target: Path) -> int | None:
+    try:
+        return stat.S_IMODE(target.stat().st_mode)
+    except OSError:
+        return None
+
+
+def _fill(temporary: Path, data: bytes | Callable[[BinaryIO], object], mode: int | None) -> None:
+    # 0o666 leaves the permissions of a new file to the umask, unlike tempfile's 0o600.
+    descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
+    with os.fdopen(descriptor, "w+b") as file:
+        if mode is not None:
+            os.fchmod(descriptor, mode)
+        if callable(data):
+            data(file)
+        else:
+            file.write(data)
+        file.flush()
+        os.fsync(descriptor)
+
+
+def _publish(temporary: Path, target: Path, overwrite: bool) -> None:
+    if overwrite:
+        temporary.replace(target)
+        return
+    try:
+        # A link, unlike a rename, fails if somebody else made the target meanwhile.
+        os.link(temporary, target)
+    except OSError as error:
+        if error.errno not in _NO_LINKS:
+            raise
+        os.close(os.open(target, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o666))
+        temporary.replace(target)
+
+
+def _sync_folder(folder: Path) -> None:
+    # Makes the new name survive a power cut; not every filesystem allows it, and the data is safe.
+    try:
+        descriptor = os.open(folder, os.O_RDONLY)
+    except OSError:
+        return
+    with contextlib.suppress(OSError):
+        os.fsync(descriptor)
+    os.close(descriptor)

@@ -1,0 +1,222 @@
+"""Tags of TIFF-based raw files, of DNG above all: what LibRaw knows but does not pass on."""
+
+from __future__ import annotations
+
+import logging
+import struct
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from fractions import Fraction
+from io import BytesIO
+
+import tifffile
+
+from .exif import FIELDS, plain_text, ratio_text
+
+__all__ = [
+    "CFA",
+    "LINEAR_RAW",
+    "Tag",
+    "TiffTags",
+    "last_byte",
+    "open_tiff",
+    "raw_page",
+    "read_tags",
+]
+
+CFA, LINEAR_RAW = 32803, 34892  # PhotometricInterpretation of a mosaic and of demosaiced raw
+
+
+class Tag:
+    """Codes of the DNG tags used here (DNG specification 1.7.1, chapters 4 to 6)."""
+
+    NEW_SUBFILE_TYPE = 254
+    PHOTOMETRIC = 262
+    MAKE = 271
+    MODEL = 272
+    ORIENTATION = 274
+    SOFTWARE = 305
+    CFA_REPEAT_PATTERN_DIM = 33421
+    CFA_PATTERN = 33422
+    EXIF_IFD = 34665
+    DNG_VERSION = 50706
+    DNG_BACKWARD_VERSION = 50707
+    UNIQUE_CAMERA_MODEL = 50708
+    CFA_PLANE_COLOR = 50710
+    BLACK_LEVEL_REPEAT_DIM = 50713
+    BLACK_LEVEL = 50714
+    BLACK_LEVEL_DELTA_H = 50715
+    BLACK_LEVEL_DELTA_V = 50716
+    WHITE_LEVEL = 50717
+    COLOR_MATRIX = (50721, 50722, 52531)
+    CAMERA_CALIBRATION = (50723, 50724, 52530)
+    CALIBRATION_ILLUMINANT = (50778, 50779, 52529)
+    ANALOG_BALANCE = 50727
+    AS_SHOT_NEUTRAL = 50728
+    ACTIVE_AREA = 50829
+
+
+_KNOWN = {
+    code
+    for value in vars(Tag).values()
+    for code in (value if isinstance(value, tuple) else (value,))
+    if isinstance(code, int)
+} - {Tag.EXIF_IFD}
+_RATIONALS = (5, 10)  # TIFF types RATIONAL and SRATIONAL
+_MOST_VALUES = 1 << 17  # of one tag: BlackLevelDelta has one a column
+_MOST_SUB_DIRECTORIES = 16
+
+
+@dataclass(frozen=True)
+class TiffTags:
+    """What a TIFF-based raw file says of itself.
+
+    Attributes:
+        numbers: tag code to values; the raw picture's own directory goes before the main one.
+        texts: tag code to text.
+        exif: text under the names of :data:`isp_meta.io.exif.FIELDS`.
+        size: number of bytes that the file must have to hold the raw picture and its EXIF.
+    """
+
+    numbers: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
+    texts: Mapping[int, str] = field(default_factory=dict)
+    exif: Mapping[str, str] = field(default_factory=dict)
+    size: int = 0
+
+    @property
+    def is_dng(self) -> bool:
+        """Whether the DNG rules apply to these tags."""
+        return Tag.DNG_VERSION in self.numbers
+
+
+class _Quiet(logging.Filter):
+    """Keeps tifffile's complaints about a damaged file to ourselves: we raise our own error."""
+
+    active: ContextVar[bool] = ContextVar("isp_meta_quiet_tifffile", default=False)
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return not self.active.get()
+
+
+tifffile.logger().addFilter(_Quiet())
+
+
+@contextmanager
+def open_tiff(data: bytes) -> Iterator[tifffile.TiffFile]:
+    """Opens a TIFF held in memory; tifffile logs nothing meanwhile.
+
+    Raises:
+        Exception: whatever tifffile makes of hostile bytes; the caller wraps it.
+    """
+    token = _Quiet.active.set(True)
+    try:
+        with tifffile.TiffFile(BytesIO(data)) as tif:
+            yield tif
+    finally:
+        _Quiet.active.reset(token)
+
+
+def raw_page(tif: tifffile.TiffFile) -> tifffile.TiffPage:
+    """The directory of the raw picture: DNG may put it below that of a thumbnail."""
+    main = tif.pages.first
+    pages = [main]
+    for position in range(min(len(main.subifds or ()), _MOST_SUB_DIRECTORIES)):
+        page = main.pages[position] if main.pages is not None else None
+        if isinstance(page, tifffile.TiffPage):
+            pages.append(page)
+    raw = [page for page in pages if page.photometric in (CFA, LINEAR_RAW)]
+    return max(raw, key=lambda p: (p.subfiletype == 0, p.imagewidth * p.imagelength), default=main)
+
+
+def last_byte(page: tifffile.TiffPage) -> int:
+    """Number of bytes that a file must have to hold the page's pixels."""
+    segments = zip(page.dataoffsets, page.databytecounts, strict=True)
+    return max((offset + count for offset, count in segments if count), default=0)
+
+
+def read_tags(data: bytes) -> TiffTags | None:
+    """Reads the tags of a TIFF-based raw file.
+
+    Args:
+        data: the whole file.
+
+    Returns:
+        The tags, or None if it is no TIFF or its directories are beyond reading.
+    """
+    if data[:4] not in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+"):
+        return None
+    try:
+        with open_tiff(data) as tif:
+            return _collect(tif)
+    except Exception:  # hostile bytes make tifffile raise nearly anything
+        return None
+
+
+def _collect(tif: tifffile.TiffFile) -> TiffTags:
+    main, raw = tif.pages.first, raw_page(tif)
+    numbers: dict[int, tuple[float, ...]] = {}
+    texts: dict[int, str] = {}
+    for page in (main, raw):
+        for tag in page.tags:
+            if tag.code not in _KNOWN or tag.count > _MOST_VALUES:
+                continue
+            if isinstance(tag.value, str):
+                texts[tag.code] = plain_text(tag.value)
+            else:
+                numbers[tag.code] = _numbers(tag)
+    directory = main.tags.get(Tag.EXIF_IFD)
+    exif = directory.value if directory is not None else {}
+    exif = _exif_texts(exif if isinstance(exif, dict) else {}, texts)
+    return TiffTags(numbers, texts, exif, max(last_byte(raw), _exif_end(tif)))
+
+
+def _exif_end(tif: tifffile.TiffFile) -> int:
+    """Where the entries of the EXIF directory end, their values not counted; 0 without one.
+
+    Read from the bytes, since tifffile silently drops a directory that a truncation took away.
+    """
+    layout = tif.tiff
+    _, main = _entries(tif, tif.pages.first.offset)
+    for position in range(0, len(main) - layout.tagsize + 1, layout.tagsize):
+        entry = main[position : position + layout.tagsize]
+        if struct.unpack_from(tif.byteorder + "H", entry)[0] == Tag.EXIF_IFD:
+            start = struct.unpack(layout.offsetformat, entry[-layout.offsetsize :])[0]
+            return int(start) + _entries(tif, start)[0]
+    return 0
+
+
+def _entries(tif: tifffile.TiffFile, start: int) -> tuple[int, bytes]:
+    """Length that a directory claims, and what there is of its entries."""
+    layout, file = tif.tiff, tif.filehandle
+    file.seek(start)
+    head = file.read(layout.tagnosize)
+    entries = struct.unpack(layout.tagnoformat, head)[0] if len(head) == layout.tagnosize else 0
+    length = entries * layout.tagsize
+    return layout.tagnosize + length + layout.offsetsize, file.read(length)
+
+
+def _numbers(tag: tifffile.TiffTag) -> tuple[float, ...]:
+    value = tag.value
+    values = tuple(value) if isinstance(value, (tuple, bytes)) else (value,)
+    if tag.dtype in _RATIONALS:
+        pairs = zip(values[::2], values[1::2], strict=True)
+        return tuple(n / d if d else float("nan") for n, d in pairs)
+    return tuple(float(v) for v in values)
+
+
+def _exif_texts(exif: Mapping[str, object], texts: Mapping[int, str]) -> dict[str, str]:
+    found: dict[str, str] = {}
+    for name in FIELDS:
+        value = exif.get("ISOSpeedRatings" if name == "ISO" else name)
+        if name == "Software":
+            value = texts.get(Tag.SOFTWARE)
+        if isinstance(value, tuple):
+            if len(value) == 2 and name != "ISO" and value[1]:
+                found[name] = ratio_text(Fraction(*value))
+                continue
+            value = value[0] if value else None
+        if value not in (None, ""):
+            found[name] = plain_text(value)
+    return found

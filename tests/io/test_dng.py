@@ -1,0 +1,187 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import dngpy
+import numpy as np
+import pytest
+import rawpy
+import tifffile
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from isp_meta.data import sample_path
+from isp_meta.errors import OutputError, PipelineOrderError
+from isp_meta.frame import BAYER_PATTERNS, Camera, Frame
+from isp_meta.io import linear_black, read_linear, read_raw, remosaic, write_dng
+from isp_meta.io.dng import _ratios
+
+CAMERA = Camera(
+    make="Maker",
+    model="Maker One",
+    cfa="GRBG",
+    black_level=(64.0, 66.0, 66.0, 64.5),
+    white_level=1023.0,
+    as_shot_neutral=(0.522449, 1.0, 0.571429),
+    color_matrix=(1.0344, -0.421, -0.062, -0.2315, 1.0625, 0.1948, 0.0093, 0.1058, 0.5541),
+    illuminant=23,
+    orientation=6,
+    exif={"ExposureTime": "1/455", "FNumber": "2.8", "ISO": "100", "LensModel": "35 mm f/2"},
+)
+
+
+def picture(height: int = 300, width: int = 271, camera: Camera = CAMERA) -> Frame:
+    """Noise, and below it the steps from 0 to 1 and back, which stress lossless JPEG most."""
+    raw = torch.rand(3, height, width, generator=torch.Generator().manual_seed(0))
+    raw[:, height // 2 :, ::2] = 0.0
+    raw[:, height // 2 :, 1::2] = 1.0
+    return Frame(camera=camera, raw=raw)
+
+
+def from_sample(sample: Frame) -> Frame:
+    """The sample's own mosaic, each pixel's color repeated over its 2x2 block."""
+    mosaic = sample.codes / sample.camera.white_level
+    red, green, blue = mosaic[0, ::2, ::2], mosaic[0, ::2, 1::2], mosaic[0, 1::2, 1::2]
+    raw = torch.stack([red, green, blue]).repeat_interleave(2, 1).repeat_interleave(2, 2)
+    return sample.replace(raw=raw)
+
+
+@pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize("cfa", [True, False])
+def test_opens_everywhere_with_the_camera_s_own_numbers(
+    tmp_path: Path, exiftool: Callable[[Path], str], cfa: bool, compress: bool
+) -> None:
+    frame, path = picture(), tmp_path / "a.dng"
+    write_dng(path, frame, cfa=cfa, compress=compress)
+
+    raw = frame.raw.double()
+    if cfa:
+        black = torch.tensor(CAMERA.black_level).view(2, 2).repeat(150, 136)[:, :271].double()
+        expected = (remosaic(raw, "GRBG")[0] * (1023 - black) + black).round().numpy()
+    else:
+        low, high = torch.tensor([[66, 64.25, 66], [1023, 1021, 1023]]).double()
+        expected = (raw.movedim(0, -1) * (high - low) + low).round().numpy()
+
+    with rawpy.imread(str(path)) as opened:
+        seen = opened.raw_image_visible
+        np.testing.assert_array_equal(seen if cfa else seen[..., :3], expected)
+        assert opened.white_level == 1023
+        assert opened.sizes.flip == 6
+        assert opened.camera_whitebalance[:3] == pytest.approx([1 / 0.522449, 1, 1 / 0.571429])
+        # LibRaw rounds black levels, in the order red, green, blue, second green.
+        if cfa:
+            assert opened.black_level_per_channel == pytest.approx([66, 64, 66, 64.5], abs=0.5)
+        else:
+            assert opened.black_level_per_channel[:3] == pytest.approx([66, 64.25, 66], abs=0.5)
+    adobe = dngpy.Dng(str(path))
+    np.testing.assert_array_equal(adobe.raw_pixels.squeeze(), expected)
+    assert adobe.get_white_balance() == pytest.approx(CAMERA.as_shot_neutral)
+    assert (adobe.metadata.make, adobe.metadata.model) == ("Maker", "Maker One")
+    assert exiftool(path).split() == ["Validate", ":", "OK"]
+
+
+@pytest.mark.parametrize("cfa", [True, False])
+def test_rawpy_reports_the_numbers_of_the_original(
+    tmp_path: Path, sample: Frame, exiftool: Callable[[Path], str], cfa: bool
+) -> None:
+    path = tmp_path / "a.dng"
+    write_dng(path, from_sample(sample), cfa=cfa)
+    with rawpy.imread(str(sample_path())) as old, rawpy.imread(str(path)) as new:
+        assert new.black_level_per_channel == old.black_level_per_channel
+        assert new.white_level == old.white_level
+        assert new.camera_whitebalance == old.camera_whitebalance
+        assert new.sizes.flip == old.sizes.flip
+        assert new.other == old.other
+    assert exiftool(path).split() == ["Validate", ":", "OK"]
+
+
+def test_mosaic_survives_to_the_code(tmp_path: Path) -> None:
+    write_dng(tmp_path / "a.dng", picture(), cfa=True)
+    again = read_raw(tmp_path / "a.dng")
+    assert again.camera == CAMERA
+    black = torch.tensor(CAMERA.black_level).view(2, 2).repeat(150, 136)[:, :271]
+    mosaic = (again.codes - black) / (1023 - black)
+    assert float((mosaic - remosaic(picture().raw, "GRBG")).abs().max()) <= 0.5001 / 957
+
+
+def test_sixteen_bit_extremes(tmp_path: Path) -> None:
+    frame = picture(camera=Camera())
+    write_dng(tmp_path / "a.dng", frame)
+    expected = np.rint(frame.raw.double().movedim(0, -1).numpy() * 65535)
+    with rawpy.imread(str(tmp_path / "a.dng")) as opened:
+        np.testing.assert_array_equal(opened.raw_image_visible[..., :3], expected)
+    np.testing.assert_array_equal(dngpy.Dng(str(tmp_path / "a.dng")).raw_pixels, expected)
+
+
+def test_compression_is_one_that_editors_read(tmp_path: Path) -> None:
+    write_dng(tmp_path / "a.dng", picture())
+    with tifffile.TiffFile(tmp_path / "a.dng") as tif:
+        page = tif.pages.first
+        assert page.compression == 7
+        assert page.tile == (256, 256)
+        # Start of frame 3 is lossless; the scan's second but last byte but one is the predictor.
+        tile = tif.filehandle.read_array("u1", page.databytecounts[0], page.dataoffsets[0])
+        data = tile.tobytes()
+        assert b"\xff\xc3" in data
+        scan = data.index(b"\xff\xda")
+        assert data[scan + 2 + int.from_bytes(data[scan + 2 : scan + 4], "big") - 3] == 1
+
+
+def test_existing_file_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a.dng"
+    path.write_bytes(b"precious")
+    with pytest.raises(OutputError, match="exists already"):
+        write_dng(path, picture())
+    assert path.read_bytes() == b"precious"
+    write_dng(path, picture(), overwrite=True)
+    assert read_linear(path).camera.model == "Maker One"
+
+
+def test_wrong_arguments(tmp_path: Path) -> None:
+    path = tmp_path / "a.dng"
+    with pytest.raises(PipelineOrderError, match=r"write_dng needs frame\.raw"):
+        write_dng(path, Frame())
+    with pytest.raises(ValueError, match=r"\(3, H, W\)"):
+        write_dng(path, Frame(raw=torch.zeros(1, 4, 4)))
+    with pytest.raises(ValueError, match="finite"):
+        write_dng(path, Frame(raw=torch.full((3, 4, 4), float("nan"))))
+    for levels in ({"white_level": 70000.0}, {"white_level": 0.5}, {"black_level": (-1.0,) * 4}):
+        with pytest.raises(ValueError, match="16 bits"):
+            write_dng(path, Frame(camera=Camera(**levels), raw=torch.zeros(3, 4, 4)))
+    endless = Camera(color_matrix=(float("inf"),) * 9)
+    with pytest.raises(ValueError, match="32-bit"):
+        write_dng(path, Frame(camera=endless, raw=torch.zeros(3, 4, 4)))
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("cfa", BAYER_PATTERNS)
+def test_remosaic_takes_each_place_s_color(cfa: str) -> None:
+    raw = torch.tensor([0.0, 1.0, 2.0]).view(3, 1, 1).expand(3, 5, 3)
+    mosaic = remosaic(raw, cfa)
+    assert mosaic.shape == (1, 5, 3)
+    for y in range(5):
+        for x in range(3):
+            assert "RGB"[int(mosaic[0, y, x])] == cfa[y % 2 * 2 + x % 2]
+
+
+def test_remosaic_refuses_other_patterns() -> None:
+    with pytest.raises(ValueError, match="RGGB"):
+        remosaic(torch.zeros(3, 2, 2), "RGBW")
+
+
+def test_linear_black_is_the_mean_over_a_color() -> None:
+    assert linear_black(Camera(cfa="BGGR", black_level=(1.0, 2.0, 4.0, 8.0))) == (8.0, 3.0, 1.0)
+
+
+@given(st.floats(min_value=-(2.0**31) + 1, max_value=2.0**31 - 1))
+def test_fractions_fit_and_are_close(value: float) -> None:
+    numerator, denominator = _ratios([value])
+    assert abs(numerator) < 2**31
+    assert 0 < denominator < 2**31
+    assert numerator / denominator == pytest.approx(value, rel=1e-9, abs=1e-9)
+
+
+def test_fractions_are_decimal() -> None:
+    assert _ratios([0.1, 0.522449, 30.5, 2.0]) == (1, 10, 522449, 1000000, 61, 2, 2, 1)

@@ -1,0 +1,48 @@
+from __future__ import annotations
+
+from fractions import Fraction
+
+import pytest
+
+from isp_meta.frame import Camera
+from isp_meta.io.exif import FIELDS, exif_directory, exif_segment, plain_text, ratio_text
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (Fraction(10, 4550), "1/455"),
+        (Fraction(1, 4), "1/4"),
+        (Fraction(28, 10), "2.8"),
+        (Fraction(30), "30"),
+        (Fraction(1), "1"),
+        (Fraction(2, 3), "2/3"),
+    ],
+)
+def test_ratios_read_as_photographers_write_them(value: Fraction, text: str) -> None:
+    assert ratio_text(value) == text
+    assert Fraction(text) == value
+
+
+def test_plain_text() -> None:
+    assert plain_text(" Größe\tA\0junk") == "Gr??e?A"
+    assert len(plain_text("x" * 1000)) == 256
+
+
+def test_unreadable_values_are_left_out() -> None:
+    exif = {
+        "ExposureTime": "long",
+        "FNumber": "1/0",
+        "FocalLength": "-3",
+        "ISO": "204800",
+        "LensModel": "35 mm",
+        "GPSLatitude": "1",
+    }
+    directory = exif_directory(Camera(exif=exif))
+    assert directory[FIELDS["ISO"]] == 65535
+    assert set(directory) == {FIELDS["ISO"], FIELDS["LensModel"], 36864}
+    assert directory[36864] == b"0232"
+
+
+def test_nothing_known_is_still_a_segment() -> None:
+    assert exif_segment(Camera(), 1, 1).startswith(b"Exif\0\0II*\0")

@@ -1,0 +1,128 @@
+from __future__ import annotations
+
+import errno
+import os
+from pathlib import Path
+from typing import BinaryIO
+
+import pytest
+
+from isp_meta.errors import OutputError
+from isp_meta.io import write_atomic
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir())
+
+
+def test_writes_bytes_and_functions(tmp_path: Path) -> None:
+    write_atomic(tmp_path / "a", b"one")
+    write_atomic(tmp_path / "b", lambda file: file.write(b"two"))
+    assert (tmp_path / "a").read_bytes() == b"one"
+    assert (tmp_path / "b").read_bytes() == b"two"
+    assert names(tmp_path) == ["a", "b"]
+
+
+def test_new_files_follow_the_umask(tmp_path: Path) -> None:
+    before = os.umask(0o027)
+    try:
+        write_atomic(tmp_path / "a", b"")
+    finally:
+        os.umask(before)
+    assert (tmp_path / "a").stat().st_mode & 0o777 == 0o640
+
+
+def test_existing_file_stays_unless_asked(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(0o604)
+    with pytest.raises(OutputError, match=r"a: exists already; use --overwrite"):
+        write_atomic(path, b"new")
+    assert path.read_bytes() == b"old"
+    write_atomic(path, b"new", overwrite=True)
+    assert path.read_bytes() == b"new"
+    assert path.stat().st_mode & 0o777 == 0o604
+
+
+def test_file_that_appears_meanwhile_stays(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+
+    def slow(file: BinaryIO) -> None:
+        file.write(b"mine")
+        path.write_bytes(b"theirs")
+
+    with pytest.raises(OutputError, match="exists already"):
+        write_atomic(path, slow)
+    assert path.read_bytes() == b"theirs"
+    assert names(tmp_path) == ["a"]
+
+
+@pytest.mark.parametrize("overwrite", [False, True])
+def test_full_disk_leaves_nothing_behind(tmp_path: Path, overwrite: bool) -> None:
+    path = tmp_path / "a"
+    if overwrite:
+        path.write_bytes(b"old")
+
+    def fill(file: BinaryIO) -> None:
+        file.write(b"begun")
+        with Path("/dev/full").open("wb") as full:  # answers every write with ENOSPC
+            full.write(b"x" * 100_000)
+
+    with pytest.raises(OutputError, match="disk is full"):
+        write_atomic(path, fill, overwrite=overwrite)
+    assert names(tmp_path) == (["a"] if overwrite else [])
+    assert not overwrite or path.read_bytes() == b"old"
+
+
+def test_failure_of_the_function_leaves_nothing_behind(tmp_path: Path) -> None:
+    def fail(file: BinaryIO) -> None:
+        file.write(b"begun")
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_atomic(tmp_path / "a", fail)
+    assert names(tmp_path) == []
+
+
+@pytest.mark.parametrize(
+    ("path", "text"),
+    [("none/a", "folder does not exist"), ("file/a", "is a file"), ("folder", "is a folder")],
+)
+def test_impossible_targets(tmp_path: Path, path: str, text: str) -> None:
+    (tmp_path / "file").write_bytes(b"old")
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(OutputError, match=text):
+        write_atomic(tmp_path / path, b"new", overwrite=True)
+    assert names(tmp_path) == ["file", "folder"]
+    assert (tmp_path / "file").read_bytes() == b"old"
+
+
+def test_name_too_long(tmp_path: Path) -> None:
+    with pytest.raises(OutputError, match="too long"):
+        write_atomic(tmp_path / ("a" * 300), b"")
+    assert names(tmp_path) == []
+
+
+def test_no_permission() -> None:
+    with pytest.raises(OutputError, match=r"no permission|read-only"):
+        write_atomic("/sys/isp_meta", b"")
+
+
+def test_link_is_followed(tmp_path: Path) -> None:
+    (tmp_path / "target").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("target")
+    write_atomic(tmp_path / "link", b"new", overwrite=True)
+    assert (tmp_path / "link").is_symlink()
+    assert (tmp_path / "target").read_bytes() == b"new"
+
+
+def test_filesystem_without_hard_links(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EPERM, "Operation not permitted")
+
+    monkeypatch.setattr(os, "link", refuse)
+    write_atomic(tmp_path / "a", b"new")
+    assert (tmp_path / "a").read_bytes() == b"new"
+    with pytest.raises(OutputError, match="exists already"):
+        write_atomic(tmp_path / "a", lambda file: file.write(b"newer"))
+    assert names(tmp_path) == ["a"]
