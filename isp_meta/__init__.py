@@ -1,0 +1,39 @@
+"""A JPEG that still carries its raw.
+
+isp_meta.embed("photo.dng", "photo.jpg")    # renders, samples about 1.5 % of the raw, embeds
+frame = isp_meta.recover("photo.jpg")       # frame.raw: (3, H, W), linear
+isp_meta.write_dng("recovered.dng", frame)
+"""
+
+from . import ops, presets, reconstruct, samplers, stages
+from .capture import Embedded, embed
+from .errors import IspMetaError
+from .frame import Camera, Frame, Reconstructor, Sampler, Samples, Stage
+from .io import read_raw, write_dng
+from .pipeline import Pipeline
+from .recover import Metadata, read_metadata, recover
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Camera",
+    "Embedded",
+    "Frame",
+    "IspMetaError",
+    "Metadata",
+    "Pipeline",
+    "Reconstructor",
+    "Sampler",
+    "Samples",
+    "Stage",
+    "embed",
+    "ops",
+    "presets",
+    "read_metadata",
+    "read_raw",
+    "reconstruct",
+    "recover",
+    "samplers",
+    "stages",
+    "write_dng",
+]

@@ -1,0 +1,24 @@
+"""The command line: ``isp-meta COMMAND``, one file a command."""
+
+from __future__ import annotations
+
+import typer
+
+from . import compare, demo, embed, extract, inspect, recover, strip, verify
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    help="A JPEG that still carries its raw.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for module in (embed, recover, inspect, verify, extract, strip, compare, demo):
+    app.command(module.__name__.rpartition(".")[2])(module.command)
+
+
+def main() -> None:
+    """Entry point of ``isp-meta``."""
+    app()

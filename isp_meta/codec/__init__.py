@@ -1,0 +1,12 @@
+"""Samples to bytes and back, with everything that recovery needs beside them.
+
+    Payload ──encode──▶ bytes ──decode──▶ Payload
+
+The layout is defined in docs/format.md. Nothing here touches files or pictures.
+"""
+
+from .binding import Binding, Match
+from .payload import Coding, Payload, decode, encode
+from .values import quantize
+
+__all__ = ["Binding", "Coding", "Match", "Payload", "decode", "encode", "quantize"]

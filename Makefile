@@ -1,0 +1,63 @@
+# The commands a person needs. Each does its own set-up: all it takes is python3 (3.10 or later),
+# g++ and make; nvcc, where found, adds the CUDA kernels.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALLED := $(VENV)/.installed
+NATIVE := $(shell find csrc -not -name '.*')
+CXX_FILES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test lint format bench check-cuda docs clean
+
+help:  ## list these commands
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
+
+demo: $(INSTALLED)  ## a raw file to a JPEG that carries its raw, and back
+	$(BIN)/isp-meta demo
+
+test: $(INSTALLED)  ## all tests
+	@PYTHON=$(PYTHON) scripts/debian_packages.sh test
+	$(BIN)/python -m pytest
+
+lint: $(INSTALLED)  ## style and types of Python and C++
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+	$(BIN)/mypy
+	@$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
+
+format: $(INSTALLED)  ## bring all files into that style
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+	@$(BIN)/clang-format -i $(CXX_FILES)
+
+bench: $(INSTALLED)  ## every benchmark: one script a question, a table each
+	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+check-cuda: $(INSTALLED)  ## the CUDA kernels, compiled by nvcc and run under g++, no GPU needed
+	$(BIN)/python tests/cuda_shim/check_cuda.py
+
+docs: $(VENV)/.docs  ## the site, in site/
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
+clean:  ## remove what was built, but for the virtual environment
+	rm -rf build dist site demo-output *.egg-info isp_meta/*.so $(INSTALLED) $(VENV)/.docs
+	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
+	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+$(BIN)/python:
+	@PYTHON=$(PYTHON) scripts/debian_packages.sh build
+	$(PYTHON) -m venv $(VENV)
+
+# torch is left alone where there is one, and fetched once: building in isolation would fetch another.
+$(INSTALLED): pyproject.toml setup.py $(NATIVE) | $(BIN)/python
+	$(BIN)/python -m pip install --quiet 'setuptools>=77' wheel ninja 'pybind11>=2.13'
+	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install 'torch==2.13.*'
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[test]'
+	@touch $@
+
+# The package is there already, so that this adds what its extra names and builds nothing.
+$(VENV)/.docs: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet 'isp-meta[docs]'
+	@touch $@

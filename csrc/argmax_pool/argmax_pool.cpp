@@ -1,0 +1,44 @@
+#include "argmax_pool/argmax_pool.h"
+
+#include "rows.h"
+#include "tensors.h"
+
+namespace isp_meta {
+namespace {
+
+Tensor argmax_pool_op(const Tensor& association_any, int64_t cell) {
+  const Grid grid = grid_of(association_any, cell);
+  const int64_t batch = association_any.size(0);
+  check_shape(association_any, {batch, kNeighbors, grid.height, grid.width});
+  const Tensor association = torch::stable::contiguous(association_any);
+  Tensor index =
+      torch::stable::new_empty(association, {batch, grid.rows(), grid.cols()}, ScalarType::Long);
+  int64_t* to = index.mutable_data_ptr<int64_t>();
+  if (association.is_cuda()) {
+    ISP_META_ON_CUDA(association, launch_argmax_pool, association.const_data_ptr(), to, batch,
+                     grid);
+    return index;
+  }
+  with_cpu_dtype(association, [&]<class T>(T) {
+    const T* from = association.const_data_ptr<T>();
+    for_cell_rows(batch, grid, [&](int64_t b, int cy) {
+      for (int cx = 0; cx < grid.cols(); ++cx) {
+        to[b * grid.cells() + int64_t(cy) * grid.cols() + cx] =
+            argmax_pool(from + b * kNeighbors * grid.pixels(), grid, cy, cx);
+      }
+    });
+  });
+  return index;
+}
+
+}  // namespace
+
+STABLE_TORCH_LIBRARY_FRAGMENT(isp_meta, m) {
+  m.def("argmax_pool(Tensor association, int cell) -> Tensor");
+}
+
+STABLE_TORCH_LIBRARY_IMPL(isp_meta, CPU, m) { m.impl("argmax_pool", TORCH_BOX(&argmax_pool_op)); }
+
+STABLE_TORCH_LIBRARY_IMPL(isp_meta, CUDA, m) { m.impl("argmax_pool", TORCH_BOX(&argmax_pool_op)); }
+
+}  // namespace isp_meta

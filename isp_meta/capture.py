@@ -1,0 +1,220 @@
+"""Capture: a raw file goes in, a JPEG that carries its raw comes out.
+
+    raw file ─▶ Pipeline ─┬─ srgb ─▶ JPEG ─▶ decoded again ─┐
+                          └─ raw ──────────────────────────┴▶ sampler ─▶ payload ─▶ into the JPEG
+
+The sampler sees the picture as recovery will see it: after the JPEG's losses.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from . import carriers, codec, io, presets
+from .errors import CarrierError, ImageFileError, OutputError, PictureMismatch
+from .frame import Frame, Sampler
+from .pipeline import Pipeline
+from .samplers import SuperpixelSampler
+from .stages import Demosaic, SampleMetadata
+
+__all__ = ["Carrier", "Embedded", "embed"]
+
+Carrier = Literal["app11", "com", "sidecar"]
+Progress = Callable[[str], None]
+
+# Block means of one scene's raw and rendered picture rank alike, however the tones were mapped.
+# Unrelated pictures, and mirrored or turned ones, came out below 0.5; renderings above 0.9.
+_LEAST_CORRELATION = 0.6
+
+
+@dataclass(frozen=True, eq=False)
+class Embedded:
+    """What :func:`embed` made.
+
+    Attributes:
+        path: the JPEG.
+        sidecar: the file with the payload, where it lies beside the JPEG.
+        frame: the picture: ``raw`` as demosaiced, ``srgb`` as decoded from the JPEG, ``samples``.
+        payload_bytes: size of the metadata.
+        jpeg_bytes: size of the JPEG without it.
+    """
+
+    path: Path
+    sidecar: Path | None
+    frame: Frame
+    payload_bytes: int
+    jpeg_bytes: int
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Bits of metadata a pixel."""
+        samples = self.frame.samples
+        assert samples is not None
+        return 8 * self.payload_bytes / (samples.height * samples.width)
+
+
+def embed(
+    raw: str | os.PathLike[str] | Frame,
+    jpeg: str | os.PathLike[str],
+    *,
+    pipeline: Pipeline | None = None,
+    sampler: Sampler | None = None,
+    quality: int = 95,
+    subsampling: str = "4:4:4",
+    jpeg_in: str | os.PathLike[str] | None = None,
+    bits: int = 14,
+    carrier: Carrier = "app11",
+    overwrite: bool = False,
+    progress: Progress | None = None,
+) -> Embedded:
+    """Renders a raw file to a JPEG and hides the raw pixels worth keeping in it.
+
+    Args:
+        raw: a raw file, or a Frame with ``codes`` and ``camera``.
+        jpeg: the JPEG to write.
+        pipeline: from ``codes`` to ``raw`` and ``srgb``; default :func:`isp_meta.presets.minimal`.
+            If it has a SampleMetadata stage, its samples are stored.
+        sampler: default ``SuperpixelSampler()``, which keeps about 1.5 % of the pixels.
+        quality, subsampling: of the JPEG that is rendered.
+        jpeg_in: an existing JPEG of the same scene, size and pixel order to embed into, in place of
+            rendering one; its compressed picture is copied, never encoded again.
+        bits: depth of the stored values, 8 to 16.
+        carrier: where the payload goes: "app11" (JUMBF in the JPEG), "com" (JPEG comments) or
+            "sidecar" (a file beside it).
+        overwrite: replaces existing files.
+        progress: called with the name of each step as it begins.
+
+    Raises:
+        RawFileError: the raw file cannot be read. ImageFileError, CarrierError: ``jpeg_in`` cannot.
+        PictureMismatch: ``jpeg_in`` shows something else, or is mirrored or turned.
+        PipelineOrderError: the pipeline lacks a field. OutputError: the JPEG cannot be written.
+        ValueError: an argument out of range, or two samplers.
+
+    Source: Nam et al., CVPR 2022, section 3; the format is docs/format.md.
+    """
+    step = progress or (lambda _name: None)
+    if carrier not in ("app11", "com", "sidecar"):
+        raise ValueError(f"carrier must be app11, com or sidecar, not {carrier!r}")
+    if not 8 <= bits <= 16:
+        raise ValueError(f"bits must be 8 to 16, not {bits}")
+    target, beside = Path(jpeg), carriers.sidecar.sidecar_path(Path(jpeg))
+    _refuse_existing([target, beside] if carrier == "sidecar" else [target], overwrite)
+    pipeline = presets.minimal() if pipeline is None else pipeline
+    step("reading raw")
+    frame = raw if isinstance(raw, Frame) else io.read_raw(raw)
+    step("rendering")
+    frame = _render(pipeline, frame)
+    step("making the JPEG")
+    if jpeg_in is None:
+        name = str(jpeg)
+        data = io.encode_jpeg(
+            frame.require("srgb", "embed"),
+            quality=quality,
+            subsampling=subsampling,
+            camera=frame.camera,
+        )
+    else:
+        name = str(jpeg_in)
+        data = _strip(io.read_bytes(jpeg_in, ImageFileError), name)
+    pixels = io.decode_image(data, name)
+    raw_rgb: Tensor = frame.require("raw", "embed")
+    if jpeg_in is not None:
+        _check_correspondence(pixels, raw_rgb, name)
+    step("choosing pixels")
+    frame = frame.replace(srgb=pixels.to(raw_rgb.dtype).div_(255))
+    tapped = next((m.sampler for m in pipeline.modules() if isinstance(m, SampleMetadata)), None)
+    sampler = _one_sampler(tapped, sampler)
+    if frame.samples is None:
+        with torch.no_grad():
+            frame = frame.replace(samples=sampler(frame))
+    step("encoding")
+    payload = codec.Payload(
+        samples=frame.require("samples", "embed"),
+        camera=frame.camera,
+        binding=codec.Binding.of(pixels, carriers.jpeg.scan_digest(data)),
+        bits=bits,
+        demosaic=next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), ""),
+        sampler=type(sampler).__name__,
+    )
+    packed = codec.encode(payload)
+    step("writing")
+    if carrier == "sidecar":
+        _write_pair(target, data, beside, packed, overwrite)
+    else:
+        whole = carriers.jpeg.insert(data, packed, place=carrier)
+        io.write_atomic(target, whole, overwrite=overwrite)
+    sidecar = beside if carrier == "sidecar" else None
+    return Embedded(target, sidecar, frame, len(packed), len(data))
+
+
+def _refuse_existing(targets: list[Path], overwrite: bool) -> None:
+    """Before the work, not after it."""
+    for target in targets:
+        if target.exists() and not overwrite:
+            raise OutputError(f"{target}: exists already; use --overwrite to replace it")
+        if not target.parent.is_dir():
+            raise OutputError(f"{target}: cannot write, its folder does not exist; make it first")
+
+
+@torch.no_grad()
+def _render(pipeline: Pipeline, frame: Frame) -> Frame:
+    """Only what is needed later, so that a large picture's intermediate steps are freed."""
+    frame = pipeline(frame)
+    raw = frame.require("raw", "embed").clamp(0, 1)
+    return Frame(camera=frame.camera, raw=raw, srgb=frame.srgb, samples=frame.samples)
+
+
+def _strip(data: bytes, name: str) -> bytes:
+    try:
+        return carriers.jpeg.strip(data)
+    except CarrierError as error:
+        raise CarrierError(f"{name}: {error}") from error
+
+
+def _one_sampler(tapped: Sampler | None, given: Sampler | None) -> Sampler:
+    if tapped is not None and given is not None:
+        raise ValueError("the pipeline samples already (SampleMetadata); give no sampler then")
+    return tapped or given or SuperpixelSampler()
+
+
+def _check_correspondence(pixels: Tensor, raw: Tensor, name: str) -> None:
+    """Refuses a picture of another size or content before a pixel of it is sampled."""
+    size, wanted = tuple(pixels.shape[1:]), tuple(raw.shape[1:])
+    if size != wanted:
+        raise PictureMismatch(
+            f"{name}: has {size[1]}x{size[0]} pixels, the raw {wanted[1]}x{wanted[0]}; "
+            "embed into a JPEG of the raw's full size, not turned"
+        )
+    grid = (min(size[0], 32), min(size[1], 32))
+    coarse = [
+        functional.adaptive_avg_pool2d(picture[None, 1:2].float(), grid).flatten()
+        for picture in (pixels, raw)
+    ]
+    ranks = torch.stack([values.argsort().argsort().float() for values in coarse])
+    flat = any(float(values.max() - values.min()) < 1e-3 for values in coarse)
+    correlation = 1.0 if flat else float(torch.corrcoef(ranks)[0, 1])
+    if correlation < _LEAST_CORRELATION:
+        raise PictureMismatch(
+            f"{name}: does not show what the raw shows (rank correlation {correlation:.2f}); "
+            "it is another picture, or mirrored or turned against the raw's pixels"
+        )
+
+
+def _write_pair(target: Path, data: bytes, beside: Path, packed: bytes, overwrite: bool) -> None:
+    """JPEG and sidecar; a JPEG that is new goes again if its sidecar cannot be written."""
+    new = not target.exists()
+    io.write_atomic(target, data, overwrite=overwrite)
+    try:
+        io.write_atomic(beside, packed, overwrite=overwrite)
+    except OutputError:
+        if new:
+            target.unlink()
+        raise

@@ -1,0 +1,166 @@
+"""Payloads in JPEG files: APP11 segments by default, comments where asked for.
+
+Every byte of the file that is not the payload's stays as it was; nothing is decoded.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from typing import Literal
+
+from ..errors import CarrierError, PayloadCorrupt, PayloadMissing
+from . import comment, jumbf
+from .segments import (
+    APP0,
+    APP1,
+    APP2,
+    APP11,
+    APP14,
+    COM,
+    EOI,
+    MOST_BODY,
+    SOI,
+    SOS,
+    Segment,
+    read_segments,
+    segment_bytes,
+)
+
+__all__ = ["Place", "extract", "insert", "scan_digest", "strip"]
+
+Place = Literal["app11", "com"]
+
+_APPLICATION = frozenset(range(0xE0, 0xF0))
+_LEADING = {
+    APP0: (b"JFIF\x00", b"JFXX\x00"),
+    APP1: (b"Exif\x00", b"http://ns.adobe.com/x"),
+}
+
+
+def insert(jpeg: bytes, payload: bytes, *, place: Place = "app11") -> bytes:
+    """A JPEG file that carries a payload, in place of any that it carried before.
+
+    It goes behind JFIF, EXIF and XMP, which readers expect first, and before a multi-picture index
+    (MPF), which finds its further pictures by their distance from itself.
+
+    Args:
+        jpeg: the file's bytes.
+        payload: at most 4 GB.
+        place: "app11" (JUMBF, survives nearly every editor) or "com" (comments, survives few).
+
+    Raises:
+        CarrierError: no JPEG file, or a damaged one; a payload too long.
+        ValueError: another place.
+    """
+    if place not in ("app11", "com"):
+        raise ValueError(f"place must be app11 or com, not {place!r}")
+    jpeg = strip(jpeg)
+    segments = read_segments(jpeg)
+    if place == "com":
+        marker, bodies = COM, comment.split(payload, MOST_BODY)
+    else:
+        marker, bodies = APP11, jumbf.split(payload, _free_instance(segments), MOST_BODY)
+    at = _insertion_point(segments)
+    new = b"".join(segment_bytes(marker, body) for body in bodies)
+    return jpeg[:at] + new + jpeg[at:]
+
+
+def extract(jpeg: bytes) -> bytes:
+    """The payload that a JPEG file carries.
+
+    Raises:
+        CarrierError: no JPEG file, or a damaged one.
+        PayloadMissing: it carries none.
+        PayloadCorrupt: parts of it are missing or contradict each other.
+    """
+    segments = read_segments(jpeg)
+    payloads = {jumbf.join(pieces) for pieces in _boxes(segments).values()}
+    comments = [piece for segment in segments if (piece := _comment(segment))]
+    if comments:
+        payloads.add(comment.join(comments))
+    if not payloads:
+        raise PayloadMissing("the JPEG file carries no raw metadata")
+    if len(payloads) > 1:
+        raise PayloadCorrupt("the JPEG file carries several raw metadata that differ")
+    return payloads.pop()
+
+
+def strip(jpeg: bytes) -> bytes:
+    """The JPEG file without a payload: ``strip(insert(jpeg, …)) == jpeg`` where it had none.
+
+    Raises:
+        CarrierError: no JPEG file, or a damaged one.
+    """
+    segments = read_segments(jpeg)
+    boxes = _boxes(segments)
+    kept = [
+        jpeg[segment.start : segment.end]
+        for segment in segments
+        if not _comment(segment) and not ((piece := _piece(segment)) and piece.box in boxes)
+    ]
+    return b"".join(kept) + jpeg[segments[-1].end :]
+
+
+def scan_digest(jpeg: bytes) -> bytes:
+    """(32,) SHA-256 of what decides the decoded pixels: tables, headers, scans, color transform.
+
+    Metadata, comments, fill bytes and what follows EOI do not count.
+
+    Raises:
+        CarrierError: no JPEG file, or a damaged one.
+    """
+    digest = hashlib.sha256()
+    for segment in read_segments(jpeg):
+        application = segment.marker in _APPLICATION and not (
+            segment.marker == APP14 and segment.body.startswith(b"Adobe")
+        )
+        if not application and segment.marker not in (SOI, EOI, COM):
+            digest.update(bytes((segment.marker,)) + len(segment.body).to_bytes(8, "big"))
+            digest.update(segment.body)
+    return digest.digest()
+
+
+def _piece(segment: Segment) -> jumbf.Piece | None:
+    return jumbf.parse(segment.body) if segment.marker == APP11 else None
+
+
+def _comment(segment: Segment) -> comment.Piece | None:
+    return comment.parse(segment.body) if segment.marker == COM else None
+
+
+def _boxes(segments: Sequence[Segment]) -> dict[tuple[int, int], list[jumbf.Piece]]:
+    """Pieces of each superbox with a payload, in the order of the file."""
+    pieces = [piece for segment in segments if (piece := _piece(segment))]
+    boxes: dict[tuple[int, int], list[jumbf.Piece]] = {
+        piece.box: [] for piece in pieces if piece.is_ours
+    }
+    for piece in pieces:
+        if piece.box in boxes:
+            boxes[piece.box].append(piece)
+    return boxes
+
+
+def _free_instance(segments: Sequence[Segment]) -> int:
+    """A box instance number that no other JUMBF box in the file has."""
+    taken = {
+        int.from_bytes(segment.body[2:4], "big")
+        for segment in segments
+        if segment.marker == APP11 and segment.body.startswith(b"JP")
+    }
+    free = set(range(1, 0x10000)) - taken
+    if not free:
+        raise CarrierError("the JPEG file has no box instance number left")
+    return min(free)
+
+
+def _insertion_point(segments: Sequence[Segment]) -> int:
+    point = segments[0].end
+    for segment in segments:
+        if segment.marker == SOS or (
+            segment.marker == APP2 and segment.body.startswith(b"MPF\x00")
+        ):
+            break
+        if segment.body.startswith(_LEADING.get(segment.marker, ())):
+            point = segment.end
+    return point

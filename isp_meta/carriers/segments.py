@@ -1,0 +1,103 @@
+"""The structure of a JPEG file: its marker segments, found without decoding anything.
+
+Source: ITU-T T.81, annex B.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from ..errors import CarrierError
+
+__all__ = ["MOST_BODY", "Segment", "read_segments", "segment_bytes"]
+
+MOST_BODY = 65533
+"""Bytes that one segment can hold: its length field counts itself."""
+
+SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
+APP0, APP1, APP2, APP11, APP14 = 0xE0, 0xE1, 0xE2, 0xEB, 0xEE
+
+# Start of frame, of every process; C4, C8 and CC are tables and a reserved code.
+FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
+
+# Markers without a length: TEM and restart markers (never met outside of a scan), SOI, EOI.
+_BARE = frozenset({0x01, *range(0xD0, 0xDA)})
+
+# What ends a scan's coded data: a marker that is neither a stuffed FF 00 nor a restart.
+_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """One marker segment, and behind SOS the coded data of its scan.
+
+    Attributes:
+        marker: its code, the byte after FF.
+        start, end: place in the file, fill bytes before the marker included.
+        body: what stands between length field and ``end``.
+    """
+
+    marker: int
+    start: int
+    end: int
+    body: bytes
+
+
+def segment_bytes(marker: int, body: bytes) -> bytes:
+    """A marker segment as stored.
+
+    Args:
+        body: at most :data:`MOST_BODY` bytes.
+    """
+    return bytes((0xFF, marker)) + (len(body) + 2).to_bytes(2, "big") + body
+
+
+def read_segments(jpeg: bytes) -> Sequence[Segment]:
+    """All segments from SOI to EOI; what follows EOI is nobody's and stays as it is.
+
+    Raises:
+        CarrierError: no JPEG, truncated, or a marker missing where one must be.
+    """
+    if jpeg[:2] != b"\xff\xd8":
+        raise CarrierError("not a JPEG file: it does not start with FF D8")
+    segments = [Segment(SOI, 0, 2, b"")]
+    while segments[-1].marker != EOI:
+        segments.append(_read_segment(jpeg, segments[-1].end))
+    markers = {segment.marker for segment in segments}
+    if not markers & FRAMES or SOS not in markers:
+        raise CarrierError("this JPEG file holds no picture: a frame or scan header is missing")
+    return segments
+
+
+def _read_segment(jpeg: bytes, start: int) -> Segment:
+    place = start
+    while jpeg[place : place + 2] == b"\xff\xff":
+        place += 1
+    if place + 2 > len(jpeg):
+        raise CarrierError("the JPEG file is truncated: it ends without an EOI marker")
+    marker = jpeg[place + 1]
+    if jpeg[place] != 0xFF or marker == 0:
+        raise CarrierError(f"the JPEG file is damaged: no marker at byte {start}")
+    if marker == SOI:
+        raise CarrierError(f"the JPEG file is damaged: it starts anew at byte {start}")
+    body = place + 2
+    if marker in _BARE:
+        return Segment(marker, start, body, b"")
+    length = int.from_bytes(jpeg[body : body + 2], "big")
+    end = body + length
+    if end > len(jpeg) or body + 2 > len(jpeg):
+        raise CarrierError(f"the JPEG file is truncated within the segment at byte {start}")
+    if length < 2:
+        raise CarrierError(f"the JPEG file is damaged: a length of {length} at byte {body}")
+    if marker == SOS:
+        end = _scan_end(jpeg, end)
+    return Segment(marker, start, end, jpeg[body + 2 : end])
+
+
+def _scan_end(jpeg: bytes, start: int) -> int:
+    found = _SCAN_END.search(jpeg, start)
+    if found is None:
+        raise CarrierError("the JPEG file is truncated: it ends within a scan")
+    return found.start()

@@ -1,0 +1,65 @@
+"""``isp-meta compare``: how near a recovered raw comes to the true one."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+from .. import io
+from ..evaluation import Comparison, error_map
+from ..evaluation import compare as compare_files
+from .console import errors, out, print_json, progress
+
+__all__ = ["command"]
+
+
+class DemosaicName(str, Enum):
+    """Demosaicing methods by their command-line names."""
+
+    malvar = "malvar"
+    bilinear = "bilinear"
+
+
+def command(
+    raw: Annotated[Path, typer.Argument(metavar="RAW", help="The original raw file.")],
+    recovered: Annotated[
+        Path, typer.Argument(metavar="JPEG", help="Its JPEG, or a recovered DNG, TIFF or NPY.")
+    ],
+    picture: Annotated[
+        Path | None, typer.Option("--map", help="Write the error map here, as PNG.")
+    ] = None,
+    demosaic: Annotated[
+        DemosaicName, typer.Option(help="Of the truth; a JPEG's metadata says so itself.")
+    ] = DemosaicName.malvar,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing error map.")] = False,
+) -> None:
+    """Compare a recovered raw with the original: PSNR, SSIM, error map."""
+    with errors(), progress(recovered.name) as step:
+        step("comparing")
+        figures, estimate, truth = compare_files(raw, recovered, demosaic.value)
+        if picture is not None:
+            shown = error_map(estimate, truth)
+            io.write_atomic(
+                picture, lambda file: shown.save(file, format="PNG"), overwrite=overwrite
+            )
+    if as_json:
+        print_json(figures.as_dict())
+    else:
+        out.print(_table(figures))
+
+
+def _table(figures: Comparison) -> Table:
+    table = Table(show_header=False, box=None)
+    table.add_row("PSNR, all pixels", f"{figures.psnr:.2f} dB")
+    share = f"{100 * figures.unclipped:.1f} % of the pixels"
+    table.add_row("PSNR, unclipped", f"{figures.psnr_unclipped:.2f} dB ({share})")
+    table.add_row("PSNR, sensor's own pixels", f"{figures.psnr_mosaic:.2f} dB")
+    table.add_row("SSIM", f"{figures.ssim:.4f}")
+    if figures.bits_per_pixel is not None:
+        table.add_row("metadata", f"{figures.bits_per_pixel:.3f} bits a pixel")
+    return table

@@ -1,0 +1,99 @@
+"""``isp-meta embed``: raw files to JPEGs that carry their raw."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import samplers
+from ..capture import Embedded
+from ..capture import embed as embed_file
+from ..frame import Sampler
+from .console import each, out, progress, stop, target
+
+__all__ = ["command"]
+
+
+class SamplerName(str, Enum):
+    """Samplers by their command-line names."""
+
+    superpixel = "superpixel"
+    uniform = "uniform"
+    random = "random"
+
+
+class CarrierName(str, Enum):
+    """Places for the metadata by their command-line names."""
+
+    app11 = "app11"
+    com = "com"
+    sidecar = "sidecar"
+
+
+def make_sampler(name: SamplerName, cell: int, seed: int) -> Sampler:
+    """The sampler that a command-line name stands for."""
+    if name is SamplerName.superpixel:
+        return samplers.SuperpixelSampler(cell)
+    if name is SamplerName.uniform:
+        return samplers.UniformSampler(cell)
+    return samplers.RandomSampler(seed, 1 / cell**2)
+
+
+def command(
+    raws: Annotated[list[Path], typer.Argument(metavar="RAW...", help="Raw files.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="JPEG, or a folder for several.")
+    ] = None,
+    jpeg: Annotated[
+        Path | None,
+        typer.Option(help="Embed into this JPEG of the same scene and size; renders none."),
+    ] = None,
+    sampler: Annotated[
+        SamplerName, typer.Option(help="How pixels are chosen.")
+    ] = SamplerName.superpixel,
+    cell: Annotated[
+        int, typer.Option(min=1, max=256, help="One sample in cell x cell pixels.")
+    ] = 8,
+    seed: Annotated[int, typer.Option(min=0, help="Of the random sampler.")] = 0,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG.")] = 95,
+    bits: Annotated[int, typer.Option(min=8, max=16, help="Depth of a stored value.")] = 14,
+    carrier: Annotated[
+        CarrierName, typer.Option(help="Where the metadata goes.")
+    ] = CarrierName.app11,
+    overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
+) -> None:
+    """Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg)."""
+    if jpeg is not None and len(raws) > 1:
+        stop("--jpeg takes one RAW", 2)
+
+    def work(raw: Path) -> None:
+        path = target(raw, output, f"{raw.stem}.jpg", len(raws) > 1)
+        with progress(raw.name) as step:
+            made = embed_file(
+                raw,
+                path,
+                sampler=make_sampler(sampler, cell, seed),
+                quality=quality,
+                jpeg_in=jpeg,
+                bits=bits,
+                carrier=carrier.value,
+                overwrite=overwrite,
+                progress=step,
+            )
+        _report(made)
+
+    each(raws, work)
+
+
+def _report(made: Embedded) -> None:
+    samples = made.frame.require("samples", "embed")
+    where = f" in {made.sidecar}" if made.sidecar else ""
+    out.print(
+        f"{made.path}: {samples.width}x{samples.height}, JPEG {made.jpeg_bytes:,} bytes + "
+        f"metadata {made.payload_bytes:,} bytes ({made.bits_per_pixel:.3f} bits a pixel, "
+        f"{len(samples):,} samples){where}",
+        markup=False,
+    )

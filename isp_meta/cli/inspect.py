@@ -1,0 +1,65 @@
+"""``isp-meta inspect``: what a JPEG carries."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.table import Table
+
+from ..recover import Metadata, read_metadata
+from .console import errors, out, print_json
+
+__all__ = ["command", "describe"]
+
+
+def describe(metadata: Metadata) -> dict[str, Any]:
+    """The metadata as plain values, for JSON."""
+    payload, samples, camera = metadata.payload, metadata.payload.samples, metadata.payload.camera
+    pixels = samples.height * samples.width
+    return {
+        "picture": metadata.match,
+        "source": str(metadata.source),
+        "bytes": metadata.size,
+        "bits_per_pixel": 8 * metadata.size / pixels,
+        "width": samples.width,
+        "height": samples.height,
+        "samples": len(samples),
+        "share_of_pixels": len(samples) / pixels,
+        "cell": samples.cell,
+        "value_bits": payload.bits,
+        "sampler": payload.sampler,
+        "demosaic": payload.demosaic,
+        "make": camera.make,
+        "model": camera.model,
+        "cfa": camera.cfa,
+        "black_level": list(camera.black_level),
+        "white_level": camera.white_level,
+        "as_shot_neutral": list(camera.as_shot_neutral),
+        "color_matrix": list(camera.color_matrix),
+        "orientation": camera.orientation,
+        "exif": dict(camera.exif),
+    }
+
+
+def command(
+    jpeg: Annotated[Path, typer.Argument(metavar="JPEG", help="A JPEG that carries its raw.")],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show what a JPEG carries."""
+    with errors():
+        values = describe(read_metadata(jpeg))
+    if as_json:
+        print_json(values)
+        return
+    table = Table(show_header=False, box=None)
+    for key, value in values.items():
+        if isinstance(value, float):
+            value = f"{value:.4g}" if value < 1 else f"{value:g}"
+        elif isinstance(value, list):
+            value = " ".join(f"{item:g}" for item in value)
+        elif isinstance(value, dict):
+            value = ", ".join(f"{name} {text}" for name, text in value.items())
+        table.add_row(key.replace("_", " "), str(value))
+    out.print(table, markup=False)

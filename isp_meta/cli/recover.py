@@ -1,0 +1,94 @@
+"""``isp-meta recover``: JPEGs that carry their raw to DNG, TIFF or NumPy."""
+
+from __future__ import annotations
+
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import io
+from ..frame import Frame, Reconstructor
+from ..reconstruct import LocalRBFReconstructor, RBFReconstructor
+from ..recover import recover as recover_file
+from .console import each, out, progress, stop, target
+
+__all__ = ["command"]
+
+
+class FormatName(str, Enum):
+    """Formats of the recovered raw by their command-line names."""
+
+    dng = "dng"
+    tiff = "tiff"
+    npy = "npy"
+
+
+class MethodName(str, Enum):
+    """Reconstructors by their command-line names."""
+
+    local_rbf = "local-rbf"
+    rbf = "rbf"
+
+
+_SUFFIX = {FormatName.dng: ".dng", FormatName.tiff: ".tif", FormatName.npy: ".npy"}
+_FORMAT = {
+    ".dng": FormatName.dng,
+    ".tif": FormatName.tiff,
+    ".tiff": FormatName.tiff,
+    ".npy": FormatName.npy,
+}
+_METHOD: dict[MethodName, type[Reconstructor]] = {
+    MethodName.local_rbf: LocalRBFReconstructor,
+    MethodName.rbf: RBFReconstructor,
+}
+
+
+def command(
+    jpegs: Annotated[list[Path], typer.Argument(metavar="JPEG...", help="JPEGs.")],
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="File, or a folder for several.")
+    ] = None,
+    format: Annotated[
+        FormatName | None,
+        typer.Option(help="Linear DNG, 16-bit TIFF or float array; by default as -o says, or dng."),
+    ] = None,
+    cfa: Annotated[bool, typer.Option("--cfa", help="DNG with the sensor's mosaic.")] = False,
+    method: Annotated[
+        MethodName, typer.Option(help="How raw is rebuilt; rbf takes minutes a megapixel.")
+    ] = MethodName.local_rbf,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although the picture was edited since.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
+) -> None:
+    """Rebuild the linear raw of JPEGs (photo.jpg -> photo-recovered.dng)."""
+    named = _FORMAT.get(output.suffix.lower()) if output is not None else None
+    chosen = format or named or FormatName.dng
+    if cfa and chosen is not FormatName.dng:
+        stop("--cfa makes a DNG; leave out --format", 2)
+
+    def work(jpeg: Path) -> None:
+        name = f"{jpeg.stem}-recovered{_SUFFIX[chosen]}"
+        path = target(jpeg, output, name, len(jpegs) > 1)
+        if path.exists() and not overwrite:
+            stop(f"{path}: exists already; use --overwrite to replace it")
+        with progress(jpeg.name) as step:
+            frame = recover_file(jpeg, reconstructor=_METHOD[method](), force=force, progress=step)
+            step("writing")
+            write(path, frame, chosen, cfa, overwrite)
+        raw = frame.require("raw", "recover")
+        out.print(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen.value}", markup=False)
+
+    each(jpegs, work)
+
+
+def write(path: Path, frame: Frame, chosen: FormatName, cfa: bool, overwrite: bool) -> None:
+    """Writes a recovered frame in one of the formats."""
+    if chosen is FormatName.dng:
+        io.write_dng(path, frame, cfa=cfa, overwrite=overwrite)
+    elif chosen is FormatName.tiff:
+        io.write_tiff16(path, frame.require("raw", "recover"), overwrite=overwrite)
+    else:
+        io.write_npy(path, frame.require("raw", "recover"), overwrite=overwrite)

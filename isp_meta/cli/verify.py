@@ -1,0 +1,41 @@
+"""``isp-meta verify``: is the raw still there, whole, and this picture's?"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PictureMismatch
+from ..recover import read_metadata
+from .console import each, out
+
+__all__ = ["command"]
+
+_STALE = {
+    "recompressed": "compressed again since; recovery works, a little less exactly",
+    "edited": "edited since; recovery needs --force and errs where it was edited",
+    "foreign": "another picture, or resized; its metadata is of no use",
+}
+
+
+def command(
+    jpegs: Annotated[list[Path], typer.Argument(metavar="JPEG...", help="JPEGs.")],
+) -> None:
+    """Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 picture changed since."""
+    each(jpegs, _verify)
+
+
+def _verify(jpeg: Path) -> None:
+    try:
+        metadata = read_metadata(jpeg)
+    except (CarrierError, ImageFileError) as error:
+        # A file that is there but no longer a whole JPEG has lost what it carried.
+        if not jpeg.is_file():
+            raise
+        raise PayloadCorrupt(str(error)) from error
+    if metadata.match != "exact":
+        raise PictureMismatch(f"{jpeg}: {_STALE[metadata.match]}")
+    samples = metadata.payload.samples
+    out.print(f"{jpeg}: exact, {len(samples):,} samples in {metadata.source}", markup=False)

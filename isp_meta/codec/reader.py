@@ -1,0 +1,66 @@
+"""Reads big-endian fields from bytes that may be anything: checks first, then takes."""
+
+from __future__ import annotations
+
+import struct
+from typing import Any
+
+from ..errors import PayloadCorrupt
+
+__all__ = ["Reader", "text_field"]
+
+
+def text_field(text: str) -> bytes:
+    """A string as stored: length in bytes (uint16), then UTF-8.
+
+    Raises:
+        ValueError: longer than 65,535 bytes, or not valid Unicode.
+    """
+    data = text.encode()
+    if len(data) > 0xFFFF:
+        raise ValueError(
+            f"a text of {len(data)} bytes is too long, 65535 is the most: {text[:40]!r}"
+        )
+    return struct.pack(">H", len(data)) + data
+
+
+class Reader:
+    """A position in some bytes.
+
+    Args:
+        data: all of the bytes.
+        name: what they are, for error texts.
+    """
+
+    def __init__(self, data: bytes, name: str) -> None:
+        self.data = data
+        self.name = name
+        self.place = 0
+
+    def take(self, count: int) -> bytes:
+        """The next ``count`` bytes.
+
+        Raises:
+            PayloadCorrupt: fewer are left.
+        """
+        if count > len(self.data) - self.place:
+            raise PayloadCorrupt(f"{self.name} ends too early")
+        self.place += count
+        return self.data[self.place - count : self.place]
+
+    def unpack(self, layout: str) -> tuple[Any, ...]:
+        """The next fields of a :mod:`struct` layout, big-endian without padding."""
+        packed = struct.Struct(">" + layout)
+        return packed.unpack(self.take(packed.size))
+
+    def text(self) -> str:
+        """The next string, as :func:`text_field` wrote it."""
+        try:
+            return self.take(self.unpack("H")[0]).decode()
+        except UnicodeDecodeError:
+            raise PayloadCorrupt(f"{self.name} holds a text that is not UTF-8") from None
+
+    def finish(self) -> None:
+        """Raises PayloadCorrupt where bytes are left over."""
+        if self.place != len(self.data):
+            raise PayloadCorrupt(f"{self.name} is {len(self.data) - self.place} bytes too long")

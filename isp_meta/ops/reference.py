@@ -1,0 +1,110 @@
+"""What the native ops mean, in plain PyTorch: short, slow, differentiable, for any device.
+
+Arguments and results as in the functions of the same names in :mod:`isp_meta.ops`.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from .grid import grid_shape
+
+__all__ = [
+    "aggregate",
+    "argmax_pool",
+    "associate",
+    "associate_features",
+    "distribute",
+    "neighbor_cells",
+    "sample_mask",
+]
+
+
+def _grid(pixels: Tensor, cell: int) -> tuple[int, int]:
+    height, width = pixels.shape[-2:]
+    return grid_shape(height, width, cell)
+
+
+def neighbor_cells(pixels: Tensor, cell: int) -> Tensor:
+    """(9, H, W) int64: flat index of every pixel's neighbors; those outside share h * w."""
+    height, width = pixels.shape[-2:]
+    rows, cols = _grid(pixels, cell)
+    offset = torch.arange(9, device=pixels.device)[:, None, None]
+    y = torch.arange(height, device=pixels.device)[:, None] // cell + offset // 3 - 1
+    x = torch.arange(width, device=pixels.device) // cell + offset % 3 - 1
+    inside = (y >= 0) & (y < rows) & (x >= 0) & (x < cols)
+    return torch.where(inside, y * cols + x, rows * cols)
+
+
+def _outside(pixels: Tensor, cell: int) -> Tensor:
+    cells = neighbor_cells(pixels, cell)
+    rows, cols = _grid(pixels, cell)
+    return cells == rows * cols
+
+
+def _beside(centers: Tensor, pixels: Tensor, cell: int) -> Tensor:
+    """(B, C, 9, H, W): the centers of every pixel's neighbors, 0 outside."""
+    padded = torch.nn.functional.pad(centers.flatten(2), (0, 1))
+    return padded[:, :, neighbor_cells(pixels, cell)]
+
+
+def associate(logits: Tensor, cell: int, mask_outside: bool = True) -> Tensor:
+    """Softmax over the neighbors that exist."""
+    if not mask_outside:
+        return logits.softmax(1)
+    outside = _outside(logits, cell)
+    return logits.masked_fill(outside, -torch.inf).softmax(1).masked_fill(outside, 0)
+
+
+def associate_features(features: Tensor, centers: Tensor, cell: int, scale: float) -> Tensor:
+    """Softmax of -scale * |f - u|^2."""
+    difference = features[:, :, None] - _beside(centers, features, cell)
+    return associate(-scale * difference.square().sum(1), cell)
+
+
+def aggregate(features: Tensor, association: Tensor, cell: int) -> Tensor:
+    """Weighted means; 0 where the weights sum to 0."""
+    rows, cols = _grid(features, cell)
+    cells = neighbor_cells(features, cell).flatten()
+
+    def sum_cells(weighted: Tensor) -> Tensor:
+        sums = weighted.new_zeros(*weighted.shape[:2], rows * cols + 1)
+        sums = sums.index_add(2, cells, weighted.flatten(2))
+        return sums[..., :-1].reshape(*sums.shape[:2], rows, cols)
+
+    total = sum_cells(features[:, :, None] * association[:, None])
+    mass = sum_cells(association[:, None])
+    empty = mass == 0
+    return (total / mass.masked_fill(empty, 1)).masked_fill(empty, 0)
+
+
+def distribute(centers: Tensor, association: Tensor, cell: int) -> Tensor:
+    """Weighted sums of the centers around."""
+    inside = association.masked_fill(_outside(association, cell), 0)
+    return (inside[:, None] * _beside(centers, association, cell)).sum(2)
+
+
+def argmax_pool(association: Tensor, cell: int) -> Tensor:
+    """One cell after the other: the first of its largest positive values."""
+    cells = neighbor_cells(association, cell)
+    rows, cols = _grid(association, cell)
+    value = association.detach().masked_fill(association.isnan(), 0).clamp(min=0)
+    index = []
+    for c in range(rows * cols):
+        of_cell = value.masked_fill(cells != c, 0).amax(1).flatten(1)
+        best = of_cell.argmax(1)
+        index.append(best.masked_fill(of_cell.amax(1) == 0, -1))
+    return torch.stack(index, 1).reshape(-1, rows, cols)
+
+
+def sample_mask(association: Tensor, cell: int, clip: float | None = None) -> Tensor:
+    """1 at the samples; the straight-through gradient goes to the entries that chose them."""
+    height, width = association.shape[-2:]
+    index = torch.nn.functional.pad(argmax_pool(association, cell).flatten(1), (0, 1), value=-1)
+    pixel = torch.arange(height * width, device=association.device).view(height, width)
+    chosen = index[:, neighbor_cells(association, cell)] == pixel
+    soft = torch.where(chosen, association, 0).sum(1, keepdim=True)
+    if clip is not None and soft.requires_grad:
+        soft.register_hook(lambda grad: grad.clamp(-clip, clip))  # type: ignore[no-untyped-call]
+    return chosen.any(1, keepdim=True).to(association.dtype) + (soft - soft.detach())

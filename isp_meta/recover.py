@@ -1,0 +1,153 @@
+"""Recovery: a JPEG that carries its raw goes in, the raw comes out.
+
+JPEG ─┬─ carriers, codec ─▶ samples, camera, binding ─┐
+      └─ decoded ─▶ srgb ─────────────────────────────┴▶ Reconstructor ─▶ raw
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from . import carriers, codec, io
+from .errors import (
+    CarrierError,
+    ImageFileError,
+    PayloadCorrupt,
+    PayloadMissing,
+    PictureMismatch,
+)
+from .frame import Frame, Reconstructor
+from .reconstruct import LocalRBFReconstructor
+
+__all__ = ["Metadata", "read_metadata", "recover"]
+
+Progress = Callable[[str], None]
+
+_MISMATCH = {
+    "edited": "its pixels were edited after the metadata was made",
+    "foreign": "its metadata belongs to another picture or another size of it",
+}
+
+
+@dataclass(frozen=True, eq=False)
+class Metadata:
+    """What a picture carries, and whether it is still the picture that it was made for.
+
+    Attributes:
+        payload: samples, camera, binding and names.
+        match: "exact", "recompressed" (pixels changed slightly), "edited" or "foreign".
+        source: the file that the payload came from: the picture, or its sidecar.
+        size: of the payload, bytes.
+        pixels: (3, H, W) uint8, the picture.
+    """
+
+    payload: codec.Payload
+    match: codec.Match
+    source: Path
+    size: int
+    pixels: Tensor
+
+
+def read_payload(path: str | os.PathLike[str], data: bytes | None = None) -> tuple[bytes, Path]:
+    """A picture's payload bytes and the file that they came from.
+
+    A sidecar serves where the picture carries nothing, or nothing whole.
+
+    Args:
+        path: the picture. data: its bytes, where they are read already.
+
+    Raises:
+        ImageFileError: the picture cannot be read. CarrierError: it is no JPEG, or damaged.
+        PayloadMissing, PayloadCorrupt: neither it nor a sidecar has a whole payload.
+    """
+    picture, beside = Path(path), carriers.sidecar.sidecar_path(Path(path))
+    try:
+        data = io.read_bytes(path, ImageFileError) if data is None else data
+        packed = carriers.jpeg.extract(data)
+        codec.decode(packed)
+        return packed, picture
+    except (CarrierError, PayloadMissing, PayloadCorrupt) as error:
+        if beside.is_file():
+            return io.read_bytes(beside, ImageFileError), beside
+        hint = f"; there is no sidecar {beside.name} either"
+        missing = isinstance(error, PayloadMissing)
+        raise type(error)(f"{path}: {error}{hint if missing else ''}") from error
+
+
+def read_metadata(path: str | os.PathLike[str]) -> Metadata:
+    """Reads and checks what a JPEG (or its sidecar) carries.
+
+    Args:
+        path: a JPEG.
+
+    Raises:
+        ImageFileError, CarrierError: the JPEG cannot be read. PayloadMissing: it carries nothing.
+        PayloadCorrupt: what it carries is damaged.
+    """
+    data = io.read_bytes(path, ImageFileError)
+    packed, source = read_payload(path, data)
+    try:
+        payload = codec.decode(packed)
+    except PayloadCorrupt as error:
+        raise PayloadCorrupt(f"{source}: {error}") from error
+    pixels = io.decode_image(data, str(path))
+    match = payload.binding.compare(pixels, carriers.jpeg.scan_digest(data))
+    return Metadata(payload, match, source, len(packed), pixels)
+
+
+def recover(
+    jpeg: str | os.PathLike[str],
+    *,
+    reconstructor: Reconstructor | None = None,
+    force: bool = False,
+    progress: Progress | None = None,
+) -> Frame:
+    """Rebuilds the linear raw picture of a JPEG that carries its raw.
+
+    Args:
+        jpeg: a JPEG that :func:`isp_meta.embed` made, or one with a sidecar.
+        reconstructor: default ``LocalRBFReconstructor()``, which needs no training.
+        force: goes on where the picture was edited since; its size must still be the same.
+        progress: called with the name of each step as it begins.
+
+    Returns:
+        A Frame with ``raw`` (3, H, W) in [0, 1], ``srgb``, ``samples`` and ``camera``.
+
+    Raises:
+        ImageFileError, CarrierError: the JPEG cannot be read. PayloadMissing: it carries nothing.
+        PayloadCorrupt: what it carries is damaged.
+        PictureMismatch: the picture is not the one that the metadata was made for.
+    """
+    step = progress or (lambda _name: None)
+    step("reading")
+    metadata = read_metadata(jpeg)
+    _check_match(metadata, jpeg, force)
+    samples = metadata.payload.samples
+    if not len(samples):
+        raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
+    srgb = metadata.pixels.float().div_(255)
+    frame = Frame(camera=metadata.payload.camera, srgb=srgb, samples=samples)
+    step("reconstructing")
+    raw = (reconstructor or LocalRBFReconstructor())(frame)
+    return frame.replace(raw=raw)
+
+
+def _check_match(metadata: Metadata, path: str | os.PathLike[str], force: bool) -> None:
+    if metadata.match not in _MISMATCH:
+        return
+    samples = metadata.payload.samples
+    size, wanted = tuple(metadata.pixels.shape[1:]), (samples.height, samples.width)
+    if size != wanted:
+        raise PictureMismatch(
+            f"{path}: has {size[1]}x{size[0]} pixels, its metadata is for "
+            f"{wanted[1]}x{wanted[0]}; it was resized or cropped since"
+        )
+    if not force:
+        raise PictureMismatch(
+            f"{path}: {_MISMATCH[metadata.match]}; --force recovers what still fits"
+        )

@@ -1,0 +1,122 @@
+"""Content-aware sampling without a network: soft SLIC, then one pixel a superpixel.
+
+raw, srgb, position ─▶ features ─┬─▶ aggregate ─▶ centers ─┐   a few rounds
+                                 └─▶ associate_features ◀──┘
+                                          └─▶ argmax_pool ─▶ index
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor
+
+from .. import ops
+from ..frame import Frame, Sampler, Samples
+
+__all__ = ["SuperpixelSampler", "superpixel_features"]
+
+
+def superpixel_features(raw: Tensor, srgb: Tensor, cell: int, alpha: float, m: float) -> Tensor:
+    """Features whose squared distance is the per-pixel summand of the superpixel loss (Eq. 1).
+
+        ‖f(p) − f(p')‖² = α ‖Δsrgb‖² + (1 − α) ‖Δraw‖² + (m / S)² ‖Δposition‖²
+
+    Args:
+        raw, srgb: (3, H, W) in [0, 1]; scaled to [0, 255] as in the published code.
+        cell: S, side of a cell, pixels.
+        alpha: weight of sRGB against raw, in [0, 1].
+        m: compactness, in 8-bit levels a cell.
+
+    Returns:
+        (8, H, W): sRGB, raw, row, column.
+
+    Source: Nam et al., CVPR 2022, Eq. 1.
+    """
+    height, width = raw.shape[-2:]
+    features = raw.new_empty(8, height, width)
+    torch.mul(srgb, 255 * math.sqrt(alpha), out=features[:3])
+    torch.mul(raw, 255 * math.sqrt(1 - alpha), out=features[3:6])
+    step = m / cell
+    features[6] = (torch.arange(height, device=raw.device, dtype=raw.dtype) * step)[:, None]
+    features[7] = torch.arange(width, device=raw.device, dtype=raw.dtype) * step
+    return features
+
+
+class SuperpixelSampler(Sampler):
+    """Keeps the most typical pixel of each superpixel, found by a few rounds of soft SLIC.
+
+    Cell by cell the pixel with the largest association within the nine cells around is kept
+    (Eq. 4), so a superpixel may reach into its neighbours' cells and two cells may keep one pixel:
+    there are at most as many samples as cells.
+
+    Args:
+        cell: side of a cell, pixels, >= 1. 8 keeps at most 1 pixel in 64.
+        iterations: rounds of association and aggregation, >= 1.
+        alpha: weight of sRGB against raw, in [0, 1].
+        m: compactness, 8-bit levels a cell, >= 0: large makes superpixels square.
+        scale: inverse temperature of the association, > 0.
+
+    Raises:
+        ValueError: an argument out of range.
+
+    Source: Nam et al., CVPR 2022, Eq. 1 to 4, with the association of Jampani et al., *Superpixel
+    Sampling Networks*, ECCV 2018, in place of the learned one.
+    """
+
+    # Bounds the memory of features and association, whatever the picture's size.
+    _STRIP_PIXELS = 4_000_000
+
+    def __init__(
+        self,
+        cell: int = 8,
+        iterations: int = 3,
+        alpha: float = 0.2,
+        m: float = 10.0,
+        scale: float = 0.01,
+    ) -> None:
+        super().__init__()
+        if cell < 1 or iterations < 1:
+            raise ValueError(f"cell and iterations must be >= 1, not {cell} and {iterations}")
+        if not 0 <= alpha <= 1 or m < 0 or scale <= 0:
+            raise ValueError("alpha must be in [0, 1], m >= 0, scale > 0")
+        self.cell, self.iterations = cell, iterations
+        self.alpha, self.m, self.scale = alpha, m, scale
+
+    @torch.no_grad()
+    def forward(self, frame: Frame) -> Samples:
+        """Samples of ``frame.raw``, at most one a cell."""
+        raw: Tensor = frame.require("raw", "SuperpixelSampler")
+        srgb: Tensor = frame.require("srgb", "SuperpixelSampler")
+        height, width = raw.shape[-2:]
+        rows = max(1, self._STRIP_PIXELS // (width * self.cell)) * self.cell
+        halo = (self.iterations + 1) * self.cell
+        kept = []
+        for top in range(0, height, rows):
+            first = max(0, top - halo)
+            last = min(height, top + rows + halo)
+            index = self._sample(raw[:, first:last], srgb[:, first:last])
+            # Rows of cells of the strip itself, without the halo.
+            above = (top - first) // self.cell
+            index = index[above : above + rows // self.cell].flatten()
+            kept.append(torch.where(index < 0, index, index + first * width))
+        return Samples.at(torch.cat(kept), raw, self.cell)
+
+    def _sample(self, raw: Tensor, srgb: Tensor) -> Tensor:
+        """(h, w) int64 flat index within the strip, -1 for a cell without a sample."""
+        features = superpixel_features(raw, srgb, self.cell, self.alpha, self.m)[None]
+        # The first centers are means over whole cells: an association that is 1 on the own cell.
+        association = features.new_zeros(1, 9, *raw.shape[-2:])
+        association[:, 4] = 1.0
+        for _ in range(self.iterations):
+            centers = ops.aggregate(features, association, self.cell)
+            association = ops.associate_features(features, centers, self.cell, self.scale)
+        return ops.argmax_pool(association, self.cell)[0]
+
+    def extra_repr(self) -> str:
+        """Text inside the parentheses of ``repr``."""
+        return (
+            f"cell={self.cell}, iterations={self.iterations}, alpha={self.alpha:g}, "
+            f"m={self.m:g}, scale={self.scale:g}"
+        )

@@ -1,0 +1,98 @@
+"""The native build: `isp_meta._ops` (C++ and, where nvcc is found, CUDA) and `isp_meta._payload`.
+
+One knob: ISP_META_CUDA=0 leaves the CUDA kernels out, ISP_META_CUDA=1 fails where nvcc is missing.
+Building them needs neither a GPU nor a CUDA build of torch.
+"""
+
+import os
+import shlex
+import shutil
+import subprocess
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pybind11
+import torch
+from setuptools import Extension, setup
+from torch.utils.cpp_extension import BuildExtension
+
+CSRC = Path("csrc")
+CXX_FLAGS = ["-std=c++20", "-O3", "-g0", "-fno-math-errno", "-fno-trapping-math"]
+CXX_FLAGS += ["-Wall", "-Wextra", "-fvisibility=hidden"]
+# SASS for the three generations, PTX so that those between and after them can run as well.
+NVCC_FLAGS = ["-std=c++20", "-O3", "-Xcompiler=-fPIC,-Wall,-Wextra,-fvisibility=hidden"]
+NVCC_FLAGS += [f"-gencode=arch=compute_{n},code=[sm_{n},compute_{n}]" for n in (80, 90, 120)]
+
+
+def find_nvcc() -> Path | None:
+    """Path of nvcc, or None to build without CUDA; says which and why."""
+    wish = os.environ.get("ISP_META_CUDA", "")
+    if wish not in ("", "0", "1"):
+        raise SystemExit(f"ISP_META_CUDA must be 0 or 1, not {wish!r}")
+    home = os.environ.get("CUDA_HOME", "/usr/local/cuda")
+    path = os.pathsep.join([f"{home}/bin", os.environ["PATH"]])
+    nvcc = None if wish == "0" else shutil.which("nvcc", path=path)
+    if wish == "1" and nvcc is None:
+        raise SystemExit("ISP_META_CUDA=1, but no nvcc in CUDA_HOME or PATH")
+    reason = f"ISP_META_CUDA={wish}" if wish else "nvcc found" if nvcc else "no nvcc found"
+    print(f"isp_meta: CUDA kernels {f'built by {nvcc}' if nvcc else 'left out'} ({reason})")
+    return Path(nvcc) if nvcc else None
+
+
+def cudart_flags(nvcc: Path) -> list[str]:
+    """Links the CUDA runtime statically, from where nvcc itself would take it."""
+    plan = subprocess.run([nvcc, "--dryrun", "-x", "cu", "-"], capture_output=True, text=True)
+    libraries = next(line for line in plan.stderr.splitlines() if "LIBRARIES=" in line)
+    folders = shlex.split(libraries.split("LIBRARIES=")[1])
+    return [*folders, "-lcudart_static", "-ldl", "-lrt", "-lpthread"]
+
+
+def ops_extension(nvcc: Path | None) -> Extension:
+    """The torch operators, on LibTorch's stable ABI: one binary serves torch 2.10 and later."""
+    home = Path(torch.__file__).parent
+    extension = Extension(
+        "isp_meta._ops",
+        sorted(str(s) for s in CSRC.rglob("*.cpp") if s.parent.name != "payload"),
+        define_macros=[("TORCH_TARGET_VERSION", "0x020a000000000000"), ("USE_CUDA", None)],
+        extra_compile_args=[*CXX_FLAGS, f"-I{CSRC.resolve()}", f"-isystem{home / 'include'}"],
+        library_dirs=[str(home / "lib")],
+        # A CUDA build of torch hangs its CUDA half on libtorch, of which the linker sees no use.
+        extra_link_args=["-ltorch_cpu", "-lc10", "-Wl,--no-as-needed", "-ltorch"],
+        depends=[str(s) for s in CSRC.rglob("*") if s.suffix in (".h", ".cu")],
+        language="c++",
+    )
+    if nvcc:
+        extension.define_macros.append(("ISP_META_CUDA", None))
+        extension.extra_link_args += cudart_flags(nvcc)
+    return extension
+
+
+def payload_extension() -> list[Extension]:
+    """The bit-exact coder: integers only, no torch."""
+    sources = sorted(map(str, CSRC.glob("payload/*.cpp")))
+    flags = [*CXX_FLAGS, f"-I{CSRC.resolve()}", f"-isystem{pybind11.get_include()}"]
+    extension = Extension("isp_meta._payload", sources, extra_compile_args=flags, language="c++")
+    extension.depends = [str(header) for header in CSRC.glob("payload/*.h")]
+    return [extension] if sources else []
+
+
+class Build(BuildExtension):
+    def build_extension(self, extension: Extension) -> None:
+        if ("ISP_META_CUDA", None) in extension.define_macros:
+            with ThreadPoolExecutor(int(os.environ.get("MAX_JOBS", os.cpu_count() or 1))) as pool:
+                extension.extra_objects = list(pool.map(self.compile_cuda, CSRC.glob("*/*.cu")))
+        super().build_extension(extension)
+
+    def compile_cuda(self, source: Path) -> str:
+        target = Path(self.build_temp, source).with_suffix(".cu.o").resolve()
+        target.parent.mkdir(parents=True, exist_ok=True)
+        command = [NVCC, *NVCC_FLAGS, f"-I{CSRC}", "-c", source, "-o", target]
+        subprocess.run(command, check=True)
+        return str(target)
+
+
+NVCC = find_nvcc()
+setup(
+    ext_modules=[ops_extension(NVCC), *payload_extension()],
+    cmdclass={"build_ext": Build.with_options(use_ninja=True)},
+)

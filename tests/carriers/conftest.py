@@ -1,0 +1,113 @@
+"""JPEG files of every structure that a carrier meets."""
+
+from __future__ import annotations
+
+import io
+import struct
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms
+
+from isp_meta.carriers.segments import segment_bytes
+from isp_meta.codec import Binding, Payload, encode
+from isp_meta.frame import Camera, Samples
+
+JpegMaker = Callable[..., bytes]
+
+
+def photograph(height: int, width: int) -> np.ndarray:
+    """(H, W, 3) uint8: shading, edges, noise."""
+    rng = np.random.default_rng(7)
+    y, x = np.mgrid[:height, :width]
+    light = 110 + 70 * np.sin(x / 31) * np.cos(y / 17) + 40 * ((x // 24 + y // 20) % 2)
+    color = light[..., None] * [0.9, 1.0, 0.7] + rng.normal(0, 4, (height, width, 3))
+    return color.clip(0, 255).astype(np.uint8)
+
+
+@pytest.fixture
+def make_jpeg() -> JpegMaker:
+    def make(height: int = 90, width: int = 120, *, gray: bool = False, **options: object) -> bytes:
+        image = Image.fromarray(photograph(height, width))
+        file = io.BytesIO()
+        (image.convert("L") if gray else image).save(file, "JPEG", **options)
+        return file.getvalue()
+
+    return make
+
+
+def after_soi(jpeg: bytes, *inserted: bytes) -> bytes:
+    return jpeg[:2] + b"".join(inserted) + jpeg[2:]
+
+
+def exif() -> bytes:
+    tags = Image.Exif()
+    tags[0x010F] = "Maker"
+    return tags.tobytes()
+
+
+def with_mpf(first: bytes, second: bytes) -> bytes:
+    """Two pictures in one file (CIPA DC-007), the second behind the first's EOI."""
+    entries = 16 * 2
+    head = 8 + 2 + 3 * 12 + 4
+    size = 4 + len(b"MPF\x00") + head + entries
+    mpf_start = 2 + 4 + len(b"MPF\x00")
+    total = len(first) + size
+    ifd = struct.pack(">H", 3)
+    ifd += struct.pack(">HHI4s", 0xB000, 7, 4, b"0100")
+    ifd += struct.pack(">HHII", 0xB001, 4, 1, 2)
+    ifd += struct.pack(">HHII", 0xB002, 7, entries, head)
+    ifd += struct.pack(">I", 0)
+    table = struct.pack(">IIIHH", 0x20030000, total, 0, 0, 0)
+    table += struct.pack(">IIIHH", 0, len(second), total - mpf_start, 0, 0)
+    body = b"MPF\x00" + b"MM\x00*" + struct.pack(">I", 8) + ifd + table
+    return after_soi(first, segment_bytes(0xE2, body)) + second
+
+
+def foreign_jumbf(instance: int) -> bytes:
+    """An APP11 segment with somebody else's box."""
+    label = b"c2pa\x00"
+    jumd = struct.pack(">I4s", 25 + len(label), b"jumd") + bytes(16) + b"\x03" + label
+    body = struct.pack(">2sHII4s", b"JP", instance, 1, 8 + len(jumd), b"jumb") + jumd
+    return segment_bytes(0xEB, body)
+
+
+@pytest.fixture
+def jpegs(make_jpeg: JpegMaker) -> dict[str, bytes]:
+    """Files by what is special about them."""
+    plain = make_jpeg()
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    return {
+        "baseline": plain,
+        "4:4:4": make_jpeg(subsampling="4:4:4"),
+        "4:2:0": make_jpeg(subsampling="4:2:0"),
+        "progressive": make_jpeg(progressive=True),
+        "gray": make_jpeg(gray=True),
+        "optimized": make_jpeg(optimize=True),
+        "restarts": make_jpeg(restart_marker_blocks=2),
+        "exif": make_jpeg(exif=exif()),
+        "exif and icc": make_jpeg(exif=exif(), icc_profile=icc),
+        "comment": make_jpeg(comment=b"somebody's comment"),
+        "fill bytes": plain[:2] + b"\xff\xff\xff" + plain[2:-2] + b"\xff\xff" + plain[-2:],
+        "trailing bytes": plain + b"\xff\xd8 anything \xff\xeb",
+        "two pictures": with_mpf(plain, make_jpeg(40, 50)),
+        "other jumbf": after_soi(plain, foreign_jumbf(1), foreign_jumbf(2)),
+        "tiny": make_jpeg(1, 1),
+    }
+
+
+@pytest.fixture
+def payload() -> bytes:
+    """A genuine payload, small enough to try every byte."""
+    index = torch.arange(0, 90 * 120, 211)
+    value = (index[:, None] * torch.tensor([3, 5, 7]) % 1000) / 1000
+    binding = Binding.of(torch.zeros((3, 90, 120), dtype=torch.uint8), b"s" * 32)
+    return encode(Payload(Samples(index, value, 90, 120), Camera(), binding))
+
+
+@pytest.fixture
+def long_payload() -> bytes:
+    """Several segments of bytes that look like a payload to nobody but the carrier."""
+    return np.random.default_rng(3).bytes(300_000)

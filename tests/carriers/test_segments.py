@@ -1,0 +1,50 @@
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from isp_meta.carriers.segments import read_segments
+from isp_meta.errors import CarrierError
+
+
+def test_segments_cover_the_file(jpegs):
+    for name, jpeg in jpegs.items():
+        segments = read_segments(jpeg)
+        assert segments[0].start == 0, name
+        assert segments[-1].marker == 0xD9, name
+        for one, following in itertools.pairwise(segments):
+            assert one.end == following.start, name
+
+
+def test_progressive_files_have_several_scans(jpegs):
+    markers = [segment.marker for segment in read_segments(jpegs["progressive"])]
+    assert markers.count(0xDA) > 1
+
+
+def test_every_truncation_is_an_error(jpegs):
+    for name in ("baseline", "progressive", "exif"):
+        jpeg = jpegs[name]
+        for end in range(len(jpeg)):
+            with pytest.raises(CarrierError):
+                read_segments(jpeg[:end])
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"", "not a JPEG"),
+        (b"\x89PNG\r\n\x1a\n", "not a JPEG"),
+        (b"\xff\xd8", "truncated"),
+        (b"\xff\xd8\xff\xd9", "holds no picture"),
+        (b"\xff\xd8\xff\xd8", "starts anew at byte 2"),
+        (b"\xff\xd8\xff\xe0\x00\x01", "a length of 1 at byte 4"),
+        (b"\xff\xd8\xff\xe0\x00\x10JFIF", "truncated within the segment at byte 2"),
+        (b"\xff\xd8\x00\x00", "no marker at byte 2"),
+        (b"\xff\xd8\xff\x00", "no marker at byte 2"),
+        (b"\xff\xd8\xff\xda\x00\x02abc", "within a scan"),
+    ],
+)
+def test_what_is_wrong_is_named(data, text):
+    with pytest.raises(CarrierError, match=text):
+        read_segments(data)

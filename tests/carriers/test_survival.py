@@ -1,0 +1,126 @@
+"""What real tools leave of a payload. They are Debian packages; a missing one is a failure."""
+
+from __future__ import annotations
+
+import io
+import shutil
+import subprocess
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from isp_meta.carriers.jpeg import extract, insert, scan_digest, strip
+from isp_meta.errors import PayloadMissing
+
+PACKAGES = {
+    "exiftool": "libimage-exiftool-perl",
+    "exiv2": "exiv2",
+    "jpegtran": "libjpeg-turbo-progs",
+    "convert": "imagemagick",
+}
+KINDS = ("baseline", "progressive", "4:2:0", "gray", "exif and icc")
+
+
+def run(tool: str, *arguments: str | Path) -> bytes:
+    if shutil.which(tool) is None:
+        pytest.fail(f"{tool} is missing: apt-get install {PACKAGES[tool]}")
+    result = subprocess.run([tool, *map(str, arguments)], capture_output=True)
+    assert result.returncode == 0, result.stderr.decode()
+    return result.stdout
+
+
+def pixels(jpeg: bytes) -> np.ndarray:
+    return np.asarray(Image.open(io.BytesIO(jpeg)))
+
+
+@pytest.fixture(params=KINDS)
+def jpeg(request, jpegs):
+    return jpegs[request.param]
+
+
+@pytest.fixture
+def photo(jpeg, long_payload, tmp_path) -> Path:
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(insert(jpeg, long_payload))
+    return path
+
+
+def test_exiftool_edits_keep_it(photo, jpeg, long_payload):
+    run("exiftool", "-q", "-overwrite_original", "-Artist=Somebody", photo)
+    assert run("exiftool", "-s3", "-Artist", photo).strip() == b"Somebody"
+    edited = photo.read_bytes()
+    assert extract(edited) == long_payload
+    assert scan_digest(edited) == scan_digest(jpeg)
+
+
+def test_exiftool_extracts_it_by_name(photo, jpeg, long_payload, tmp_path):
+    assert run("exiftool", "-b", "-IspMetaData", photo) == long_payload
+    plain = tmp_path / "plain.jpg"
+    plain.write_bytes(jpeg)
+    complaints = [run("exiftool", "-validate", "-warning", "-s3", path) for path in (plain, photo)]
+    assert complaints[0] == complaints[1]
+
+
+def test_exiv2_edits_keep_it(photo, jpeg, long_payload):
+    run("exiv2", "-M", "set Exif.Image.Artist Somebody", photo)
+    edited = photo.read_bytes()
+    assert b"Somebody" in edited
+    assert extract(edited) == long_payload
+    assert scan_digest(edited) == scan_digest(jpeg)
+
+
+@pytest.mark.parametrize("option", ["-optimize", "-progressive"])
+def test_lossless_recompression_keeps_it_and_the_pixels(option, photo, jpeg, long_payload):
+    changed = run("jpegtran", "-copy", "all", option, photo)
+    assert extract(changed) == long_payload
+    assert np.array_equal(pixels(changed), pixels(jpeg))
+
+
+def test_re_encoding_keeps_it_while_pixels_change(photo, jpeg, long_payload, tmp_path):
+    run("convert", photo, "-quality", "70", tmp_path / "again.jpg")
+    changed = (tmp_path / "again.jpg").read_bytes()
+    assert extract(changed) == long_payload
+    assert scan_digest(changed) != scan_digest(jpeg)
+
+
+def test_resizing_keeps_a_payload_that_is_no_longer_this_pictures(photo, long_payload, tmp_path):
+    run("convert", photo, "-resize", "50%", tmp_path / "small.jpg")
+    changed = (tmp_path / "small.jpg").read_bytes()
+    assert extract(changed) == long_payload
+    assert pixels(changed).shape[:2] == (45, 60)
+
+
+@pytest.mark.parametrize("tool", ["jpegtran", "convert", "exiftool", "pillow"])
+def test_stripping_takes_it_away(tool, photo, tmp_path):
+    stripped = tmp_path / "stripped.jpg"
+    if tool == "jpegtran":
+        stripped.write_bytes(run("jpegtran", "-copy", "none", photo))
+    elif tool == "convert":
+        run("convert", photo, "-strip", stripped)
+    elif tool == "exiftool":
+        run("exiftool", "-q", "-all=", "-o", stripped, photo)
+    else:
+        Image.open(photo).save(stripped, "JPEG")
+    with pytest.raises(PayloadMissing):
+        extract(stripped.read_bytes())
+
+
+def test_what_tools_wrote_can_be_stripped(photo, long_payload):
+    run("exiftool", "-q", "-overwrite_original", "-Artist=Somebody", photo)
+    stripped = strip(photo.read_bytes())
+    assert long_payload[:1000] not in stripped
+    with pytest.raises(PayloadMissing):
+        extract(stripped)
+
+
+def test_comments_survive_exiftool_exiv2_and_jpegtran(jpegs, long_payload, tmp_path):
+    for payload in (long_payload, b"short, ends in zeros" + bytes(3)):
+        path = tmp_path / "photo.jpg"
+        path.write_bytes(insert(jpegs["baseline"], payload, place="com"))
+        assert extract(run("jpegtran", "-copy", "all", "-optimize", path)) == payload
+        run("exiv2", "-M", "set Exif.Image.Artist Somebody", path)
+        assert extract(path.read_bytes()) == payload
+        run("exiftool", "-q", "-overwrite_original", "-Artist=Other", path)
+        assert extract(path.read_bytes()) == payload

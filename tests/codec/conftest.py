@@ -1,0 +1,97 @@
+"""Payloads of pictures that look like photographs to a coder: smooth, with edges and noise."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from isp_meta.codec import Binding, Payload
+from isp_meta.frame import Camera, Samples
+
+CAMERA = Camera(
+    make="Maker",
+    model="Modell Ä 1",
+    cfa="GRBG",
+    black_level=(64.0, 64.25, 63.5, 64.0),
+    white_level=16383.0,
+    as_shot_neutral=(0.1 + 0.2, 1.0, 1 / 3),
+    color_matrix=(0.7, -0.1, 0.0, -0.5, 1.3, 1e-300, -0.0, 0.25, 0.6),
+    illuminant=17,
+    orientation=6,
+    crop=(12, 34),
+    exif={"Exif.Photo.ExposureTime": "1/250", "Exif.Image.Artist": "名前", "empty": ""},
+)
+
+
+def photograph(height: int, width: int, seed: int = 0) -> Tensor:
+    """(3, H, W) float32 in [0, 1]: shading, a few edges, some noise, a clipped corner."""
+    generator = torch.Generator().manual_seed(seed)
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    light = 0.4 + 0.3 * torch.sin(x / 37) * torch.cos(y / 23) + 0.2 * ((x // 40 + y // 30) % 2)
+    tint = torch.tensor([0.6, 1.0, 0.45]).view(3, 1, 1)
+    noise = 0.01 * torch.randn((3, height, width), generator=generator)
+    clipped = ((y < height // 8) & (x < width // 4)).float()
+    return (light * tint + noise + clipped).clamp(0, 1)
+
+
+def jittered_index(height: int, width: int, cell: int, seed: int = 0) -> Tensor:
+    """One random pixel in each whole cell, (N,) int64 increasing."""
+    generator = torch.Generator().manual_seed(seed)
+    rows, columns = height // cell, width // cell
+    y = torch.arange(rows).view(-1, 1) * cell
+    x = torch.arange(columns).view(1, -1) * cell
+    y = y + torch.randint(cell, (rows, columns), generator=generator)
+    x = x + torch.randint(cell, (rows, columns), generator=generator)
+    return (y * width + x).flatten().sort().values
+
+
+@pytest.fixture
+def make_payload() -> Callable[..., Payload]:
+    def make(
+        height: int = 96,
+        width: int = 130,
+        *,
+        cell: int = 8,
+        index: Tensor | None = None,
+        bits: int = 14,
+        camera: Camera = CAMERA,
+    ) -> Payload:
+        raw = photograph(height, width)
+        if index is None:
+            index = jittered_index(height, width, cell)
+        pixels = (raw.sqrt() * 255).round().to(torch.uint8)
+        return Payload(
+            Samples.at(index, raw, cell),
+            camera,
+            Binding.of(pixels, b"s" * 32),
+            bits,
+            demosaic="bilinear",
+            sampler="superpixel",
+        )
+
+    return make
+
+
+@pytest.fixture
+def assert_same() -> Callable[[Payload, Payload], None]:
+    """Compares a decoded payload with the one that was encoded, after quantization."""
+
+    def check(decoded: Payload, encoded: Payload) -> None:
+        from isp_meta.codec import quantize
+
+        for name in ("height", "width", "cell"):
+            assert getattr(decoded.samples, name) == getattr(encoded.samples, name)
+        assert torch.equal(decoded.samples.index, encoded.samples.index)
+        assert torch.equal(decoded.samples.value, quantize(encoded.samples.value, encoded.bits))
+        for name in ("camera", "binding", "bits", "demosaic", "sampler"):
+            assert getattr(decoded, name) == getattr(encoded, name)
+
+    return check
+
+
+@pytest.fixture
+def picture() -> Callable[..., Tensor]:
+    return photograph

@@ -1,0 +1,111 @@
+// Throws hostile bytes at the decoders. Not part of the test run; build it with sanitizers:
+//
+//   g++ -std=c++20 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -Icsrc/payload
+//       tests/codec/fuzz_payload.cpp csrc/payload/positions.cpp csrc/payload/values.cpp -o fuzz
+//   ./fuzz 60        # seconds
+//
+// Each round makes a genuine stream of a random picture, checks that it comes back, then damages it
+// or invents one. Whatever a decoder returns must hold what its header promises.
+#include <chrono>
+#include <cstdio>
+#include <cstdlib>
+#include <random>
+
+#include "positions.h"
+#include "values.h"
+
+using namespace isp_meta::payload;
+
+namespace {
+
+std::mt19937_64 random_bits(1);
+
+std::int64_t below(std::int64_t end) { return static_cast<std::int64_t>(random_bits() % end); }
+
+void require(bool holds, const char* what) {
+  if (holds) return;
+  std::fprintf(stderr, "broken: %s\n", what);
+  std::abort();
+}
+
+std::vector<std::int64_t> random_index(std::int64_t pixels) {
+  const std::int64_t step = 1 + below(below(4) ? 70 : 2);
+  std::vector<std::int64_t> index;
+  for (std::int64_t i = below(step); i < pixels; i += below(8) ? 1 + below(step) : step) {
+    index.push_back(i);
+  }
+  return index;
+}
+
+std::vector<std::uint16_t> random_values(std::size_t count, int bits) {
+  std::vector<std::uint16_t> values(count);
+  const int kind = static_cast<int>(below(3));
+  std::int64_t value = below(1 << bits);
+  for (std::uint16_t& out : values) {
+    if (kind == 0) value = below(1 << bits);
+    if (kind == 1) value = std::clamp<std::int64_t>(value + below(9) - 4, 0, (1 << bits) - 1);
+    out = static_cast<std::uint16_t>(value);
+  }
+  return values;
+}
+
+Bytes damage(Bytes bytes) {
+  switch (below(4)) {
+    case 0:
+      bytes.resize(below(bytes.size() + 1));
+      break;
+    case 1:
+      for (std::uint8_t& byte : bytes) byte = static_cast<std::uint8_t>(below(256));
+      if (!bytes.empty()) bytes[0] = static_cast<std::uint8_t>(below(5));
+      break;
+    default:
+      for (std::int64_t i = 1 + below(4); i > 0 && !bytes.empty(); --i) {
+        bytes[below(bytes.size())] ^= static_cast<std::uint8_t>(1 + below(255));
+      }
+  }
+  return bytes;
+}
+
+template <class Decode>
+bool survives(Decode decode) {
+  try {
+    decode();
+    return true;
+  } catch (const CorruptStream&) {
+    return false;
+  }
+}
+
+}  // namespace
+
+int main(int, char** arguments) {
+  using Clock = std::chrono::steady_clock;
+  const auto end = Clock::now() + std::chrono::seconds(std::atoi(arguments[1]));
+  long rounds = 0, accepted = 0;
+  for (; Clock::now() < end; ++rounds) {
+    const std::int64_t height = 1 + below(90), width = 1 + below(90), cell = below(20);
+    const int bits = 8 + static_cast<int>(below(9));
+    const auto index = random_index(height * width);
+    const Grid grid = Grid::of(height, width, cell, index.size());
+    const auto values = random_values(3 * index.size(), bits);
+    const Bytes positions = encode_positions(index, grid, below(2));
+    const Bytes coded = encode_values(values, index, grid, bits);
+    require(decode_positions(positions, grid, index.size()) == index, "positions");
+    require(decode_values(coded, index, grid, bits) == values, "values");
+
+    for (int i = 0; i < 20; ++i) {
+      const std::size_t count = below(3) ? index.size() : below(height * width + 1);
+      accepted += survives([&] {
+        const auto found = decode_positions(damage(positions), grid, count);
+        require(found.size() == count, "count of positions");
+        check_index(found, grid);
+      });
+      accepted += survives([&] {
+        const auto found = decode_values(damage(coded), index, grid, bits);
+        require(found.size() == values.size(), "count of values");
+        for (const auto value : found) require(value >> bits == 0, "range of values");
+      });
+    }
+  }
+  std::printf("%ld rounds, %ld streams, %ld accepted\n", rounds, 40 * rounds, accepted);
+}

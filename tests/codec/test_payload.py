@@ -1,0 +1,282 @@
+from __future__ import annotations
+
+import dataclasses
+import struct
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isp_meta import _payload
+from isp_meta.codec import Binding, Payload, decode, encode, quantize
+from isp_meta.codec.header import Header
+from isp_meta.errors import PayloadCorrupt
+from isp_meta.frame import Camera, Samples
+
+DATA = Path(__file__).parents[1] / "data"
+CODINGS = ("range", "packed")
+
+
+def golden() -> Payload:
+    """What the files of version 1 hold, by a formula that needs no random numbers."""
+    height, width = 70, 90
+    pixel = torch.arange(height * width)
+    y, x = pixel // width, pixel % width
+    index = pixel[(7 * y + 3 * x + x * y) % 61 < 1]
+    y, x = index // width, index % width
+    codes = torch.stack([(y * 150 + x * 20) % 16384, y * 100 + x * x, 9000 + y * x % 500], dim=1)
+    shade = torch.arange(height).view(-1, 1) + 2 * torch.arange(width)
+    pixels = torch.stack([shade, shade // 2, 255 - shade]).to(torch.uint8)
+    camera = Camera(
+        make="Maker",
+        model="Modell Ä 1",
+        cfa="BGGR",
+        black_level=(64.0, 64.25, 63.5, 64.0),
+        white_level=16383.0,
+        as_shot_neutral=(0.1, 1.0, 0.7),
+        color_matrix=(0.7, -0.1, 0.0, -0.5, 1.3, 0.2, -0.0, 0.25, 0.6),
+        illuminant=17,
+        orientation=6,
+        crop=(12, 34),
+        exif={"Exif.Photo.ExposureTime": "1/250", "Exif.Image.Artist": "名前"},
+    )
+    samples = Samples(index, (codes.double() / 16383).float(), height, width, 8)
+    binding = Binding.of(pixels, bytes(range(32)))
+    return Payload(samples, camera, binding, 14, demosaic="bilinear", sampler="superpixel")
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_golden_file_of_version_1_decodes_for_ever(coding, assert_same):
+    data = (DATA / f"payload-v1-{coding}.ispmeta").read_bytes()
+    assert_same(decode(data), golden())
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_every_machine_writes_the_golden_bytes(coding):
+    data = (DATA / f"payload-v1-{coding}.ispmeta").read_bytes()
+    assert encode(golden(), coding=coding) == data
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+@pytest.mark.parametrize("bits", range(8, 17))
+def test_round_trip_at_every_depth(coding, bits, make_payload, assert_same):
+    payload = make_payload(bits=bits)
+    data = encode(payload, coding=coding)
+    assert_same(decode(data), payload)
+    assert encode(decode(data), coding=coding) == data
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_round_trip_without_samples(coding, make_payload, assert_same):
+    payload = make_payload(index=torch.zeros(0, dtype=torch.int64))
+    assert_same(decode(encode(payload, coding=coding)), payload)
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_round_trip_of_every_pixel(coding, make_payload, assert_same):
+    payload = make_payload(17, 23, cell=0, index=torch.arange(17 * 23))
+    assert_same(decode(encode(payload, coding=coding)), payload)
+
+
+def test_range_coding_is_the_smaller(make_payload):
+    payload = make_payload(400, 600)
+    assert len(encode(payload)) < 0.8 * len(encode(payload, coding="packed"))
+
+
+def test_twelve_megapixels_take_less_than_a_second_or_so(make_payload, assert_same):
+    payload = make_payload(3000, 4000)
+    start = time.process_time()
+    data = encode(payload)
+    middle = time.process_time()
+    decoded = decode(data)
+    end = time.process_time()
+    assert_same(decoded, payload)
+    assert middle - start < 1.5
+    assert end - middle < 1.5
+
+
+def test_binding_must_fit_the_samples(make_payload):
+    small, large = make_payload(64, 64), make_payload(64, 72)
+    with pytest.raises(ValueError, match=r"64x64 pixels cannot travel in a picture of 72x64"):
+        Payload(small.samples, small.camera, large.binding)
+
+
+@pytest.mark.parametrize(
+    ("changes", "text"),
+    [
+        ({"bits": 7}, "bits must be 8 to 16"),
+        ({"bits": 17}, "bits must be 8 to 16"),
+        ({"sampler": "x" * 70000}, "too long"),
+    ],
+)
+def test_encode_refuses_what_the_format_cannot_hold(changes, text, make_payload):
+    with pytest.raises(ValueError, match=text):
+        encode(dataclasses.replace(make_payload(), **changes))
+
+
+def test_encode_refuses_an_unknown_coding(make_payload):
+    with pytest.raises(ValueError, match="coding must be range or packed"):
+        encode(make_payload(), coding="zip")
+
+
+@pytest.mark.parametrize("value", [float("nan"), -0.1, 1.1, float("inf")])
+def test_encode_refuses_values_outside_of_the_range(value, make_payload):
+    payload = make_payload()
+    payload.samples.value[3, 1] = value
+    with pytest.raises(ValueError, match=r"must lie in \[0, 1\]"):
+        encode(payload)
+
+
+@pytest.mark.parametrize("bits", [8, 14, 16])
+def test_quantize_is_idempotent_and_near(bits):
+    value = torch.linspace(0, 1, 100003)
+    once = quantize(value, bits)
+    assert once.dtype == torch.float32
+    assert torch.equal(quantize(once, bits), once)
+    assert float((once - value).abs().max()) <= 0.5001 / (2**bits - 1)
+    assert once[0] == 0
+    assert once[-1] == 1
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_every_flipped_byte_is_noticed(coding, make_payload):
+    data = encode(make_payload(24, 40), coding=coding)
+    for place in range(len(data)):
+        for flip in (1, 0x80, 0xFF):
+            damaged = bytearray(data)
+            damaged[place] ^= flip
+            with pytest.raises(PayloadCorrupt):
+                decode(bytes(damaged))
+
+
+@pytest.mark.parametrize("coding", CODINGS)
+def test_every_truncation_is_noticed(coding, make_payload):
+    data = encode(make_payload(24, 40), coding=coding)
+    for end in range(len(data)):
+        with pytest.raises(PayloadCorrupt):
+            decode(data[:end])
+    with pytest.raises(PayloadCorrupt, match="bytes long, not"):
+        decode(data + b"\x00")
+
+
+def test_newer_major_version_is_named(make_payload):
+    data = bytearray(encode(make_payload()))
+    data[8:10] = bytes((2, 5))
+    with pytest.raises(PayloadCorrupt, match=r"newer version of isp_meta.* 2\.5.* knows 1\.x"):
+        decode(bytes(data))
+
+
+def reseal(data: bytes, edit: Callable[[bytearray], None]) -> bytes:
+    """Edits a payload and makes all of its checksums right again, as an attacker would."""
+    import hashlib
+    import zlib
+
+    body = bytearray(data[:-32])
+    edit(body)
+    place = Header.SIZE
+    while place + 12 <= len(body):
+        (length,) = struct.unpack_from(">I", body, place + 4)
+        end = place + 8 + length
+        if end + 4 > len(body):
+            break
+        crc = zlib.crc32(bytes(body[place : place + 4]) + bytes(body[place + 8 : end]))
+        struct.pack_into(">I", body, end, crc)
+        place = end + 4
+    struct.pack_into(">Q", body, 12, len(body) + 32)
+    return bytes(body) + hashlib.sha256(body).digest()
+
+
+def try_decode(data: bytes) -> None:
+    """Decodes; whatever comes out must be a valid payload or PayloadCorrupt, nothing else."""
+    try:
+        payload = decode(data)
+    except PayloadCorrupt:
+        return
+    value = payload.samples.value
+    assert bool(((value >= 0) & (value <= 1)).all())
+
+
+@settings(max_examples=1500, deadline=None, derandomize=True)
+@given(st.data())
+def test_forged_payloads_raise_nothing_but_our_error(data):
+    original = forged_base(data.draw(st.sampled_from(CODINGS), "coding"))
+    edits = data.draw(
+        st.lists(
+            st.tuples(st.integers(10, len(original) - 33), st.integers(0, 255)),
+            min_size=1,
+            max_size=4,
+        )
+    )
+
+    def edit(body: bytearray) -> None:
+        for place, byte in edits:
+            body[place] = byte
+
+    try_decode(reseal(original, edit))
+
+
+def test_every_forged_byte_raises_nothing_but_our_error():
+    for coding in CODINGS:
+        original = forged_base(coding)
+        for place in range(10, len(original) - 32):
+            for flip in (1, 0x10, 0x80):
+
+                def edit(body: bytearray, place: int = place, flip: int = flip) -> None:
+                    body[place] ^= flip
+
+                try_decode(reseal(original, edit))
+
+
+@settings(max_examples=500, deadline=None, derandomize=True)
+@given(st.binary(max_size=300))
+def test_arbitrary_bytes_raise_nothing_but_our_error(data):
+    for forged in (data, encode(golden())[:40] + data):
+        with pytest.raises(PayloadCorrupt):
+            decode(forged)
+
+
+def forged_base(coding: str) -> bytes:
+    index = torch.tensor([3, 17, 40, 41, 77, 200, 210, 305, 333, 380])
+    value = torch.arange(30).view(10, 3) / 31
+    samples = Samples(index, value, 20, 20, 5)
+    binding = Binding.of(torch.zeros((3, 20, 20), dtype=torch.uint8), b"s" * 32)
+    return encode(Payload(samples, Camera(make="M"), binding), coding=coding)
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "text"),
+    [
+        (20, 0, "out of range"),
+        (20, 1 << 20, "MEAN"),
+        (20, 1 << 21, "out of range"),
+        (28, 1 << 21, "cell must be"),
+        (32, 401, "401 samples are too many"),
+        (32, 11, "damaged|wrong|VALU"),
+        (32, 9, "damaged"),
+    ],
+)
+def test_forged_header_fields_are_refused(field, value, text):
+    with pytest.raises(PayloadCorrupt, match=text):
+        decode(
+            reseal(forged_base("range"), lambda body: struct.pack_into(">I", body, field, value))
+        )
+
+
+def test_few_bytes_cannot_ask_for_many_samples():
+    """A bomb: the largest picture and count, with the sections of a small payload."""
+
+    def edit(body: bytearray) -> None:
+        struct.pack_into(">IIII", body, 20, 1 << 20, 1 << 11, 0, _payload.MOST_SAMPLES)
+        place = body.index(b"MEAN")
+        means = bytes(((1 << 20) // 64) * ((1 << 11) // 64))
+        (length,) = struct.unpack_from(">I", body, place + 4)
+        body[place : place + 12 + length] = (
+            struct.pack(">4sI", b"MEAN", len(means)) + means + b"0000"
+        )
+
+    with pytest.raises(PayloadCorrupt, match="too short for its samples"):
+        decode(reseal(forged_base("range"), edit))

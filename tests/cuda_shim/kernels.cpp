@@ -1,0 +1,53 @@
+// Every CUDA kernel of the project, compiled for the CPU, behind a C interface.
+#include "aggregate/aggregate.cu"
+#include "argmax_pool/argmax_pool.cu"
+#include "associate/associate.cu"
+#include "associate_features/associate_features.cu"
+
+using namespace isp_meta;
+
+extern "C" {
+
+void set_schedule(unsigned seed) { schedule = seed; }
+
+const char* associate(Dtype dtype, const void* logits, void* association, int64_t batch, Grid grid,
+                      bool mask_outside) {
+  return launch_associate({dtype, 0, nullptr}, logits, association, batch, grid, mask_outside);
+}
+
+const char* associate_backward(Dtype dtype, const void* grad, const void* association,
+                               void* grad_logits, int64_t batch, int64_t plane) {
+  return launch_associate_backward({dtype, 0, nullptr}, grad, association, grad_logits, batch,
+                                   plane);
+}
+
+const char* associate_features(Dtype dtype, const void* features, const void* centers,
+                               void* association, int64_t batch, int channels, Grid grid,
+                               double scale) {
+  return launch_associate_features({dtype, 0, nullptr}, features, centers, association, batch,
+                                   channels, grid, scale);
+}
+
+const char* accumulate(Dtype dtype, const void* features, const void* association, void* sums,
+                       int64_t batch, int channels, Grid grid) {
+  return launch_accumulate({dtype, 0, nullptr}, features, association, sums, batch, channels, grid);
+}
+
+const char* distribute(Dtype dtype, const void* centers, const void* association, void* pixels,
+                       int64_t batch, int channels, Grid grid) {
+  return launch_distribute({dtype, 0, nullptr}, centers, association, pixels, batch, channels,
+                           grid);
+}
+
+const char* correlate(Dtype dtype, const void* features, const void* centers, void* association,
+                      int64_t batch, int channels, Grid grid) {
+  return launch_correlate({dtype, 0, nullptr}, features, centers, association, batch, channels,
+                          grid);
+}
+
+const char* argmax_pool(Dtype dtype, const void* association, int64_t* index, int64_t batch,
+                        Grid grid) {
+  return launch_argmax_pool({dtype, 0, nullptr}, association, index, batch, grid);
+}
+
+}  // extern "C"

@@ -1,0 +1,157 @@
+"""Runs the CUDA kernels, compiled for the CPU, beside the reference; see ``check_cuda.py``.
+
+``python run_kernels.py LIBRARY [--read-outside]``
+"""
+
+from __future__ import annotations
+
+import ctypes
+import itertools
+import sys
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from isp_meta.ops import reference
+from isp_meta.ops.grid import center_dtype, grid_shape
+
+DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
+TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12, torch.float16: 4e-3, torch.bfloat16: 3e-2}
+# Height, width, cell: one pixel, one line, a cell larger than the picture, ragged, whole, thin.
+SHAPES = ((1, 1, 1), (1, 13, 4), (5, 7, 9), (21, 35, 8), (16, 24, 8), (19, 6, 2))
+SCHEDULES = (1, 2, 3)
+
+
+class Grid(ctypes.Structure):
+    _fields_ = (("height", ctypes.c_int), ("width", ctypes.c_int), ("cell", ctypes.c_int))
+
+
+class Kernels:
+    """The library's functions, with tensors for pointers."""
+
+    def __init__(self, path: str) -> None:
+        self.library = ctypes.CDLL(path)
+
+    def __call__(self, name: str, dtype: torch.dtype, *arguments: object) -> None:
+        function = getattr(self.library, name)
+        function.restype = ctypes.c_char_p
+        converted = [
+            ctypes.c_void_p(a.data_ptr())
+            if isinstance(a, Tensor)
+            else ctypes.c_double(a)
+            if isinstance(a, float)
+            else a
+            for a in arguments
+        ]
+        error = function(DTYPES[dtype], *converted)
+        if error is not None:
+            raise RuntimeError(error.decode())
+
+
+def slopes(sums: Tensor, by: Tensor, grad: Tensor) -> Tensor:
+    """Derivative of <sums, grad> by one argument: how the reference defines the adjoint kernels."""
+    (result,) = torch.autograd.grad((sums * grad).sum(), by)
+    return result
+
+
+def accumulated(features: Tensor, association: Tensor, cell: int) -> Tensor:
+    ones = torch.ones_like(features[:, :1])
+    pixels = torch.cat([features, ones], 1)
+    shape = (*pixels.shape[:2], *grid_shape(*features.shape[2:], cell))
+    centers = torch.zeros(shape, dtype=pixels.dtype, requires_grad=True)
+    return slopes(reference.distribute(centers, association, cell), centers, pixels)
+
+
+def correlated(features: Tensor, centers: Tensor, cell: int) -> Tensor:
+    shape = (features.shape[0], 9, *features.shape[2:])
+    association = torch.zeros(shape, dtype=features.dtype, requires_grad=True)
+    pixels = torch.cat([features, torch.ones_like(features[:, :1])], 1)
+    return slopes(reference.distribute(centers, association, cell), association, pixels)
+
+
+def softmax_slopes(grad: Tensor, association: Tensor) -> Tensor:
+    return association * (grad - (association * grad).sum(1, keepdim=True))
+
+
+def check(
+    name: str,
+    kernels: Kernels,
+    out: Tensor,
+    expected: Tensor,
+    launch: Callable[[Tensor], None],
+    dtype: torch.dtype,
+) -> None:
+    """Every schedule fills all of ``out``, as expected, and the same to the bit."""
+    first = None
+    for seed in SCHEDULES:
+        kernels.library.set_schedule(seed)
+        result = torch.full_like(out, -7)
+        launch(result)
+        if first is None:
+            first = result
+            tolerance = TOLERANCE[dtype] if result.is_floating_point() else 0
+            torch.testing.assert_close(
+                result.to(expected.dtype),
+                expected,
+                rtol=tolerance,
+                atol=tolerance,
+                msg=lambda text: f"{name}: {text}",
+            )
+        if not torch.equal(first, result):
+            raise AssertionError(f"{name}: schedules {SCHEDULES[0]} and {seed} differ")
+
+
+def check_shape(kernels: Kernels, shape: tuple[int, int, int], dtype: torch.dtype) -> int:
+    height, width, cell = shape
+    batch, channels = 2, 3
+    center = center_dtype(dtype)
+    grid, cells = Grid(height, width, min(cell, max(height, width))), grid_shape(*shape)
+    pixels = (batch, channels, height, width)
+    nine = (batch, 9, height, width)
+    f = torch.randn(pixels).to(dtype)
+    z, g = torch.randn(nine).to(dtype), torch.randn(nine).to(dtype)
+    q = torch.rand(nine).to(dtype)
+    u = torch.randn(batch, channels, *cells).to(center)
+    v = torch.randn(batch, channels + 1, *cells).to(center)
+    # Ties, values that are not positive, and NaN.
+    ties = (torch.randint(-1, 3, nine) / 2.0).masked_fill(torch.rand(nine) < 0.1, torch.nan)
+    ties = ties.to(dtype)
+    f64, z64, g64, q64, u64, v64 = (t.double() for t in (f, z, g, q, u, v))
+
+    def run(name: str, out: Tensor, expected: Tensor, *arguments: object) -> None:
+        """Arguments as the kernel takes them; ... stands for the output."""
+
+        def launch(result: Tensor) -> None:
+            kernels(name, dtype, *(result if a is ... else a for a in arguments))
+
+        check(f"{name} {shape} {dtype}", kernels, out, expected, launch, dtype)
+
+    sums, index = torch.empty_like(v), torch.empty(batch, *cells, dtype=torch.int64)
+    for mask in (True, False):
+        run("associate", z, reference.associate(z64, cell, mask), z, ..., batch, grid, mask)
+    run("associate_backward", q, softmax_slopes(g64, q64), g, q, ..., batch, height * width)
+    likeness = reference.associate_features(f64, u64, cell, 0.7)
+    run("associate_features", q, likeness, f, u, ..., batch, channels, grid, 0.7)
+    run("accumulate", sums, accumulated(f64, q64, cell), f, q, ..., batch, channels, grid)
+    rebuilt = reference.distribute(u64, q64, cell)
+    run("distribute", f, rebuilt, u, q, ..., batch, channels, grid)
+    run("correlate", q, correlated(f64, v64, cell), f, v, ..., batch, channels, grid)
+    run("argmax_pool", index, reference.argmax_pool(ties.double(), cell), ties, ..., batch, grid)
+    return 8
+
+
+def main() -> None:
+    kernels = Kernels(sys.argv[1])
+    torch.manual_seed(0)
+    if "--read-outside" in sys.argv:
+        short = torch.rand(1, 9, 8, 7)
+        index = torch.empty(1, 2, 2, dtype=torch.int64)
+        kernels("argmax_pool", torch.float32, short, index, 1, Grid(8, 8, 4))
+        return
+    cases = sum(check_shape(kernels, *case) for case in itertools.product(SHAPES, DTYPES))
+    print(f"{cases} kernel cases equal the reference, each under {len(SCHEDULES)} schedules")
+
+
+if __name__ == "__main__":
+    main()

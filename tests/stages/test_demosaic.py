@@ -1,0 +1,196 @@
+import itertools
+import sys
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from isp_meta.errors import PipelineOrderError
+from isp_meta.frame import BAYER_PATTERNS, Camera, Frame
+from isp_meta.stages import Demosaic, demosaic
+
+METHODS = ("malvar", "bilinear")
+COLORS = "RGB"
+
+# Figure 2 of the paper, as printed: each mask divided by 8.
+GREEN = [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]
+ALONG_ROW = [
+    [0, 0, 0.5, 0, 0],
+    [0, -1, 0, -1, 0],
+    [-1, 4, 5, 4, -1],
+    [0, -1, 0, -1, 0],
+    [0, 0, 0.5, 0, 0],
+]
+DIAGONAL = [
+    [0, 0, -1.5, 0, 0],
+    [0, 2, 0, 2, 0],
+    [-1.5, 0, 6, 0, -1.5],
+    [0, 2, 0, 2, 0],
+    [0, 0, -1.5, 0, 0],
+]
+
+
+def color_at(cfa, y, x):
+    return cfa[2 * (y % 2) + x % 2]
+
+
+def random_mosaic(*shape, seed=0):
+    generator = torch.Generator().manual_seed(seed)
+    return torch.rand(*shape, generator=generator, dtype=torch.float64)
+
+
+def remosaic(raw, cfa):
+    mosaic = torch.empty_like(raw[..., :1, :, :])
+    for position, color in enumerate(cfa):
+        top, left = divmod(position, 2)
+        here = raw[..., COLORS.index(color), top::2, left::2]
+        mosaic[..., 0, top::2, left::2] = here
+    return mosaic
+
+
+def malvar_pixel_by_pixel(mosaic, cfa):
+    height, width = mosaic.shape
+    padded = np.pad(mosaic, 2, mode="reflect")
+    raw = np.empty((3, height, width))
+    for y, x, color in itertools.product(range(height), range(width), COLORS):
+        window = padded[y : y + 5, x : x + 5]
+        here = color_at(cfa, y, x)
+        if color == here:
+            mask = np.zeros((5, 5))
+            mask[2, 2] = 8
+        elif color == "G":
+            mask = np.array(GREEN)
+        elif here != "G":
+            mask = np.array(DIAGONAL)
+        else:
+            same_row = color_at(cfa, y, x + 1) == color
+            mask = np.array(ALONG_ROW) if same_row else np.array(ALONG_ROW).T
+        raw[COLORS.index(color), y, x] = (window * mask).sum() / 8
+    return raw
+
+
+def bilinear_pixel_by_pixel(mosaic, cfa):
+    """Mean of the nearest pixels of a color among the 3x3 around: no formula a case."""
+    height, width = mosaic.shape
+    padded = np.pad(mosaic, 1, mode="reflect")
+    raw = np.empty((3, height, width))
+    for y, x, color in itertools.product(range(height), range(width), COLORS):
+        by_distance = {}
+        for dy, dx in itertools.product((-1, 0, 1), repeat=2):
+            if color_at(cfa, y + dy, x + dx) == color:
+                by_distance.setdefault(dy * dy + dx * dx, []).append(padded[y + 1 + dy, x + 1 + dx])
+        raw[COLORS.index(color), y, x] = np.mean(by_distance[min(by_distance)])
+    return raw
+
+
+@pytest.mark.parametrize("cfa", BAYER_PATTERNS)
+@pytest.mark.parametrize(("height", "width"), [(3, 3), (4, 6), (7, 5), (12, 9)])
+def test_malvar_is_the_paper_s_masks(cfa, height, width):
+    mosaic = random_mosaic(1, height, width)
+    expected = torch.from_numpy(malvar_pixel_by_pixel(mosaic[0].numpy(), cfa))
+    torch.testing.assert_close(demosaic(mosaic, cfa), expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("cfa", BAYER_PATTERNS)
+@pytest.mark.parametrize(("height", "width"), [(2, 2), (2, 5), (3, 3), (8, 11)])
+def test_bilinear_is_the_mean_of_the_nearest(cfa, height, width):
+    mosaic = random_mosaic(1, height, width)
+    expected = torch.from_numpy(bilinear_pixel_by_pixel(mosaic[0].numpy(), cfa))
+    torch.testing.assert_close(demosaic(mosaic, cfa, "bilinear"), expected, rtol=0, atol=1e-14)
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    height=st.integers(1, 9),
+    width=st.integers(1, 9),
+    cfa=st.sampled_from(BAYER_PATTERNS),
+    method=st.sampled_from(METHODS),
+)
+def test_any_size_keeps_what_was_measured_and_a_gray_field(height, width, cfa, method):
+    mosaic = random_mosaic(2, 1, height, width)
+    raw = demosaic(mosaic, cfa, method)
+    assert raw.shape == (2, 3, height, width)
+    assert torch.equal(remosaic(raw, cfa), mosaic)
+    gray = demosaic(torch.full((1, height, width), 0.25), cfa, method)
+    torch.testing.assert_close(gray, torch.full((3, height, width), 0.25))
+
+
+@pytest.mark.parametrize("cfa", BAYER_PATTERNS)
+def test_bilinear_gives_a_constant_color_back(cfa):
+    color = torch.tensor([0.9, 0.4, 0.1], dtype=torch.float64).view(3, 1, 1).expand(3, 6, 7)
+    torch.testing.assert_close(demosaic(remosaic(color, cfa), cfa, "bilinear"), color)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_linear_ramp_of_gray_is_exact_inside(method):
+    y, x = torch.meshgrid(torch.arange(12.0), torch.arange(10.0), indexing="ij")
+    ramp = (0.1 + 0.01 * y + 0.02 * x).double().expand(3, 12, 10)
+    inside = (..., slice(2, -2), slice(2, -2))
+    raw = demosaic(remosaic(ramp, "GRBG"), "GRBG", method)
+    torch.testing.assert_close(raw[inside], ramp[inside])
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("cfa", "dim", "rolled"),
+    [("RGGB", -1, "GRBG"), ("RGGB", -2, "GBRG"), ("GBRG", -1, "BGGR"), ("BGGR", -2, "GRBG")],
+)
+def test_moving_by_a_pixel_is_changing_the_pattern(method, cfa, dim, rolled):
+    mosaic = random_mosaic(1, 10, 12)
+    inside = (..., slice(3, -3), slice(3, -3))
+    moved = demosaic(mosaic.roll(1, dim), rolled, method)
+    expected = demosaic(mosaic, cfa, method).roll(1, dim)
+    assert torch.equal(moved[inside], expected[inside])
+
+
+def test_bands_join_without_a_seam(monkeypatch):
+    mosaic = random_mosaic(1, 33, 20)
+    whole = demosaic(mosaic, "GBRG")
+    for pixels in (1, 90, 200):
+        monkeypatch.setattr(sys.modules["isp_meta.stages.demosaic"], "_BAND", pixels)
+        assert torch.equal(demosaic(mosaic, "GBRG"), whole)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_gradient(method):
+    mosaic = random_mosaic(2, 1, 5, 4).requires_grad_()
+    assert torch.autograd.gradcheck(lambda m: demosaic(m, "BGGR", method), mosaic)
+
+
+def test_float32_stays_float32():
+    assert demosaic(torch.rand(1, 4, 4)).dtype == torch.float32
+
+
+def test_stage_confines_malvar_s_overshoot():
+    mosaic = torch.zeros(1, 8, 8)
+    mosaic[..., 4:] = 1.0
+    assert demosaic(mosaic).min() < 0 < 1 < demosaic(mosaic).max()
+    raw = Demosaic()(Frame(Camera(cfa="RGGB"), mosaic=mosaic)).raw
+    assert torch.equal(raw, demosaic(mosaic).clamp(0, 1))
+
+
+def test_stage_follows_the_camera_s_pattern():
+    mosaic = random_mosaic(1, 6, 6)
+    raw = Demosaic("bilinear")(Frame(Camera(cfa="GBRG"), mosaic=mosaic)).raw
+    assert torch.equal(raw, demosaic(mosaic, "GBRG", "bilinear"))
+
+
+@pytest.mark.parametrize("shape", [(4, 4), (3, 4, 4), (1, 0, 4)])
+def test_refuses_other_shapes(shape):
+    with pytest.raises(ValueError, match=r"mosaic must be \(\.\.\., 1, H, W\)"):
+        demosaic(torch.zeros(shape))
+
+
+def test_other_refusals_and_repr():
+    with pytest.raises(TypeError, match="uint8"):
+        demosaic(torch.zeros(1, 4, 4, dtype=torch.uint8))
+    with pytest.raises(ValueError, match="RGBG"):
+        demosaic(torch.zeros(1, 4, 4), "RGBG")
+    for build in (Demosaic, lambda method: demosaic(torch.zeros(1, 4, 4), method=method)):
+        with pytest.raises(ValueError, match="'nearest'"):
+            build("nearest")
+    with pytest.raises(PipelineOrderError, match=r"Demosaic needs frame\.mosaic"):
+        Demosaic()(Frame())
+    assert repr(Demosaic()) == "Demosaic(method='malvar')"

@@ -1,0 +1,116 @@
+import dataclasses
+
+import pytest
+import torch
+
+from isp_meta.errors import IspMetaError, PipelineOrderError
+from isp_meta.frame import BAYER_PATTERNS, Camera, Frame, Reconstructor, Sampler, Samples, Stage
+
+
+class TestCamera:
+    @pytest.mark.parametrize("cfa", BAYER_PATTERNS)
+    def test_takes_every_bayer_pattern(self, cfa):
+        assert Camera(cfa=cfa).cfa == cfa
+
+    @pytest.mark.parametrize(
+        ("changes", "named"),
+        [
+            ({"cfa": "RGBG"}, "RGBG"),
+            ({"cfa": "rggb"}, "rggb"),
+            ({"black_level": (0.0, 0.0)}, "4 values"),
+            ({"as_shot_neutral": (1.0, 1.0)}, "3"),
+            ({"as_shot_neutral": (1.0, 0.0, 1.0)}, "positive"),
+            ({"as_shot_neutral": (1.0, float("nan"), 1.0)}, "positive"),
+            ({"color_matrix": (1.0,) * 8}, "not 8"),
+            ({"white_level": 0.0}, "exceed"),
+            ({"black_level": (0.0, 0.0, 0.0, 70000.0)}, "exceed"),
+            ({"white_level": float("nan")}, "exceed"),
+            ({"orientation": 0}, "not 0"),
+            ({"orientation": 9}, "not 9"),
+        ],
+    )
+    def test_refuses_a_value_out_of_range_and_names_it(self, changes, named):
+        with pytest.raises(ValueError, match=named):
+            Camera(**changes)
+
+    def test_replace_checks_again_and_leaves_the_first(self):
+        camera = Camera(make="Acme")
+        assert camera.replace(orientation=6).make == "Acme"
+        assert camera.orientation == 1
+        with pytest.raises(ValueError, match="orientation"):
+            camera.replace(orientation=12)
+        with pytest.raises(dataclasses.FrozenInstanceError):
+            camera.make = "Other"
+
+
+class TestSamples:
+    def test_at_sorts_drops_repeats_and_the_missing(self):
+        raw = torch.rand(3, 4, 5)
+        samples = Samples.at(torch.tensor([7, -1, 3, 7, 19]), raw, cell=2)
+        assert samples.index.tolist() == [3, 7, 19]
+        assert torch.equal(samples.value[1], raw[:, 1, 2])
+        assert (samples.height, samples.width, samples.cell) == (4, 5, 2)
+        assert len(samples) == 3
+
+    def test_mask_is_one_at_the_samples_alone(self):
+        samples = Samples.at(torch.tensor([0, 6]), torch.rand(3, 3, 4))
+        mask = samples.mask()
+        assert mask.shape == (1, 3, 4)
+        assert mask.nonzero().tolist() == [[0, 0, 0], [0, 1, 2]]
+        assert mask.sum() == 2
+
+    def test_none_at_all(self):
+        samples = Samples.at(torch.full((4,), -1), torch.rand(3, 2, 2))
+        assert len(samples) == 0
+        assert samples.mask().sum() == 0
+
+    @pytest.mark.parametrize(
+        ("index", "value", "named"),
+        [
+            (torch.tensor([1.0]), torch.zeros(1, 3), "int64"),
+            (torch.tensor([[1]]), torch.zeros(1, 3), "int64"),
+            (torch.tensor([1]), torch.zeros(2, 3), "1 indices"),
+            (torch.tensor([-1]), torch.zeros(1, 3), "leaves the 3x2 picture"),
+            (torch.tensor([6]), torch.zeros(1, 3), "leaves the 3x2 picture"),
+            (torch.tensor([2, 2]), torch.zeros(2, 3), "increasing"),
+            (torch.tensor([3, 1]), torch.zeros(2, 3), "increasing"),
+        ],
+    )
+    def test_refuses_what_does_not_fit(self, index, value, named):
+        with pytest.raises(ValueError, match=named):
+            Samples(index, value, height=2, width=3)
+
+    @pytest.mark.parametrize("size", [{"height": 0}, {"width": 0}, {"cell": -1}])
+    def test_refuses_an_impossible_size(self, size):
+        sizes = {"height": 2, "width": 2} | size
+        with pytest.raises(ValueError, match=">="):
+            Samples(torch.tensor([], dtype=torch.int64), torch.zeros(0, 3), **sizes)
+
+
+class TestFrame:
+    def test_replace_shares_what_it_does_not_touch(self):
+        frame = Frame(raw=torch.rand(3, 2, 2))
+        other = frame.replace(srgb=torch.rand(3, 2, 2))
+        assert other.raw is frame.raw
+        assert frame.srgb is None
+        assert other.filled == {"raw", "srgb"}
+
+    def test_fields_lists_every_attribute_but_the_camera(self):
+        names = [field.name for field in dataclasses.fields(Frame)]
+        assert names == ["camera", *Frame.FIELDS]
+
+    def test_require_names_who_asked_and_for_what(self):
+        frame = Frame(raw=torch.zeros(3, 1, 1))
+        assert frame.require("raw", by="Gamma") is frame.raw
+        with pytest.raises(PipelineOrderError, match=r"Gamma needs frame\.rgb"):
+            frame.require("rgb", by="Gamma")
+
+    def test_that_error_is_ours_and_a_value_error(self):
+        assert issubclass(PipelineOrderError, IspMetaError)
+        assert issubclass(PipelineOrderError, ValueError)
+
+
+@pytest.mark.parametrize("family", [Stage, Sampler, Reconstructor])
+def test_families_are_abstract(family):
+    with pytest.raises(TypeError, match="abstract"):
+        family()
