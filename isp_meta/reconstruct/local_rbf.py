@@ -134,7 +134,7 @@ class LocalRBFReconstructor(Reconstructor):
     _STRIP_PIXELS = 1_000_000
 
     def __init__(
-        self, neighbors: int = 25, trials: int = 1500, setting: LocalRBFSetting | None = None
+        self, neighbors: int = 25, trials: int = 16384, setting: LocalRBFSetting | None = None
     ) -> None:
         super().__init__()
         if neighbors < 1 or trials < 0:
@@ -194,13 +194,19 @@ class LocalRBFReconstructor(Reconstructor):
         """The candidate with the smallest mean squared error in raw at samples left out."""
         count = len(known.value)
         candidates = list(self._candidates(spacing))
-        if self.trials == 0 or count < 2:
-            return candidates[0]
         generator = torch.Generator().manual_seed(0)
-        left_out = torch.randperm(count, generator=generator)[: self.trials].to(known.value.device)
+        left_out = torch.randperm(count, generator=generator)[: self.trials]
+        if count < 2 or not len(left_out):
+            return candidates[0]
+        position = known.position[left_out.to(known.position.device)]
         # No two samples share a pixel, so the one left out is its own nearest and stands first.
-        around = known.nearest(known.position[left_out], min(self.neighbors + 1, count))
-        return min(candidates, key=lambda setting: self._left_out_error(setting, known, around))
+        around = known.nearest(position, min(self.neighbors + 1, count))
+        # A few trials tell the hopeless from the hopeful; burnt regions need many to be judged.
+        for share, kept in ((16, 6), (1, 1)):
+            some = around[: max(1, len(around) // share)]
+            errors = {c: self._left_out_error(c, known, some) for c in candidates}
+            candidates = sorted(candidates, key=errors.__getitem__)[:kept]
+        return candidates[0]
 
     @staticmethod
     def _left_out_error(setting: LocalRBFSetting, known: _Known, around: Tensor) -> float:
