@@ -12,14 +12,15 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import BinaryIO, Literal
 
 import torch
+from scipy.stats import spearmanr
 from torch import Tensor
 from torch.nn import functional
 
 from . import carriers, codec, io, presets
-from .errors import CarrierError, ImageFileError, OutputError, PictureMismatch
+from .errors import CarrierError, ImageFileError, IspMetaError, PictureMismatch, RawFileError
 from .frame import Frame, Sampler
 from .pipeline import Pipeline
 from .samplers import SuperpixelSampler
@@ -33,6 +34,10 @@ Progress = Callable[[str], None]
 # Block means of one scene's raw and rendered picture rank alike, however the tones were mapped.
 # Unrelated pictures, and mirrored or turned ones, came out below 0.5; renderings above 0.9.
 _LEAST_CORRELATION = 0.6
+
+# Spread of block means in which there is nothing to recognise: of raw, and of 8-bit codes.
+_FLAT_RAW = 1e-3
+_FLAT_PIXELS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,10 +98,11 @@ def embed(
         progress: called with the name of each step as it begins.
 
     Raises:
-        RawFileError: the raw file cannot be read. ImageFileError, CarrierError: ``jpeg_in`` cannot.
+        RawFileError: the raw file cannot be read or rendered.
+        ImageFileError, CarrierError: ``jpeg_in`` cannot be read.
         PictureMismatch: ``jpeg_in`` shows something else, or is mirrored or turned.
         PipelineOrderError: the pipeline lacks a field. OutputError: the JPEG cannot be written.
-        ValueError: an argument out of range, or two samplers.
+        ValueError: an argument out of range, two samplers, or codes that are not finite.
 
     Source: Nam et al., CVPR 2022, section 3; the format is docs/format.md.
     """
@@ -106,12 +112,14 @@ def embed(
     if not 8 <= bits <= 16:
         raise ValueError(f"bits must be 8 to 16, not {bits}")
     target, beside = Path(jpeg), carriers.sidecar.sidecar_path(Path(jpeg))
-    _refuse_existing([target, beside] if carrier == "sidecar" else [target], overwrite)
+    sources = [] if isinstance(raw, Frame) else [raw]
+    for path in [target, beside] if carrier == "sidecar" else [target]:
+        io.check_target(path, overwrite=overwrite, sources=sources)
     pipeline = presets.minimal() if pipeline is None else pipeline
     step("reading raw")
     frame = raw if isinstance(raw, Frame) else io.read_raw(raw)
     step("rendering")
-    frame = _render(pipeline, frame)
+    frame = _render(pipeline, frame, sources)
     step("making the JPEG")
     if jpeg_in is None:
         name = str(jpeg)
@@ -155,21 +163,19 @@ def embed(
     return Embedded(target, sidecar, frame, len(packed), len(data))
 
 
-def _refuse_existing(targets: list[Path], overwrite: bool) -> None:
-    """Before the work, not after it."""
-    for target in targets:
-        if target.exists() and not overwrite:
-            raise OutputError(f"{target}: exists already; use --overwrite to replace it")
-        if not target.parent.is_dir():
-            raise OutputError(f"{target}: cannot write, its folder does not exist; make it first")
-
-
 @torch.no_grad()
-def _render(pipeline: Pipeline, frame: Frame) -> Frame:
+def _render(pipeline: Pipeline, frame: Frame, sources: list[str | os.PathLike[str]]) -> Frame:
     """Only what is needed later, so that a large picture's intermediate steps are freed."""
-    frame = pipeline(frame)
-    raw = frame.require("raw", "embed").clamp(0, 1)
-    return Frame(camera=frame.camera, raw=raw, srgb=frame.srgb, samples=frame.samples)
+    if frame.codes is not None and not bool(torch.isfinite(frame.codes).all()):
+        raise ValueError("the frame's codes must be finite")
+    try:
+        frame = pipeline(frame, keep=("raw", "srgb", "samples"))
+    except ValueError as error:
+        if isinstance(error, IspMetaError) or not sources:
+            raise
+        # A file's calibration may be such that no stage can work with it.
+        raise RawFileError(f"{sources[0]}: cannot be rendered, {error}") from error
+    return frame.replace(raw=frame.require("raw", "embed").clamp(0, 1))
 
 
 def _strip(data: bytes, name: str) -> bytes:
@@ -194,13 +200,14 @@ def _check_correspondence(pixels: Tensor, raw: Tensor, name: str) -> None:
             "embed into a JPEG of the raw's full size, not turned"
         )
     grid = (min(size[0], 32), min(size[1], 32))
-    coarse = [
+    shown, true = (
         functional.adaptive_avg_pool2d(picture[None, 1:2].float(), grid).flatten()
         for picture in (pixels, raw)
-    ]
-    ranks = torch.stack([values.argsort().argsort().float() for values in coarse])
-    flat = any(float(values.max() - values.min()) < 1e-3 for values in coarse)
-    correlation = 1.0 if flat else float(torch.corrcoef(ranks)[0, 1])
+    )
+    if float(true.max() - true.min()) < _FLAT_RAW:
+        return
+    flat = float(shown.max() - shown.min()) < _FLAT_PIXELS
+    correlation = 0.0 if flat else float(spearmanr(shown, true).statistic)
     if correlation < _LEAST_CORRELATION:
         raise PictureMismatch(
             f"{name}: does not show what the raw shows (rank correlation {correlation:.2f}); "
@@ -209,12 +216,11 @@ def _check_correspondence(pixels: Tensor, raw: Tensor, name: str) -> None:
 
 
 def _write_pair(target: Path, data: bytes, beside: Path, packed: bytes, overwrite: bool) -> None:
-    """JPEG and sidecar; a JPEG that is new goes again if its sidecar cannot be written."""
-    new = not target.exists()
-    io.write_atomic(target, data, overwrite=overwrite)
-    try:
+    """JPEG and sidecar, both or neither: the JPEG takes its name once the sidecar is written."""
+
+    def write(file: BinaryIO) -> None:
+        file.write(data)
+        file.flush()
         io.write_atomic(beside, packed, overwrite=overwrite)
-    except OutputError:
-        if new:
-            target.unlink()
-        raise
+
+    io.write_atomic(target, write, overwrite=overwrite)

@@ -57,13 +57,18 @@ class Pipeline(Stage):
             given |= stage.gives
         return frozenset(needs), frozenset(given)
 
-    def forward(self, frame: Frame) -> Frame:
+    def forward(self, frame: Frame, keep: Iterable[str] | None = None) -> Frame:
         """Runs every stage.
+
+        Args:
+            frame: what goes in.
+            keep: fields wanted at the end; each other one is dropped as soon as no later stage
+                needs it, which frees a large picture's memory. None: all are kept.
 
         Raises:
             PipelineOrderError: the frame lacks a field that a stage needs.
         """
-        for stage in self:
+        for position, stage in enumerate(self):
             missing = stage.needs - frame.filled
             if missing:
                 raise PipelineOrderError(
@@ -71,6 +76,9 @@ class Pipeline(Stage):
                     f"has only {', '.join(sorted(frame.filled)) or 'no fields'}"
                 )
             frame = stage(frame)
+            if keep is not None:
+                wanted = frozenset(keep).union(*(later.needs for later in self[position + 1 :]))
+                frame = frame.replace(**dict.fromkeys(frame.filled - wanted))
         return frame
 
     def tap(self, position: int, look: Callable[[Frame], None]) -> RemovableHandle:

@@ -53,8 +53,10 @@ class Metadata:
     pixels: Tensor
 
 
-def read_payload(path: str | os.PathLike[str], data: bytes | None = None) -> tuple[bytes, Path]:
-    """A picture's payload bytes and the file that they came from.
+def read_payload(
+    path: str | os.PathLike[str], data: bytes | None = None
+) -> tuple[codec.Payload, bytes, Path]:
+    """A picture's payload, the same as bytes, and the file that they came from.
 
     A sidecar serves where the picture carries nothing, or nothing whole.
 
@@ -65,18 +67,25 @@ def read_payload(path: str | os.PathLike[str], data: bytes | None = None) -> tup
         ImageFileError: the picture cannot be read. CarrierError: it is no JPEG, or damaged.
         PayloadMissing, PayloadCorrupt: neither it nor a sidecar has a whole payload.
     """
-    picture, beside = Path(path), carriers.sidecar.sidecar_path(Path(path))
+    data = io.read_bytes(path, ImageFileError) if data is None else data
     try:
-        data = io.read_bytes(path, ImageFileError) if data is None else data
         packed = carriers.jpeg.extract(data)
-        codec.decode(packed)
-        return packed, picture
+        return codec.decode(packed), packed, Path(path)
     except (CarrierError, PayloadMissing, PayloadCorrupt) as error:
-        if beside.is_file():
-            return io.read_bytes(beside, ImageFileError), beside
+        beside = carriers.sidecar.sidecar_path(Path(path))
+        if os.path.isfile(beside):  # noqa: PTH113 (unlike Path's, silent on a name too long)
+            return _read_sidecar(beside)
         hint = f"; there is no sidecar {beside.name} either"
         missing = isinstance(error, PayloadMissing)
         raise type(error)(f"{path}: {error}{hint if missing else ''}") from error
+
+
+def _read_sidecar(beside: Path) -> tuple[codec.Payload, bytes, Path]:
+    packed = io.read_bytes(beside, ImageFileError)
+    try:
+        return codec.decode(packed), packed, beside
+    except PayloadCorrupt as error:
+        raise PayloadCorrupt(f"{beside}: {error}") from error
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Metadata:
@@ -90,14 +99,18 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
         PayloadCorrupt: what it carries is damaged.
     """
     data = io.read_bytes(path, ImageFileError)
-    packed, source = read_payload(path, data)
-    try:
-        payload = codec.decode(packed)
-    except PayloadCorrupt as error:
-        raise PayloadCorrupt(f"{source}: {error}") from error
+    payload, packed, source = read_payload(path, data)
     pixels = io.decode_image(data, str(path))
-    match = payload.binding.compare(pixels, carriers.jpeg.scan_digest(data))
+    match = payload.binding.compare(pixels, _scan_digest(data))
     return Metadata(payload, match, source, len(packed), pixels)
+
+
+def _scan_digest(data: bytes) -> bytes:
+    try:
+        return carriers.jpeg.scan_digest(data)
+    except CarrierError:
+        # With a sidecar the picture may be a PNG, say; then its pixels alone tell what it is.
+        return b""
 
 
 def recover(

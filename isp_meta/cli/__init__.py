@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import io
+import sys
+
 import typer
 
 from . import compare, demo, embed, extract, inspect, recover, strip, verify
@@ -21,4 +24,10 @@ for module in (embed, recover, inspect, verify, extract, strip, compare, demo):
 
 def main() -> None:
     """Entry point of ``isp-meta``."""
-    app()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Names of files need not fit the terminal's encoding, nor be Unicode at all.
+        sys.stdout.reconfigure(errors="backslashreplace")
+    try:
+        app()
+    except OSError as error:  # those of files are caught where the file is known
+        sys.exit(f"error: standard output: {error.strerror or error}")

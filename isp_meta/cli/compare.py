@@ -25,12 +25,17 @@ class DemosaicName(str, Enum):
 
 
 def command(
-    raw: Annotated[Path, typer.Argument(metavar="RAW", help="The original raw file.")],
+    raw: Annotated[
+        Path, typer.Argument(metavar="RAW", help="The original raw file.", readable=False)
+    ],
     recovered: Annotated[
-        Path, typer.Argument(metavar="JPEG", help="Its JPEG, or a recovered DNG, TIFF or NPY.")
+        Path,
+        typer.Argument(
+            metavar="JPEG", help="Its JPEG, or a recovered DNG, TIFF or NPY.", readable=False
+        ),
     ],
     picture: Annotated[
-        Path | None, typer.Option("--map", help="Write the error map here, as PNG.")
+        Path | None, typer.Option("--map", help="Write the error map here, as PNG.", readable=False)
     ] = None,
     demosaic: Annotated[
         DemosaicName, typer.Option(help="Of the truth; a JPEG's metadata says so itself.")
@@ -39,7 +44,9 @@ def command(
     overwrite: Annotated[bool, typer.Option(help="Replace an existing error map.")] = False,
 ) -> None:
     """Compare a recovered raw with the original: PSNR, SSIM, error map."""
-    with errors(), progress(recovered.name) as step:
+    with errors(recovered), progress(recovered.name) as step:
+        if picture is not None:
+            io.check_target(picture, overwrite=overwrite, sources=[raw, recovered])
         step("comparing")
         figures, estimate, truth = compare_files(raw, recovered, demosaic.value)
         if picture is not None:

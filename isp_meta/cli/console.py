@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -16,7 +17,18 @@ from rich.markup import escape
 
 from ..errors import IspMetaError, PayloadCorrupt, PayloadMissing, PictureMismatch
 
-__all__ = ["EXIT", "each", "errors", "out", "print_json", "progress", "stop", "target"]
+__all__ = [
+    "EXIT",
+    "each",
+    "errors",
+    "is_folder",
+    "out",
+    "print_json",
+    "progress",
+    "say",
+    "stop",
+    "targets",
+]
 
 EXIT: dict[type[IspMetaError], int] = {
     PayloadMissing: 3,
@@ -35,35 +47,57 @@ def _code(error: BaseException) -> int:
     return next((code for kind, code in EXIT.items() if isinstance(error, kind)), 1)
 
 
-def _report(error: BaseException) -> int:
-    text = "not enough memory for this picture" if isinstance(error, MemoryError) else str(error)
-    _err.print(f"[red]error:[/] {escape(text)}")
-    return _code(error)
+def say(text: str) -> None:
+    """One line on standard output; names of files appear as they are, whatever is in them."""
+    typer.echo(text)
+
+
+def _complain(text: str) -> None:
+    typer.secho("error: ", fg="red", nl=False, err=True)
+    typer.echo(" ".join(text.splitlines()), err=True)
 
 
 def stop(text: str, code: int = 1) -> NoReturn:
     """Prints one line and ends the command."""
-    _err.print(f"[red]error:[/] {escape(text)}")
+    _complain(text)
     raise typer.Exit(code)
 
 
 @contextmanager
-def errors() -> Iterator[None]:
-    """Turns an error that a user can do something about into one line and an exit code."""
+def errors(name: object) -> Iterator[None]:
+    """Turns an error that a user can do something about into one line and an exit code.
+
+    Args:
+        name: of the file at work, for errors that do not know it.
+    """
     try:
         yield
-    except (IspMetaError, MemoryError, OSError) as error:
-        raise typer.Exit(_report(error)) from None
+    except IspMetaError as error:
+        stop(str(error), _code(error))
+    except OSError as error:
+        stop(f"{error.filename or name}: {error.strerror or error}")
+    except ValueError as error:
+        stop(f"{name}: {error}")
+    except (MemoryError, RuntimeError) as error:
+        # PyTorch has no error of its own for the memory of the CPU.
+        if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
+            raise
+        stop(f"{name}: not enough memory for this picture")
 
 
 def each(items: Iterable[Item], work: Callable[[Item], None]) -> None:
-    """Works through several files; one that fails does not keep the others from being done."""
+    """Works through several files; one that fails does not keep the others from being done.
+
+    Args:
+        items: files, or tuples that start with one.
+    """
     worst = 0
     for item in items:
         try:
-            work(item)
-        except (IspMetaError, MemoryError, OSError) as error:
-            worst = max(worst, _report(error))
+            with errors(item[0] if isinstance(item, tuple) else item):
+                work(item)
+        except typer.Exit as end:
+            worst = max(worst, end.exit_code)
     if worst:
         raise typer.Exit(worst)
 
@@ -81,15 +115,30 @@ def progress(name: str) -> Iterator[Callable[[str], None]]:
         yield step
 
 
-def target(source: Path, output: Path | None, name: str, several: bool) -> Path:
-    """Where a command writes: beside its source, into the folder given, or to the file given."""
+def targets(sources: list[Path], output: Path | None, ending: str) -> list[Path]:
+    """Where a command writes: beside its sources, into the folder given, or to the file given.
+
+    Args:
+        ending: replaces a source's suffix.
+    """
+    names = [f"{source.stem}{ending}" for source in sources]
     if output is None:
-        return source.with_name(name)
-    if output.is_dir():
-        return output / name
-    if several:
+        paths = [source.with_name(name) for source, name in zip(sources, names, strict=True)]
+    elif is_folder(output):
+        paths = [output / name for name in names]
+    elif len(sources) == 1:
+        return [output]
+    else:
         stop(f"{output}: is no folder; several files need one", 2)
-    return output
+    for path in paths:
+        if paths.count(path) > 1:
+            stop(f"{path}: would be written twice; do files of one name one by one", 2)
+    return paths
+
+
+def is_folder(path: Path) -> bool:
+    """Whether a path is a folder; unlike Path's own, silent on a name that is too long."""
+    return os.path.isdir(path)  # noqa: PTH112
 
 
 def print_json(value: Any) -> None:

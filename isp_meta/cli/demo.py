@@ -17,23 +17,24 @@ from ..evaluation import Comparison, compare, error_map, sample_overlay
 from ..frame import Sampler
 from ..recover import recover
 from ..samplers import SuperpixelSampler, UniformSampler
-from .console import errors, out, progress
+from .console import errors, out, progress, say
 
 __all__ = ["command"]
 
 
 def command(
     raw: Annotated[
-        Path | None, typer.Argument(metavar="[RAW]", help="By default the sample that ships.")
+        Path | None,
+        typer.Argument(metavar="[RAW]", help="By default the sample that ships.", readable=False),
     ] = None,
     output: Annotated[
-        Path, typer.Option("-o", "--output", help="Folder for what it makes.")
+        Path, typer.Option("-o", "--output", help="Folder for what it makes.", readable=False)
     ] = Path("demo-output"),
 ) -> None:
     """Embed, recover and compare a raw file; write the pictures; say where."""
     source = raw or sample_path()
     table = Table("sampling", "metadata", "PSNR", "unclipped", "SSIM", "embed", "recover")
-    with errors(), progress(source.name) as step:
+    with errors(source), progress(source.name) as step:
         output.mkdir(parents=True, exist_ok=True)
         for sampler in (UniformSampler(), SuperpixelSampler()):
             name = type(sampler).__name__.removesuffix("Sampler").lower()
@@ -42,7 +43,7 @@ def command(
     out.print(table)
     out.print("JPEG that carries its raw, recovered DNG, samples and error map (white: 2 %):")
     for path in sorted(output.glob(f"{source.stem}-*")):
-        out.print(f"  {path}", markup=False)
+        say(f"  {path}")
 
 
 def _run(source: Path, stem: Path, sampler: Sampler) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from .. import samplers
 from ..capture import Embedded
 from ..capture import embed as embed_file
 from ..frame import Sampler
-from .console import each, out, progress, stop, target
+from .console import each, progress, say, stop, targets
 
 __all__ = ["command"]
 
@@ -43,13 +43,18 @@ def make_sampler(name: SamplerName, cell: int, seed: int) -> Sampler:
 
 
 def command(
-    raws: Annotated[list[Path], typer.Argument(metavar="RAW...", help="Raw files.")],
+    raws: Annotated[
+        list[Path], typer.Argument(metavar="RAW...", help="Raw files.", readable=False)
+    ],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="JPEG, or a folder for several.")
+        Path | None,
+        typer.Option("-o", "--output", help="JPEG, or a folder for several.", readable=False),
     ] = None,
     jpeg: Annotated[
         Path | None,
-        typer.Option(help="Embed into this JPEG of the same scene and size; renders none."),
+        typer.Option(
+            help="Embed into this JPEG of the same scene and size; renders none.", readable=False
+        ),
     ] = None,
     sampler: Annotated[
         SamplerName, typer.Option(help="How pixels are chosen.")
@@ -69,8 +74,8 @@ def command(
     if jpeg is not None and len(raws) > 1:
         stop("--jpeg takes one RAW", 2)
 
-    def work(raw: Path) -> None:
-        path = target(raw, output, f"{raw.stem}.jpg", len(raws) > 1)
+    def work(item: tuple[Path, Path]) -> None:
+        raw, path = item
         with progress(raw.name) as step:
             made = embed_file(
                 raw,
@@ -85,15 +90,14 @@ def command(
             )
         _report(made)
 
-    each(raws, work)
+    each(zip(raws, targets(raws, output, ".jpg"), strict=True), work)
 
 
 def _report(made: Embedded) -> None:
     samples = made.frame.require("samples", "embed")
     where = f" in {made.sidecar}" if made.sidecar else ""
-    out.print(
+    say(
         f"{made.path}: {samples.width}x{samples.height}, JPEG {made.jpeg_bytes:,} bytes + "
         f"metadata {made.payload_bytes:,} bytes ({made.bits_per_pixel:.3f} bits a pixel, "
-        f"{len(samples):,} samples){where}",
-        markup=False,
+        f"{len(samples):,} samples){where}"
     )

@@ -6,10 +6,9 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from ..recover import Metadata, read_metadata
-from .console import errors, out, print_json
+from .console import errors, print_json, say
 
 __all__ = ["command", "describe"]
 
@@ -44,16 +43,17 @@ def describe(metadata: Metadata) -> dict[str, Any]:
 
 
 def command(
-    jpeg: Annotated[Path, typer.Argument(metavar="JPEG", help="A JPEG that carries its raw.")],
+    jpeg: Annotated[
+        Path, typer.Argument(metavar="JPEG", help="A JPEG that carries its raw.", readable=False)
+    ],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show what a JPEG carries."""
-    with errors():
+    with errors(jpeg):
         values = describe(read_metadata(jpeg))
     if as_json:
         print_json(values)
         return
-    table = Table(show_header=False, box=None)
     for key, value in values.items():
         if isinstance(value, float):
             value = f"{value:.4g}" if value < 1 else f"{value:g}"
@@ -61,5 +61,4 @@ def command(
             value = " ".join(f"{item:g}" for item in value)
         elif isinstance(value, dict):
             value = ", ".join(f"{name} {text}" for name, text in value.items())
-        table.add_row(key.replace("_", " "), str(value))
-    out.print(table, markup=False)
+        say(f"{key.replace('_', ' '):<16} {value}")

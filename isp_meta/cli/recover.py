@@ -12,7 +12,7 @@ from .. import io
 from ..frame import Frame, Reconstructor
 from ..reconstruct import LocalRBFReconstructor, RBFReconstructor
 from ..recover import recover as recover_file
-from .console import each, out, progress, stop, target
+from .console import each, is_folder, progress, say, stop, targets
 
 __all__ = ["command"]
 
@@ -46,9 +46,10 @@ _METHOD: dict[MethodName, type[Reconstructor]] = {
 
 
 def command(
-    jpegs: Annotated[list[Path], typer.Argument(metavar="JPEG...", help="JPEGs.")],
+    jpegs: Annotated[list[Path], typer.Argument(metavar="JPEG...", help="JPEGs.", readable=False)],
     output: Annotated[
-        Path | None, typer.Option("-o", "--output", help="File, or a folder for several.")
+        Path | None,
+        typer.Option("-o", "--output", help="File, or a folder for several.", readable=False),
     ] = None,
     format: Annotated[
         FormatName | None,
@@ -64,24 +65,32 @@ def command(
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
     """Rebuild the linear raw of JPEGs (photo.jpg -> photo-recovered.dng)."""
-    named = _FORMAT.get(output.suffix.lower()) if output is not None else None
-    chosen = format or named or FormatName.dng
+    file = None if output is None or is_folder(output) or len(jpegs) > 1 else output
+    chosen = format or _named_format(file)
     if cfa and chosen is not FormatName.dng:
-        stop("--cfa makes a DNG; leave out --format", 2)
+        stop(f"--cfa makes a DNG, not {chosen.value}", 2)
 
-    def work(jpeg: Path) -> None:
-        name = f"{jpeg.stem}-recovered{_SUFFIX[chosen]}"
-        path = target(jpeg, output, name, len(jpegs) > 1)
-        if path.exists() and not overwrite:
-            stop(f"{path}: exists already; use --overwrite to replace it")
+    def work(item: tuple[Path, Path]) -> None:
+        jpeg, path = item
+        io.check_target(path, overwrite=overwrite, sources=[jpeg])
         with progress(jpeg.name) as step:
             frame = recover_file(jpeg, reconstructor=_METHOD[method](), force=force, progress=step)
             step("writing")
             write(path, frame, chosen, cfa, overwrite)
         raw = frame.require("raw", "recover")
-        out.print(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen.value}", markup=False)
+        say(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen.value}")
 
-    each(jpegs, work)
+    paths = targets(jpegs, output, f"-recovered{_SUFFIX[chosen]}")
+    each(zip(jpegs, paths, strict=True), work)
+
+
+def _named_format(file: Path | None) -> FormatName:
+    """What the name of the file to write says."""
+    if file is None:
+        return FormatName.dng
+    if (named := _FORMAT.get(file.suffix.lower())) is None:
+        stop(f"{file}: name it .dng, .tif or .npy, or give --format", 2)
+    return named
 
 
 def write(path: Path, frame: Frame, chosen: FormatName, cfa: bool, overwrite: bool) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 from typing import Annotated
 
@@ -9,7 +10,7 @@ import typer
 
 from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PictureMismatch
 from ..recover import read_metadata
-from .console import each, out
+from .console import each, say
 
 __all__ = ["command"]
 
@@ -21,7 +22,7 @@ _STALE = {
 
 
 def command(
-    jpegs: Annotated[list[Path], typer.Argument(metavar="JPEG...", help="JPEGs.")],
+    jpegs: Annotated[list[Path], typer.Argument(metavar="JPEG...", help="JPEGs.", readable=False)],
 ) -> None:
     """Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 picture changed since."""
     each(jpegs, _verify)
@@ -32,10 +33,10 @@ def _verify(jpeg: Path) -> None:
         metadata = read_metadata(jpeg)
     except (CarrierError, ImageFileError) as error:
         # A file that is there but no longer a whole JPEG has lost what it carried.
-        if not jpeg.is_file():
+        if not os.path.isfile(jpeg) or not os.access(jpeg, os.R_OK):  # noqa: PTH113
             raise
         raise PayloadCorrupt(str(error)) from error
     if metadata.match != "exact":
         raise PictureMismatch(f"{jpeg}: {_STALE[metadata.match]}")
     samples = metadata.payload.samples
-    out.print(f"{jpeg}: exact, {len(samples):,} samples in {metadata.source}", markup=False)
+    say(f"{jpeg}: exact, {len(samples):,} samples in {metadata.source}")

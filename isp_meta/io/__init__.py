@@ -4,11 +4,12 @@ from .dng import linear_black, remosaic, write_dng
 from .image import MOST_PIXELS, decode_image, encode_jpeg, to_uint8
 from .input import read_bytes
 from .linear import is_linear_dng, read_linear, write_npy, write_tiff16
-from .output import write_atomic
+from .output import check_target, write_atomic
 from .raw import read_raw
 
 __all__ = [
     "MOST_PIXELS",
+    "check_target",
     "decode_image",
     "encode_jpeg",
     "is_linear_dng",

@@ -145,8 +145,13 @@ def _tiled(black: Sequence[float], raw: Tensor) -> NDArray[np.float64]:
 def _quantize(
     raw: Tensor, black: NDArray[np.float64], white: NDArray[np.int64]
 ) -> NDArray[np.uint16]:
-    codes = raw.cpu().double().numpy() * (white - black) + black
-    return np.clip(np.rint(codes), 0, white).astype(np.uint16)
+    codes = np.empty(raw.shape, np.uint16)
+    black = np.broadcast_to(black, raw.shape)
+    # Row by row in double precision, which for a whole picture would take eight times its size.
+    for row, levels, target in zip(raw.cpu().numpy(), black, codes, strict=True):
+        exact = row.astype(np.float64) * (white - levels) + levels
+        target[:] = np.clip(np.rint(exact), 0, white)
+    return codes
 
 
 def _identity(camera: Camera) -> list[ExtraTag]:

@@ -14,7 +14,15 @@ from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from ..frame import Camera
 
-__all__ = ["FIELDS", "exif_directory", "exif_segment", "pack_directory", "plain_text", "ratio_text"]
+__all__ = [
+    "FIELDS",
+    "exif_directory",
+    "exif_segment",
+    "pack_directory",
+    "plain_text",
+    "ratio_text",
+    "read_exif",
+]
 
 FIELDS: Mapping[str, int] = {
     "ExposureTime": ExifTags.Base.ExposureTime,
@@ -46,6 +54,36 @@ def plain_text(value: object) -> str:
     """Text that a 7-bit EXIF string can hold: printable ASCII, at most 256 characters."""
     text = str(value).split("\0")[0].strip()
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:_LONGEST_TEXT]
+
+
+def read_exif(data: bytes) -> dict[str, str]:
+    """Make, Model and :data:`FIELDS` of a raw file that is not TIFF-based (CR3, RAF, RW2).
+
+    Args:
+        data: the whole file.
+
+    Returns:
+        Text by name; nothing without the ``exif`` extra, or where Exiv2 does not know the file.
+    """
+    try:
+        import pyexiv2
+    except ImportError:
+        return {}
+    pyexiv2.set_log_level(4)  # it would print to standard output
+    try:
+        with pyexiv2.ImageData(data) as image:
+            found = image.read_exif()
+    except (RuntimeError, UnicodeDecodeError):
+        return {}
+    keys = {name: f"Exif.Photo.{ExifTags.TAGS[code]}" for name, code in FIELDS.items()}
+    keys |= {name: f"Exif.Image.{name}" for name in ("Make", "Model", *_MAIN)}
+    texts = {name: plain_text(found[key]) for name, key in keys.items() if key in found}
+    for name in texts.keys() & set(_RATIONAL):
+        try:
+            texts[name] = ratio_text(Fraction(texts[name]))
+        except (ValueError, ZeroDivisionError):
+            del texts[name]
+    return texts
 
 
 def exif_directory(camera: Camera) -> dict[int, Value]:

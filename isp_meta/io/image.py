@@ -117,7 +117,7 @@ def decode_image(data: bytes, name: str, *, most_pixels: int = MOST_PIXELS) -> T
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters of them is raised below
             pixels = _decode(data, name, most_pixels)
-    except ImageFileError:
+    except (ImageFileError, MemoryError):
         raise
     except Exception as error:  # hostile bytes make decoders raise nearly anything
         raise ImageFileError(f"{name}: damaged or cut off; get a fresh copy") from error

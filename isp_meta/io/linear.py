@@ -36,8 +36,10 @@ def write_tiff16(path: str | os.PathLike[str], raw: Tensor, *, overwrite: bool =
     Raises:
         ValueError: another shape, or not finite. OutputError: as :func:`write_atomic`.
     """
-    pixels = _checked(raw).movedim(0, -1).clamp(0, 1).numpy()
-    codes = np.rint(pixels * _FULL).astype(np.uint16)
+    pixels = _checked(raw).movedim(0, -1).numpy()
+    codes = np.empty(pixels.shape, np.uint16)
+    for row, target in zip(pixels, codes, strict=True):
+        target[:] = np.rint(row.astype(np.float64).clip(0, 1) * _FULL)
     buffer = BytesIO()
     tifffile.imwrite(buffer, codes, photometric="rgb", metadata=None, software=False)
     write_atomic(path, buffer.getvalue(), overwrite=overwrite)
@@ -63,7 +65,7 @@ def _checked(raw: Tensor) -> Tensor:
         raise ValueError(f"raw must be (3, H, W), not {tuple(raw.shape)}")
     if not bool(torch.isfinite(raw).all()):
         raise ValueError("raw must be finite")
-    return raw.detach().cpu().double()
+    return raw.detach().cpu()
 
 
 def read_linear(path: str | os.PathLike[str]) -> Frame:

@@ -7,13 +7,13 @@ import errno
 import os
 import secrets
 import stat
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import OutputError
 
-__all__ = ["write_atomic"]
+__all__ = ["check_target", "write_atomic"]
 
 # Filesystems without hard links (FAT, exFAT, some network shares) answer os.link with one of these.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
@@ -30,6 +30,47 @@ _CAUSES = {
     errno.EISDIR: "it is a folder; name a file in it",
     errno.ENAMETOOLONG: "its name is too long; choose a shorter one",
 }
+
+
+def check_target(
+    path: str | os.PathLike[str],
+    *,
+    overwrite: bool = False,
+    sources: Iterable[str | os.PathLike[str]] = (),
+) -> None:
+    """Refuses a file to write before the work is done, not after it.
+
+    Args:
+        path: target.
+        overwrite: it may exist.
+        sources: files that it is made from; none of them may be replaced by it.
+
+    Raises:
+        OutputError: the target exists, is a folder, a device or a source, or its folder is missing.
+    """
+    target = Path(os.path.realpath(path))
+    try:
+        if target.is_dir():
+            raise IsADirectoryError(errno.EISDIR, "is a folder")
+        if not stat.S_ISDIR(target.parent.stat().st_mode):
+            raise NotADirectoryError(errno.ENOTDIR, "not a folder")
+        exists = target.exists()
+        is_source = exists and any(target.samefile(s) for s in sources if Path(s).exists())
+    except OSError as error:
+        raise _refusal(path, error) from error
+    if not exists:
+        return
+    if not target.is_file():
+        raise OutputError(f"{path}: is a device or pipe; name a file")
+    if is_source:
+        raise OutputError(f"{path}: is the file that it would be made from; choose another name")
+    if not overwrite:
+        raise OutputError(f"{path}: exists already; use --overwrite to replace it")
+
+
+def _refusal(path: str | os.PathLike[str], error: OSError) -> OutputError:
+    cause = _CAUSES.get(error.errno or 0, error.strerror or str(error))
+    return OutputError(f"{path}: cannot write, {cause}")
 
 
 def write_atomic(
@@ -52,21 +93,17 @@ def write_atomic(
         OutputError: the target exists, is a folder, or cannot be written; names file and cause.
             What was there before is untouched, and no temporary file is left.
     """
+    check_target(path, overwrite=overwrite)
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        if target.is_dir():
-            raise IsADirectoryError(errno.EISDIR, "is a folder")
-        if not overwrite and target.exists():
-            raise FileExistsError(errno.EEXIST, "exists")
         _fill(temporary, data, mode=_mode(target))
         _publish(temporary, target, overwrite)
         _sync_folder(target.parent)
     except FileExistsError:
         raise OutputError(f"{path}: exists already; use --overwrite to replace it") from None
     except OSError as error:
-        cause = _CAUSES.get(error.errno or 0, error.strerror or str(error))
-        raise OutputError(f"{path}: cannot write, {cause}") from error
+        raise _refusal(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()

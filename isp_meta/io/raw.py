@@ -15,7 +15,7 @@ import torch
 from ..errors import RawFileError
 from ..frame import BAYER_PATTERNS, Camera, Frame
 from .calibration import as_shot_neutral, black_levels, color_matrix
-from .exif import ratio_text
+from .exif import ratio_text, read_exif
 from .input import read_bytes
 from .tags import Tag, TiffTags, read_tags
 
@@ -36,8 +36,8 @@ def read_raw(path: str | os.PathLike[str]) -> Frame:
         A Frame with ``codes`` (1, H, W) float32: the visible area in the sensor's own orientation,
         in sensor codes (after a DNG's LinearizationTable), black level included; and ``camera``.
         A DNG's own tags go before what LibRaw makes of them, since LibRaw rounds black levels and
-        drops the illuminant. Make, model and most of EXIF stay empty where the file is not
-        TIFF-based.
+        drops the illuminant. Where the file is not TIFF-based, make, model and most of EXIF
+        come from Exiv2, if the ``exif`` extra is installed.
 
     Raises:
         RawFileError: missing, a folder, empty, truncated, no raw, or of a kind that has no 2x2
@@ -54,7 +54,8 @@ def read_raw(path: str | os.PathLike[str]) -> Frame:
         with rawpy.imread(BytesIO(data)) as raw:
             cfa = _cfa(raw, tags, path)
             codes = torch.from_numpy(raw.raw_image_visible.astype(np.float32))[None]
-            return Frame(camera=_camera(raw, tags, cfa), codes=codes)
+            camera = _camera(raw, tags, cfa)
+            return Frame(camera=_with_exif(camera, data), codes=codes)
     except RawFileError:
         raise
     except rawpy.LibRawFileUnsupportedError as error:
@@ -131,6 +132,15 @@ def _camera(raw: Any, tags: TiffTags, cfa: str) -> Camera:
         exif={**_exif_of_libraw(raw), **tags.exif},
         **measured,  # type: ignore[arg-type]
     )
+
+
+def _with_exif(camera: Camera, data: bytes) -> Camera:
+    """The camera's name and exposure from Exiv2, where the file's tags are none that we read."""
+    if camera.make:
+        return camera
+    found = read_exif(data)
+    make, model = found.pop("Make", ""), found.pop("Model", camera.model)
+    return camera.replace(make=make, model=model, exif={**camera.exif, **found})
 
 
 def _neutral_of_gains(raw: Any) -> tuple[float, ...]:

@@ -12,7 +12,10 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator
+from concurrent.futures import Executor
 from dataclasses import dataclass
+from itertools import repeat
+from operator import itemgetter
 
 import torch
 from scipy.spatial import cKDTree
@@ -21,6 +24,8 @@ from torch.nn import functional
 
 from ..frame import Frame, Reconstructor, Samples
 from .color_estimate import apply_polynomial, fit_polynomial
+from .inputs import picture_and_samples
+from .workers import workers
 
 __all__ = ["LocalRBFReconstructor", "LocalRBFSetting"]
 
@@ -73,7 +78,10 @@ def _covariance(setting: LocalRBFSetting, left: Tensor, right: Tensor) -> Tensor
 def _regularized(setting: LocalRBFSetting, points: Tensor) -> Tensor:
     """(n, K, K) positive definite system of the points (n, K, 5)."""
     system = _covariance(setting, points, points)
-    system.diagonal(dim1=1, dim2=2).add_(_RIDGE)
+    # Products of far points are rounded by more than the plain ridge makes up for.
+    largest = points.square().sum(-1).amax(1, keepdim=True)
+    rounding = points.shape[1] * torch.finfo(points.dtype).eps * largest
+    system.diagonal(dim1=1, dim2=2).add_(_RIDGE + rounding)
     return system
 
 
@@ -129,8 +137,8 @@ class LocalRBFReconstructor(Reconstructor):
     leave-one-out errors from one factorisation as in Rippa, *Adv. Comput. Math.* 11, 1999.
     """
 
-    # About 4 MB of kernel values at 25 neighbors and 8x8 blocks: stays near the cache.
-    _BLOCKS_AT_ONCE = 1024
+    # About 1.6 MB of kernel values at 25 neighbors and 8x8 blocks: stays near the cache.
+    _BLOCKS_AT_ONCE = 256
     _STRIP_PIXELS = 1_000_000
 
     def __init__(
@@ -149,27 +157,25 @@ class LocalRBFReconstructor(Reconstructor):
         Raises:
             ValueError: the frame holds no sample, or samples of a picture of another size.
         """
-        srgb: Tensor = frame.require("srgb", "LocalRBFReconstructor")
-        samples: Samples = frame.require("samples", "LocalRBFReconstructor")
+        srgb, samples = picture_and_samples(frame, "LocalRBFReconstructor")
         _, height, width = srgb.shape
-        if (samples.height, samples.width) != (height, width):
-            raise ValueError(
-                f"samples of a {samples.width}x{samples.height} picture do not fit "
-                f"one of {width}x{height}"
-            )
-        if not len(samples):
-            raise ValueError("cannot reconstruct from no samples")
         coefficients, known = self._prepare(srgb, samples)
         spacing = math.sqrt(height * width / len(samples))
-        self.chosen = self.setting or self._choose(known, spacing)
         # Blocks about as large as the samples' spacing: one neighborhood then serves all pixels.
         block = min(16, max(4, round(spacing)))
-        raw = torch.empty_like(srgb)
+        raw = srgb.new_empty(srgb.shape)
         rows = max(1, self._STRIP_PIXELS // (width * block)) * block
-        for top in range(0, height, rows):
-            strip = srgb[:, top : top + rows]
-            guess = apply_polynomial(coefficients, strip)
-            raw[:, top : top + rows] = self._strip(self.chosen, known, strip, guess, top, block)
+        with workers() as pool:
+            setting = self.setting or self._choose(known, spacing, pool)
+            self.chosen = setting
+
+            def work(top: int) -> None:
+                strip = srgb[:, top : top + rows]
+                guess = apply_polynomial(coefficients, strip)
+                raw[:, top : top + rows] = self._strip(setting, known, strip, guess, top, block)
+
+            for _ in pool.map(work, range(0, height, rows)):
+                pass
         raw.view(3, -1)[:, samples.index] = samples.value.T.to(raw)
         return raw
 
@@ -190,7 +196,7 @@ class LocalRBFReconstructor(Reconstructor):
                     for color_scale in (0.05, 0.1, 0.2, 0.4):
                         yield LocalRBFSetting(target, kernel, steps * spacing, color_scale)
 
-    def _choose(self, known: _Known, spacing: float) -> LocalRBFSetting:
+    def _choose(self, known: _Known, spacing: float, pool: Executor) -> LocalRBFSetting:
         """The candidate with the smallest mean squared error in raw at samples left out."""
         count = len(known.value)
         candidates = list(self._candidates(spacing))
@@ -204,11 +210,13 @@ class LocalRBFReconstructor(Reconstructor):
         # A few trials tell the hopeless from the hopeful; burnt regions need many to be judged.
         for share, kept in ((16, 6), (1, 1)):
             some = around[: max(1, len(around) // share)]
-            errors = {c: self._left_out_error(c, known, some) for c in candidates}
-            candidates = sorted(candidates, key=errors.__getitem__)[:kept]
+            errors = pool.map(self._left_out_error, candidates, repeat(known), repeat(some))
+            ranked = sorted(zip(errors, candidates, strict=True), key=itemgetter(0))
+            candidates = [candidate for _error, candidate in ranked[:kept]]
         return candidates[0]
 
     @staticmethod
+    @torch.no_grad()
     def _left_out_error(setting: LocalRBFSetting, known: _Known, around: Tensor) -> float:
         """Mean squared error at the first sample of each system, predicted from the others."""
         points = known.points(setting)[around]
@@ -222,6 +230,7 @@ class LocalRBFReconstructor(Reconstructor):
         error = _decode(setting, predicted, known.guess[around[:, 0]]) - known.value[around[:, 0]]
         return float(error.square().mean())
 
+    @torch.no_grad()
     def _strip(
         self,
         setting: LocalRBFSetting,

@@ -8,7 +8,8 @@ import torch
 from scipy.spatial import cKDTree
 from torch import Tensor
 
-from ..frame import Frame, Reconstructor, Samples
+from ..frame import Frame, Reconstructor
+from .inputs import picture_and_samples
 
 __all__ = ["RBFReconstructor", "rbf_interpolate"]
 
@@ -97,9 +98,12 @@ class RBFReconstructor(Reconstructor):
 
     @torch.no_grad()
     def forward(self, frame: Frame) -> Tensor:
-        """(3, H, W) in [0, 1], equal to the stored samples at their pixels."""
-        srgb: Tensor = frame.require("srgb", "RBFReconstructor")
-        samples: Samples = frame.require("samples", "RBFReconstructor")
+        """(3, H, W) in [0, 1], equal to the stored samples at their pixels.
+
+        Raises:
+            ValueError: the frame holds no sample, or samples of a picture of another size.
+        """
+        srgb, samples = picture_and_samples(frame, "RBFReconstructor")
         _, height, width = srgb.shape
         rows, columns = torch.meshgrid(
             torch.arange(height, dtype=torch.float64),

@@ -58,4 +58,7 @@ class Gamma(Stage):
 
     def forward(self, frame: Frame) -> Frame:
         """Fills ``srgb``."""
-        return frame.replace(srgb=srgb_encode(frame.require("rgb", by="Gamma").clamp(0, 1)))
+        rgb = frame.require("rgb", by="Gamma")
+        # One channel at a time: the formula's intermediate steps take five times its memory.
+        channels = [srgb_encode(channel.clamp(0, 1)) for channel in rgb.unbind(-3)]
+        return frame.replace(srgb=torch.stack(channels, -3))

@@ -4,8 +4,17 @@ from fractions import Fraction
 
 import pytest
 
+from isp_meta.data import sample_path
 from isp_meta.frame import Camera
-from isp_meta.io.exif import FIELDS, exif_directory, exif_segment, plain_text, ratio_text
+from isp_meta.io import read_raw
+from isp_meta.io.exif import (
+    FIELDS,
+    exif_directory,
+    exif_segment,
+    plain_text,
+    ratio_text,
+    read_exif,
+)
 
 
 @pytest.mark.parametrize(
@@ -46,3 +55,16 @@ def test_unreadable_values_are_left_out() -> None:
 
 def test_nothing_known_is_still_a_segment() -> None:
     assert exif_segment(Camera(), 1, 1).startswith(b"Exif\0\0II*\0")
+
+
+def test_exiv2_reads_what_the_tags_say() -> None:
+    found = read_exif(sample_path().read_bytes())
+    camera = read_raw(sample_path()).camera
+    assert (found.pop("Make"), found.pop("Model")) == (camera.make, camera.model)
+    assert found.items() >= {"ISO": "100", "ExposureTime": "1/455", "FNumber": "2.8"}.items()
+    assert found == {name: camera.exif[name] for name in found}
+
+
+@pytest.mark.parametrize("data", [b"", b"FUJIFILMCCD-RAW " + bytes(300), b"\xff" * 64])
+def test_exiv2_knows_nothing_of_other_bytes(data: bytes) -> None:
+    assert read_exif(data) == {}

@@ -1,0 +1,155 @@
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from PIL import Image
+
+from isp_meta import read_metadata
+from isp_meta.carriers import jpeg as jpeg_carrier
+from isp_meta.carriers.sidecar import sidecar_path
+
+
+def test_writes_beside_the_raw_file(run, raw, names):
+    result = run("embed", raw)
+    assert (result.code, result.lines) == (0, [])
+    assert names() == ["photo.dng", "photo.jpg"]
+    jpeg = raw.with_suffix(".jpg")
+    metadata = read_metadata(jpeg)
+    assert metadata.match == "exact"
+    assert metadata.payload.bits == 14
+    assert metadata.payload.sampler == "SuperpixelSampler"
+    assert result.out.startswith(f"{jpeg}: 256x192, JPEG ")
+    assert f"{metadata.size:,} bytes" in result.out
+    assert result.out.count("\n") == 1
+
+
+def test_output_is_a_file_or_a_folder(run, raw, tmp_path):
+    assert run("embed", raw, "-o", tmp_path / "other.jpeg").code == 0
+    assert read_metadata(tmp_path / "other.jpeg").match == "exact"
+    (tmp_path / "folder").mkdir()
+    assert run("embed", raw, "--output", tmp_path / "folder").code == 0
+    assert read_metadata(tmp_path / "folder" / "photo.jpg").match == "exact"
+
+
+@pytest.mark.parametrize(
+    ("name", "sampler", "cell"),
+    [
+        ("superpixel", "SuperpixelSampler", 11),
+        ("uniform", "UniformSampler", 11),
+        ("random", "RandomSampler", 0),
+    ],
+)
+def test_sampler_and_cell(run, raw, name, sampler, cell):
+    assert run("embed", raw, "--sampler", name, "--cell", 11).code == 0
+    payload = read_metadata(raw.with_suffix(".jpg")).payload
+    assert (payload.sampler, payload.samples.cell) == (sampler, cell)
+    assert len(payload.samples) == pytest.approx(256 * 192 / 121, rel=0.15)
+
+
+def test_seed_is_that_of_the_random_sampler(run, raw, tmp_path):
+    index = []
+    for seed, name in ((1, "a.jpg"), (1, "b.jpg"), (2, "c.jpg")):
+        path = tmp_path / name
+        assert run("embed", raw, "-o", path, "--sampler", "random", "--seed", seed).code == 0
+        index.append(read_metadata(path).payload.samples.index)
+    assert index[0].equal(index[1])
+    assert not index[0].equal(index[2])
+
+
+def test_every_pixel_can_be_kept(run, raw):
+    assert run("embed", raw, "--sampler", "uniform", "--cell", 1).code == 0
+    assert len(read_metadata(raw.with_suffix(".jpg")).payload.samples) == 256 * 192
+
+
+def test_bits_and_quality(run, raw, tmp_path):
+    for name, quality, bits in (("a", 60, 8), ("b", 95, 16)):
+        options = ("--quality", quality, "--bits", bits)
+        assert run("embed", raw, "-o", tmp_path / f"{name}.jpg", *options).code == 0
+        assert read_metadata(tmp_path / f"{name}.jpg").payload.bits == bits
+    sizes = [
+        len(jpeg_carrier.strip((tmp_path / f"{name}.jpg").read_bytes())) for name in ("a", "b")
+    ]
+    assert sizes[0] < sizes[1] / 2
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ("--cell", 0),
+        ("--cell", 257),
+        ("--bits", 7),
+        ("--bits", 17),
+        ("--quality", 0),
+        ("--quality", 101),
+        ("--seed", -1),
+        ("--sampler", "best"),
+        ("--carrier", "exif"),
+    ],
+)
+def test_wrong_options_are_a_wrong_call(run, raw, names, options):
+    result = run("embed", raw, *options)
+    assert result.code == 2
+    assert names() == ["photo.dng"]
+
+
+def test_carriers(run, raw, names):
+    jpeg = raw.with_suffix(".jpg")
+    for carrier in ("app11", "com"):
+        assert run("embed", raw, "--carrier", carrier, "--overwrite").code == 0
+        assert read_metadata(jpeg).source == jpeg
+        assert names() == ["photo.dng", "photo.jpg"]
+    result = run("embed", raw, "--carrier", "sidecar", "--overwrite")
+    assert result.code == 0
+    assert result.out.rstrip().endswith(f" in {sidecar_path(jpeg)}")
+    assert read_metadata(jpeg).source == sidecar_path(jpeg)
+
+
+def test_existing_files_stay(run, raw, names):
+    jpeg = raw.with_suffix(".jpg")
+    jpeg.write_bytes(b"mine")
+    assert run("embed", raw).failed(1, f"{jpeg}: exists already; use --overwrite")
+    assert jpeg.read_bytes() == b"mine"
+    assert run("embed", raw, "-o", raw, "--overwrite").failed(1, f"{raw}: is the file that")
+    assert run("embed", raw, "--overwrite").code == 0
+    assert names() == ["photo.dng", "photo.jpg"]
+
+
+def test_one_that_fails_does_not_stop_the_others(run, raw, tmp_path):
+    bad = tmp_path / "bad.dng"
+    bad.write_bytes(b"no raw" * 99)
+    other = tmp_path / "other.dng"
+    shutil.copy(raw, other)
+    out = tmp_path / "out"
+    out.mkdir()
+    result = run("embed", bad, raw, tmp_path / "none.dng", other, "-o", out)
+    assert result.code == 1
+    assert [line.split(": ")[1] for line in result.lines] == [
+        str(bad),
+        str(tmp_path / "none.dng"),
+    ]
+    assert sorted(path.name for path in out.iterdir()) == ["other.jpg", "photo.jpg"]
+    assert result.out.count(": 256x192") == 2
+
+
+def test_several_files_need_a_folder_and_names_of_their_own(run, raw, tmp_path, names):
+    twin = tmp_path / "photo.nef"
+    shutil.copy(raw, twin)
+    assert run("embed", raw, twin, "-o", tmp_path / "a.jpg").failed(2, "several files need one")
+    assert run("embed", raw, twin).failed(2, "photo.jpg: would be written twice")
+    assert run("embed", raw, raw, "--overwrite").failed(2, "would be written twice")
+    assert names() == ["photo.dng", "photo.nef"]
+
+
+def test_jpeg_of_the_scene(run, raw, small, tmp_path):
+    camera = tmp_path / "camera.jpg"
+    plain = jpeg_carrier.strip((small / "photo.jpg").read_bytes())
+    camera.write_bytes(plain)
+    assert run("embed", raw, "--jpeg", camera, "-o", tmp_path / "a.jpg").code == 0
+    assert jpeg_carrier.strip((tmp_path / "a.jpg").read_bytes()) == plain
+    assert run("embed", raw, raw, "--jpeg", camera).failed(2, "--jpeg takes one RAW")
+    with Image.open(camera) as picture:
+        picture.transpose(Image.Transpose.ROTATE_180).save(camera)
+    result = run("embed", raw, "--jpeg", camera, "-o", tmp_path / "b.jpg")
+    assert result.failed(5, f"{camera}: does not show what the raw shows")
+    assert not (tmp_path / "b.jpg").exists()

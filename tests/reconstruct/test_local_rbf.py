@@ -1,0 +1,251 @@
+import itertools
+import math
+
+import numpy as np
+import pytest
+import torch
+from scenes import cubic, smooth
+
+from isp_meta.frame import Frame, Samples
+from isp_meta.reconstruct import LocalRBFReconstructor, RBFReconstructor
+from isp_meta.reconstruct.color_estimate import apply_polynomial, fit_polynomial
+from isp_meta.reconstruct.local_rbf import LocalRBFSetting
+
+SETTINGS = [
+    LocalRBFSetting(target, kernel, 12.0, 0.2)
+    for target, kernel in itertools.product(("log_gain", "value"), ("exponential", "rational"))
+]
+RIDGE, FLOOR = 0.01, 1e-3
+
+
+def sampled(srgb, raw, cell=8):
+    """The middle pixel of every cell is known."""
+    height, width = raw.shape[1:]
+    rows = torch.arange(cell // 2, height, cell)
+    columns = torch.arange(cell // 2, width, cell)
+    index = (rows[:, None] * width + columns).flatten()
+    return Frame(srgb=srgb, samples=Samples.at(index, raw, cell))
+
+
+def varied(height, width, seed=0):
+    """A scene whose tones were mapped locally: color alone cannot tell raw."""
+    srgb = smooth(height, width, seed)
+    rows = torch.linspace(0, 5, height)[:, None]
+    columns = torch.linspace(0, 6, width)
+    return srgb, cubic(srgb) * (0.5 + 0.4 * rows.cos() * columns.sin())
+
+
+def global_estimate(frame):
+    color = frame.srgb.reshape(3, -1)[:, frame.samples.index].T
+    return apply_polynomial(fit_polynomial(color, frame.samples.value.to(color)), frame.srgb)
+
+
+def decibels(estimate, truth):
+    return -10 * math.log10(float((estimate - truth).square().mean()))
+
+
+class Oracle:
+    """The interpolation as the docstrings state it, one system at a time, in NumPy."""
+
+    def __init__(self, setting, points, value, guess, origin):
+        self.setting, self.origin = setting, origin
+        self.points = self.scale(points)
+        log_gain = setting.target == "log_gain"
+        target = np.log((value + FLOOR) / (guess + FLOOR)) if log_gain else value
+        system = self.kernel(self.points, self.points) + RIDGE * np.eye(len(points))
+        self.weights = np.linalg.solve(system, target)
+
+    def scale(self, points):
+        sizes = [self.setting.position_scale] * 2 + [self.setting.color_scale] * 3
+        return (points - self.origin) / np.array(sizes)
+
+    def kernel(self, left, right):
+        distance = np.linalg.norm(left[:, None] - right[None], axis=-1)
+        rational = self.setting.kernel == "rational"
+        kernel = 1 / (1 + distance**2) if rational else np.exp(-distance)
+        return kernel + (1 + left @ right.T if self.setting.target == "value" else 0)
+
+    def __call__(self, points, guess):
+        target = self.kernel(self.scale(points), self.points) @ self.weights
+        if self.setting.target == "log_gain":
+            target = (guess + FLOOR) * np.exp(target) - FLOOR
+        return target.clip(0, 1)
+
+
+def known_to_numpy(known):
+    points = torch.cat([known.position, known.color], 1).numpy()
+    return points, known.value.numpy(), known.guess.numpy()
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.target}-{s.kernel}")
+def test_error_left_out_is_that_of_fitting_again_without_the_sample(setting):
+    srgb, raw = varied(40, 56)
+    frame = sampled(srgb.double(), raw, cell=6)
+    reconstructor = LocalRBFReconstructor(neighbors=9)
+    known = reconstructor._prepare(frame.srgb, frame.samples)[1]
+    around = known.nearest(known.position, 10)
+    assert around[:, 0].tolist() == list(range(len(known.value)))
+    points, value, guess = known_to_numpy(known)
+    errors = []
+    for left_out, *others in around.tolist():
+        fit = Oracle(setting, points[others], value[others], guess[others], points[left_out])
+        one = slice(left_out, left_out + 1)
+        errors.append(fit(points[one], guess[one]) - value[one])
+    expected = float(np.mean(np.square(errors)))
+    got = LocalRBFReconstructor._left_out_error(setting, known, around)
+    assert got == pytest.approx(expected, rel=1e-9)
+    singles = (t.float() for t in (known.position, known.color, known.value, known.guess))
+    got = LocalRBFReconstructor._left_out_error(setting, type(known)(*singles, known.tree), around)
+    assert got == pytest.approx(expected, rel=1e-3)
+
+
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.target}-{s.kernel}")
+def test_pixels_are_the_interpolation_of_their_blocks_nearest_samples(setting):
+    srgb, raw = varied(21, 27)
+    index = torch.randperm(21 * 27, generator=torch.Generator().manual_seed(0))[:24]
+    frame = Frame(srgb=srgb.double(), samples=Samples.at(index, raw))
+    height, width, block, neighbors = 21, 27, 5, 7
+    assert round(math.sqrt(height * width / len(frame.samples))) == block
+    reconstructor = LocalRBFReconstructor(neighbors, setting=setting)
+    got = reconstructor(frame)
+    points, value, guess = known_to_numpy(reconstructor._prepare(frame.srgb, frame.samples)[1])
+    estimate = global_estimate(frame).numpy()
+    expected = np.full((3, height, width), np.nan)
+    for top, left in itertools.product(range(0, height, block), range(0, width, block)):
+        # Blocks reach over the border as wholes; the picture goes on there as its last pixel.
+        rows, columns = np.mgrid[top : top + block, left : left + block].reshape(2, -1)
+        inside = (rows < height) & (columns < width)
+        color = frame.srgb.numpy()[:, rows.clip(max=height - 1), columns.clip(max=width - 1)]
+        pixels = np.concatenate([[rows, columns], color]).T
+        origin = pixels.mean(0)
+        distance = np.linalg.norm(points[:, :2] - origin[:2], axis=1)
+        nearest, following = np.split(distance.argsort(), [neighbors])
+        if np.isclose(distance[nearest[-1]], distance[following[0]]):
+            continue  # Either may be the last neighbor.
+        fit = Oracle(setting, points[nearest], value[nearest], guess[nearest], origin)
+        here = rows[inside], columns[inside]
+        expected[:, here[0], here[1]] = fit(pixels[inside], estimate[:, here[0], here[1]].T).T
+    expected.reshape(3, -1)[:, frame.samples.index] = frame.samples.value.T
+    judged = np.isfinite(expected)
+    assert judged.mean() > 0.7
+    np.testing.assert_allclose(got.numpy()[judged], expected[judged], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("setting", [None, *SETTINGS], ids=str)
+def test_no_frame_breaks_it(hard_frame, setting):
+    reconstructor = LocalRBFReconstructor(setting=setting)
+    raw = reconstructor(hard_frame)
+    samples = hard_frame.samples
+    assert raw.shape == hard_frame.srgb.shape
+    assert raw.dtype == hard_frame.srgb.dtype
+    assert bool(((raw >= 0) & (raw <= 1)).all())
+    assert torch.equal(raw.flatten(1)[:, samples.index], samples.value.T.to(raw))
+    assert torch.equal(LocalRBFReconstructor(setting=setting)(hard_frame), raw)
+
+
+def test_far_from_all_samples_systems_stay_positive_definite():
+    # Up to 200 distances from a dense corner, where float32 rounds products by more than RIDGE.
+    srgb = smooth(16, 1800)
+    index = (torch.arange(16)[:, None] * 1800 + torch.arange(50)).flatten()
+    frame = Frame(srgb=srgb, samples=Samples.at(index, cubic(srgb)))
+    setting = LocalRBFSetting("value", "rational", 9.0, 0.4)
+    assert bool(LocalRBFReconstructor(setting=setting)(frame).isfinite().all())
+
+
+def test_is_exact_where_raw_is_a_cubic_of_the_picture():
+    srgb = smooth(96, 128)
+    got = LocalRBFReconstructor()(sampled(srgb, cubic(srgb)))
+    assert float((got - cubic(srgb)).abs().max()) < 5e-4
+    assert decibels(got, cubic(srgb)) > 95
+
+
+def test_beats_one_polynomial_and_the_global_interpolation_where_tones_are_local():
+    srgb, raw = varied(96, 128)
+    frame = sampled(srgb, raw)
+    got = decibels(LocalRBFReconstructor()(frame), raw)
+    assert got > decibels(global_estimate(frame), raw) + 12
+    assert got > decibels(RBFReconstructor()(frame), raw) + 4
+
+
+@pytest.mark.parametrize("size", [(61, 45), (40, 64)])
+@pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.target}-{s.kernel}")
+def test_strips_and_batches_change_nothing(size, setting, monkeypatch):
+    srgb, raw = varied(*size)
+    frame = sampled(srgb.double(), raw)
+    reconstructor = LocalRBFReconstructor(setting=setting)
+    whole = reconstructor(frame)
+    monkeypatch.setattr(LocalRBFReconstructor, "_STRIP_PIXELS", 1)
+    monkeypatch.setattr(LocalRBFReconstructor, "_BLOCKS_AT_ONCE", 3)
+    torch.testing.assert_close(reconstructor(frame), whole, rtol=0, atol=1e-10)
+
+
+def test_what_is_chosen_does_not_depend_on_strips(monkeypatch):
+    srgb, raw = varied(64, 64)
+    frame, first, second = sampled(srgb, raw), LocalRBFReconstructor(), LocalRBFReconstructor()
+    whole = first(frame)
+    monkeypatch.setattr(LocalRBFReconstructor, "_STRIP_PIXELS", 1)
+    torch.testing.assert_close(second(frame), whole, rtol=0, atol=1e-4)
+    assert first.chosen == second.chosen
+
+
+@pytest.mark.parametrize("scene", ["local", "by color", "by position"])
+def test_the_setting_chosen_is_nearly_the_best_of_all(scene):
+    srgb, raw = varied(80, 80)
+    if scene == "by color":
+        raw = 0.5 + 0.4 * torch.sin(12 * srgb)
+    elif scene == "by position":
+        raw = smooth(80, 80, seed=5)
+    frame = sampled(srgb, raw, cell=4)
+    reconstructor = LocalRBFReconstructor()
+    chosen = decibels(reconstructor(frame), raw)
+    candidates = LocalRBFReconstructor._candidates(4.0)
+    every = {c: decibels(LocalRBFReconstructor(setting=c)(frame), raw) for c in candidates}
+    assert reconstructor.chosen in every
+    assert len(every) == 80
+    assert chosen == pytest.approx(every[reconstructor.chosen], abs=1e-9)
+    assert chosen > max(every.values()) - 1.0
+    assert chosen > np.median(list(every.values())) + 0.5
+
+
+def test_what_is_chosen_follows_the_picture():
+    srgb = smooth(96, 128)
+    columns = torch.linspace(0, 1, 128)
+    fine = cubic(srgb) * (0.6 + 0.35 * torch.sin(40 * columns))
+    of_color = 0.5 + 0.4 * torch.sin(12 * srgb)
+    reconstructor = LocalRBFReconstructor()
+    reconstructor(sampled(srgb, fine))
+    near = reconstructor.chosen
+    reconstructor(sampled(srgb, of_color))
+    far = reconstructor.chosen
+    assert near.position_scale < far.position_scale
+    assert near.color_scale > far.color_scale
+
+
+def test_a_setting_that_is_given_is_used_and_without_trials_the_first_is():
+    frame = sampled(*varied(32, 40))
+    assert LocalRBFReconstructor().chosen is None
+    given = LocalRBFReconstructor(setting=SETTINGS[3])
+    given(frame)
+    assert given.chosen == SETTINGS[3]
+    untried = LocalRBFReconstructor(trials=0)
+    untried(frame)
+    assert untried.chosen == next(LocalRBFReconstructor._candidates(8.0))
+
+
+def test_the_picture_given_is_left_as_it_was():
+    frame = sampled(*varied(32, 40))
+    before = frame.srgb.clone(), frame.samples.value.clone()
+    LocalRBFReconstructor()(frame)
+    assert torch.equal(frame.srgb, before[0])
+    assert torch.equal(frame.samples.value, before[1])
+
+
+@pytest.mark.parametrize("argument", [{"neighbors": 0}, {"trials": -1}])
+def test_refuses_an_argument_out_of_range(argument):
+    with pytest.raises(ValueError, match=next(iter(argument))):
+        LocalRBFReconstructor(**argument)
+
+
+def test_shows_its_arguments():
+    assert repr(LocalRBFReconstructor(9, 64)) == "LocalRBFReconstructor(neighbors=9, trials=64)"
+    assert "rational" in repr(LocalRBFReconstructor(setting=SETTINGS[1]))

@@ -1,0 +1,50 @@
+"""The scripts of examples/ run on the sample and write what they say."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from isp_meta import read_metadata
+from isp_meta.io import read_linear
+
+EXAMPLES = Path(__file__).parent.parent / "examples"
+
+
+def run(name: str, folder: Path) -> Path:
+    command = [sys.executable, "-W", "error", EXAMPLES / name]
+    result = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+    return folder / "demo-output"
+
+
+def test_embed_and_recover(tmp_path):
+    made = run("embed_and_recover.py", tmp_path)
+    assert read_metadata(made / "hero6_crop.jpg").match == "exact"
+    assert read_linear(made / "hero6_crop-recovered.dng").raw.shape == (3, 768, 1024)
+
+
+def test_own_pipeline(tmp_path):
+    carried = read_metadata(run("own_pipeline.py", tmp_path) / "own_pipeline.jpg").payload
+    assert (carried.sampler, carried.demosaic) == ("UniformSampler", "bilinear")
+    assert len(carried.samples) == 96 * 128
+
+
+@pytest.mark.parametrize(
+    ("script", "picture", "size"),
+    [
+        ("superpixels.py", "superpixels.png", (768, 384)),
+        ("highlights.py", "highlights.jpg", (1032, 776)),
+    ],
+)
+def test_pictures(script, picture, size, tmp_path):
+    with Image.open(run(script, tmp_path) / picture) as shown:
+        assert shown.size == size
+        assert len(shown.convert("L").getcolors()) > 200
+
+
+def test_all_are_tested():
+    scripts = {path.name for path in EXAMPLES.glob("*.py")}
+    assert scripts == {"embed_and_recover.py", "own_pipeline.py", "superpixels.py", "highlights.py"}

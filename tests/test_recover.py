@@ -1,0 +1,416 @@
+from __future__ import annotations
+
+import itertools
+import os
+import random
+import shutil
+import subprocess
+from collections import Counter
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rawpy
+import torch
+from PIL import Image, ImageDraw
+
+from isp_meta import Camera, Embedded, Frame, embed, io, read_metadata, recover, write_dng
+from isp_meta.carriers import jpeg as jpeg_carrier
+from isp_meta.carriers.segments import APP11, COM, read_segments
+from isp_meta.carriers.sidecar import sidecar_path
+from isp_meta.codec import Binding, Payload, encode, quantize
+from isp_meta.data import sample_path
+from isp_meta.errors import (
+    CarrierError,
+    ImageFileError,
+    IspMetaError,
+    PayloadCorrupt,
+    PayloadMissing,
+    PictureMismatch,
+)
+from isp_meta.evaluation import psnr
+from isp_meta.frame import Samples
+from isp_meta.reconstruct import RBFReconstructor
+from isp_meta.samplers import UniformSampler
+
+FrameMaker = Callable[..., Frame]
+Picture = Image.Image
+
+
+@pytest.fixture
+def made(tmp_path, make_frame) -> Embedded:
+    return embed(make_frame(), tmp_path / "a.jpg")
+
+
+def saved_again(made: Embedded, edit: Callable[[Picture], Picture], **options: object) -> Path:
+    """What an editor makes of a JPEG that keeps metadata it does not know."""
+    whole = made.path.read_bytes()
+    file = BytesIO()
+    edit(Image.open(BytesIO(whole))).save(file, "JPEG", **{"quality": 90, **options})
+    path = made.path.with_name("again.jpg")
+    path.write_bytes(jpeg_carrier.insert(file.getvalue(), jpeg_carrier.extract(whole)))
+    return path
+
+
+def retouched(picture: Picture) -> Picture:
+    ImageDraw.Draw(picture).rectangle((0, 0, 50, 50), fill=(255, 0, 255))
+    return picture
+
+
+def test_recovers_exactly_what_was_stored(embedded_sample):
+    metadata = read_metadata(embedded_sample.path)
+    assert (metadata.match, metadata.source) == ("exact", embedded_sample.path)
+    assert metadata.size == embedded_sample.payload_bytes
+    assert metadata.pixels.shape == (3, 768, 1024)
+    kept, true = metadata.payload.samples, embedded_sample.frame.samples
+    assert kept.index.equal(true.index)
+    assert kept.value.equal(quantize(true.value, 14))
+    steps: list[str] = []
+    frame = recover(embedded_sample.path, progress=steps.append)
+    assert frame.filled == {"raw", "srgb", "samples"}
+    assert frame.camera == embedded_sample.frame.camera
+    assert 0 <= float(frame.raw.min()) <= float(frame.raw.max()) <= 1
+    assert frame.raw.reshape(3, -1)[:, kept.index].T.equal(kept.value)
+    assert frame.srgb.equal(metadata.pixels.float() / 255)
+    assert steps == ["reading", "reconstructing"]
+
+
+def test_reconstructor_can_be_chosen(tmp_path, make_frame):
+    made = embed(make_frame(24, 32), tmp_path / "a.jpg")
+    slow = recover(made.path, reconstructor=RBFReconstructor())
+    assert not slow.raw.equal(recover(made.path).raw)
+    assert psnr(slow.raw, made.frame.raw) > 25
+
+
+# --- where the metadata is
+
+
+def test_sidecar_is_found_by_itself(tmp_path, make_frame, made):
+    beside = embed(make_frame(), tmp_path / "b.jpg", carrier="sidecar")
+    assert recover(beside.path).raw.equal(recover(made.path).raw)
+    assert read_metadata(beside.path).source == beside.sidecar
+
+
+def with_sidecar(made: Embedded) -> bytes:
+    """Writes the JPEG's own payload beside it; returns the JPEG."""
+    whole = made.path.read_bytes()
+    sidecar_path(made.path).write_bytes(jpeg_carrier.extract(whole))
+    return whole
+
+
+def test_sidecar_serves_where_the_metadata_was_stripped(made):
+    expected = recover(made.path).raw
+    made.path.write_bytes(jpeg_carrier.strip(with_sidecar(made)))
+    metadata = read_metadata(made.path)
+    assert (metadata.match, metadata.source) == ("exact", sidecar_path(made.path))
+    assert recover(made.path).raw.equal(expected)
+
+
+def test_sidecar_serves_where_the_metadata_is_damaged(made):
+    whole = bytearray(with_sidecar(made))
+    whole[whole.index(b"\x89ISPM") + 200] ^= 1
+    made.path.write_bytes(whole)
+    assert read_metadata(made.path).source == sidecar_path(made.path)
+    sidecar_path(made.path).unlink()
+    with pytest.raises(PayloadCorrupt, match=r"a\.jpg: .*damaged"):
+        read_metadata(made.path)
+
+
+def test_sidecar_serves_a_picture_that_is_no_jpeg(made):
+    with_sidecar(made)
+    expected = recover(made.path).raw
+    png = made.path.with_name("a.png")
+    Image.open(BytesIO(made.path.read_bytes())).save(png)
+    with pytest.raises(CarrierError, match=r"a\.png: not a JPEG"):
+        read_metadata(png)
+    sidecar_path(png).write_bytes(sidecar_path(made.path).read_bytes())
+    assert read_metadata(png).match == "exact"
+    assert recover(png).raw.equal(expected)
+
+
+def test_whole_metadata_in_the_picture_goes_before_any_sidecar(made):
+    sidecar_path(made.path).write_bytes(b"rubbish")
+    assert read_metadata(made.path).source == made.path
+
+
+@pytest.mark.parametrize("content", [b"", b"rubbish", None])
+def test_damaged_sidecar_is_named(made, content):
+    packed = jpeg_carrier.extract(with_sidecar(made))
+    made.path.write_bytes(jpeg_carrier.strip(made.path.read_bytes()))
+    sidecar_path(made.path).write_bytes(packed[:-1] if content is None else content)
+    with pytest.raises((PayloadCorrupt, ImageFileError), match=r"a\.jpg\.ispmeta: "):
+        read_metadata(made.path)
+
+
+def test_picture_without_metadata_says_that_there_is_no_sidecar_either(made):
+    made.path.write_bytes(jpeg_carrier.strip(made.path.read_bytes()))
+    with pytest.raises(PayloadMissing, match=r"a\.jpg: .*no sidecar a\.jpg\.ispmeta"):
+        recover(made.path)
+
+
+def test_folder_in_place_of_the_sidecar_is_none(made):
+    made.path.write_bytes(jpeg_carrier.strip(made.path.read_bytes()))
+    sidecar_path(made.path).mkdir()
+    with pytest.raises(PayloadMissing):
+        recover(made.path)
+
+
+def test_name_too_long_to_have_a_sidecar(made):
+    long = made.path.with_name("x" * 251 + ".jpg")
+    made.path.rename(long)
+    assert read_metadata(long).match == "exact"
+    long.write_bytes(jpeg_carrier.strip(long.read_bytes()))
+    with pytest.raises(PayloadMissing):
+        read_metadata(long)
+
+
+# --- whether it is still the picture
+
+
+def test_edits_of_other_metadata_change_nothing(made):
+    whole = made.path.read_bytes()
+    made.path.write_bytes(whole[:2] + b"\xff\xfe\x00\x08theirs" + whole[2:] + b"trailing")
+    assert read_metadata(made.path).match == "exact"
+
+
+def test_lossless_recompression_is_exact(made):
+    again = made.path.with_name("again.jpg")
+    command = ["jpegtran", "-progressive", "-copy", "all", "-outfile", again, made.path]
+    subprocess.run(command, check=True)
+    assert jpeg_carrier.strip(again.read_bytes()) != jpeg_carrier.strip(made.path.read_bytes())
+    assert read_metadata(again).match == "exact"
+    assert recover(again).raw.equal(recover(made.path).raw)
+
+
+def test_recompressed_picture_is_recovered_nearly_as_well(tmp_path, embedded_sample):
+    copy = tmp_path / "a.jpg"
+    shutil.copy(embedded_sample.path, copy)
+    local = Embedded(copy, None, embedded_sample.frame, 0, 0)
+    again = saved_again(local, lambda picture: picture, quality=90)
+    assert read_metadata(again).match == "recompressed"
+    assert psnr(recover(again).raw, embedded_sample.frame.raw) > 37
+
+
+def test_edited_picture_is_refused_unless_forced(tmp_path, make_frame):
+    made = embed(make_frame(192, 256), tmp_path / "a.jpg")
+    again = saved_again(made, retouched)
+    assert read_metadata(again).match == "edited"
+    with pytest.raises(PictureMismatch, match=r"again\.jpg: its pixels were edited .*--force"):
+        recover(again)
+    forced = recover(again, force=True).raw
+    assert psnr(forced[:, 64:, 64:], made.frame.raw[:, 64:, 64:]) > 30
+
+
+def test_metadata_of_another_picture_is_refused_unless_forced(tmp_path, make_frame):
+    made = embed(make_frame(192, 256), tmp_path / "a.jpg")
+    other = embed(make_frame(192, 256, seed=2), tmp_path / "b.jpg")
+    swapped = jpeg_carrier.insert(
+        other.path.read_bytes(), jpeg_carrier.extract(made.path.read_bytes())
+    )
+    other.path.write_bytes(swapped)
+    with pytest.raises(PictureMismatch, match=r"b\.jpg: its metadata belongs to another picture"):
+        recover(other.path)
+    assert recover(other.path, force=True).raw.shape == (3, 192, 256)
+
+
+@pytest.mark.parametrize("force", [False, True])
+@pytest.mark.parametrize(
+    "edit",
+    [
+        lambda picture: picture.resize((64, 48)),
+        lambda picture: picture.crop((0, 0, 127, 96)),
+        lambda picture: picture.transpose(Image.Transpose.ROTATE_90),
+    ],
+)
+def test_picture_of_another_size_is_always_refused(made, edit, force):
+    again = saved_again(made, edit)
+    assert read_metadata(again).match == "foreign"
+    with pytest.raises(PictureMismatch, match=r"again\.jpg: has .*its metadata is for 128x96"):
+        recover(again, force=force)
+
+
+def test_metadata_without_samples_is_refused(made):
+    index = torch.zeros(0, dtype=torch.int64)
+    whole = made.path.read_bytes()
+    binding = Binding.of(io.decode_image(whole, ""), jpeg_carrier.scan_digest(whole))
+    payload = Payload(Samples(index, torch.zeros(0, 3), 96, 128), Camera(), binding)
+    made.path.write_bytes(jpeg_carrier.insert(whole, encode(payload)))
+    with pytest.raises(PayloadCorrupt, match=r"a\.jpg: holds no samples"):
+        recover(made.path)
+
+
+# --- files that are no pictures, or no longer
+
+
+def test_things_that_are_no_file(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    for name, text in (("none.jpg", "no such file"), (".", "a folder"), ("pipe", "device or pipe")):
+        with pytest.raises(ImageFileError, match=text):
+            recover(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [b"", b"\xff", b"\xff\xd8", b"text" * 99, b"\xff\xd8\xff\xd9"])
+def test_files_that_are_no_jpeg(tmp_path, content):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(content)
+    with pytest.raises((ImageFileError, CarrierError), match=r"a\.jpg: "):
+        recover(path)
+
+
+def test_jpeg_cut_anywhere(made):
+    whole = made.path.read_bytes()
+    for length in [*range(0, 200), *range(200, len(whole), 31), len(whole) - 1]:
+        made.path.write_bytes(whole[:length])
+        with pytest.raises((ImageFileError, CarrierError, PayloadCorrupt), match=r"a\.jpg: "):
+            recover(made.path)
+
+
+def read_or_refuse(path: Path, jpeg: bytes, packed: bytes) -> str:
+    """The outcome of reading a mutated file; what is read must be what was stored."""
+    path.write_bytes(jpeg)
+    try:
+        metadata = read_metadata(path)
+    except IspMetaError as error:
+        return type(error).__name__
+    assert encode(metadata.payload) == packed
+    return metadata.match
+
+
+@pytest.fixture
+def tiny(tmp_path, make_frame) -> Callable[..., tuple[Path, bytes, bytes]]:
+    """A tiny picture that carries its raw: path, JPEG and payload."""
+
+    def make(carrier: str = "app11", text: int = 0) -> tuple[Path, bytes, bytes]:
+        exif = {str(n): chr(97 + n) * 60_000 for n in range(text)}
+        frame = make_frame(8, 12, exif=exif)
+        path = embed(frame, tmp_path / "a.jpg", carrier=carrier, sampler=UniformSampler(3)).path
+        jpeg = path.read_bytes()
+        return path, jpeg, jpeg_carrier.extract(jpeg)
+
+    return make
+
+
+@pytest.mark.parametrize("carrier", ["app11", "com"])
+def test_any_byte_of_the_metadata_changed(tiny, carrier):
+    path, jpeg, packed = tiny(carrier)
+    marker = APP11 if carrier == "app11" else COM
+    (ours,) = (segment for segment in read_segments(jpeg) if segment.marker == marker)
+    outcomes = Counter()
+    for at in range(ours.start, ours.end):
+        for change in (0x01, 0x10, 0x80, 0xFF):
+            bad = bytearray(jpeg)
+            bad[at] ^= change
+            outcomes[read_or_refuse(path, bytes(bad), packed)] += 1
+    assert outcomes.total() > 1500
+    # One place alone may hold anything: the number that tells JUMBF boxes apart.
+    assert outcomes["exact"] == (8 if carrier == "app11" else 0)
+    assert outcomes["PayloadCorrupt"] > 1200
+
+
+def test_bytes_anywhere_in_the_file_changed_cut_or_repeated(tiny):
+    path, jpeg, packed = tiny()
+    chance = random.Random(5)
+    outcomes = Counter()
+    for _ in range(2500):
+        bad = bytearray(jpeg)
+        for _ in range(chance.choice((1, 2, 3))):
+            start = chance.randrange(len(bad))
+            end = min(len(bad), start + chance.choice((1, 2, 4, 50, 500)))
+            piece = bytes(bad[start:end])
+            kind = chance.randrange(4)
+            if kind == 0:
+                bad[start:end] = chance.randbytes(end - start)
+            elif kind == 1:
+                del bad[start:end]
+            elif kind == 2:
+                bad[start:start] = piece
+            else:
+                at = chance.randrange(len(bad))
+                bad[at : at + len(piece)] = piece
+            if not bad:
+                break
+        outcomes[read_or_refuse(path, bytes(bad), packed)] += 1
+    assert {"exact", "PayloadCorrupt", "CarrierError", "ImageFileError"} <= outcomes.keys()
+
+
+@pytest.mark.parametrize("carrier", ["app11", "com"])
+def test_segments_in_any_order_twice_or_lost(tiny, carrier):
+    path, jpeg, packed = tiny(carrier, text=3)
+    marker = APP11 if carrier == "app11" else COM
+    ours = [segment for segment in read_segments(jpeg) if segment.marker == marker]
+    assert len(ours) == 3
+    head, tail = jpeg[: ours[0].start], jpeg[ours[-1].end :]
+    pieces = [jpeg[segment.start : segment.end] for segment in ours]
+
+    def outcome(order: tuple[int, ...]) -> str:
+        return read_or_refuse(path, head + b"".join(pieces[n] for n in order) + tail, packed)
+
+    for count in range(5):
+        for order in itertools.product(range(3), repeat=count):
+            whole = set(order) == {0, 1, 2}
+            missing = not order or (carrier == "app11" and 0 not in order)
+            expected = "exact" if whole else "PayloadMissing" if missing else "PayloadCorrupt"
+            assert outcome(order) == expected, order
+
+
+@pytest.mark.parametrize("carrier", ["app11", "com"])
+def test_segments_of_two_pictures_never_mix(tmp_path, make_frame, tiny, carrier):
+    path, jpeg, packed = tiny(carrier, text=3)
+    exif = {str(n): chr(110 + n) * 60_000 for n in range(3)}
+    other = embed(
+        make_frame(8, 12, exif=exif), tmp_path / "b.jpg", carrier=carrier, sampler=UniformSampler(3)
+    ).path.read_bytes()
+    marker = APP11 if carrier == "app11" else COM
+    ours, theirs = (
+        [whole[segment.start : segment.end] for segment in read_segments(whole)
+         if segment.marker == marker]
+        for whole in (jpeg, other)
+    )  # fmt: skip
+    assert [len(piece) for piece in ours] == [len(piece) for piece in theirs]
+    plain = jpeg_carrier.strip(jpeg)
+    for choice in itertools.product((0, 1), repeat=3):
+        mixed = [(ours, theirs)[which][n] for n, which in enumerate(choice)]
+        whole = plain[:2] + b"".join(mixed) + plain[2:]
+        if choice == (1, 1, 1):
+            continue
+        expected = "exact" if choice == (0, 0, 0) else "PayloadCorrupt"
+        assert read_or_refuse(path, whole, packed) == expected
+
+
+# --- what can be written of it
+
+
+@pytest.mark.parametrize("cfa", [False, True])
+@pytest.mark.parametrize("size", [(1, 1), (1, 9), (9, 1), (2, 3), (33, 47)])
+def test_tiny_pictures_can_be_written(tmp_path, make_frame, size, cfa):
+    frame = recover(embed(make_frame(*size), tmp_path / "a.jpg").path)
+    write_dng(tmp_path / "a.dng", frame, cfa=cfa)
+    if not cfa:
+        again = io.read_linear(tmp_path / "a.dng")
+        assert float((again.raw - frame.raw).abs().max()) <= 0.51 / (4095 - 64)
+
+
+@pytest.mark.parametrize("cfa", [False, True])
+def test_dng_of_the_sample_reopens_as_the_raw_file_does(tmp_path, embedded_sample, cfa):
+    frame = recover(embedded_sample.path)
+    path = tmp_path / "a.dng"
+    write_dng(path, frame, cfa=cfa)
+    with rawpy.imread(str(sample_path())) as raw, rawpy.imread(str(path)) as again:
+        assert again.black_level_per_channel == raw.black_level_per_channel
+        assert again.white_level == raw.white_level
+        assert again.sizes.flip == raw.sizes.flip
+        wanted, got = (np.array(r.camera_whitebalance[:3]) for r in (raw, again))
+        np.testing.assert_allclose(got / got[1], wanted / wanted[1], rtol=1e-4)
+        codes = again.raw_image_visible.astype(np.int64)
+        if cfa:
+            assert again.raw_pattern.tolist() == raw.raw_pattern.tolist()
+            # The mosaic is what the sensor measured, wherever it was kept.
+            index = embedded_sample.frame.samples.index.numpy()
+            true = raw.raw_image_visible.astype(np.int64)
+            assert np.abs(codes.flat[index] - true.flat[index]).max() <= 1
+    if not cfa:
+        kept = embedded_sample.frame.samples
+        at = io.read_linear(path).raw.reshape(3, -1)[:, kept.index].T
+        assert float((at - kept.value).abs().max()) < 1.1 / 16383
