@@ -506,7 +506,7 @@ def test_hostile_raw_files_raise_nothing_but_our_errors(tmp_path, make_frame):
     good = raw.read_bytes()
     chance = random.Random(7)
     read, refusals = 0, []
-    for _ in range(300):
+    for _ in range(200):
         bad = bytearray(good)
         for _ in range(chance.choice((1, 1, 2, 5))):
             # The first and last few hundred bytes are its directories.
@@ -518,7 +518,7 @@ def test_hostile_raw_files_raise_nothing_but_our_errors(tmp_path, make_frame):
             read += 1
         except IspMetaError as error:
             refusals.append(str(error))
-    assert min(read, len(refusals)) > 50
+    assert min(read, len(refusals)) > 30
     assert all(str(raw) in text for text in refusals)
 
 

@@ -18,4 +18,4 @@ def sidecar_path(picture: str | Path) -> Path:
     The picture's own suffix stays, so that ``photo.jpg`` and ``photo.png`` can both have one.
     """
     picture = Path(picture)
-    return picture.with_name(picture.name + SUFFIX)
+    return picture.parent / (picture.name + SUFFIX)

@@ -123,7 +123,7 @@ def targets(sources: list[Path], output: Path | None, ending: str) -> list[Path]
     """
     names = [f"{source.stem}{ending}" for source in sources]
     if output is None:
-        paths = [source.with_name(name) for source, name in zip(sources, names, strict=True)]
+        paths = [source.parent / name for source, name in zip(sources, names, strict=True)]
     elif is_folder(output):
         paths = [output / name for name in names]
     elif len(sources) == 1:

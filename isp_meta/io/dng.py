@@ -30,8 +30,9 @@ ExtraTag = tuple[int, int, int, Any, bool]
 # tifffile does not write the EXIF tag itself; the next code is free and sorts into its place.
 EXIF_PLACEHOLDER: ExtraTag = (Tag.EXIF_IFD + 1, _LONG, 1, 0, True)
 # Readers outside LibRaw and Adobe's SDK know the first predictor of lossless JPEG alone.
+_TILE = 256
 LOSSLESS_JPEG: dict[str, Any] = {
-    "tile": (256, 256),
+    "tile": (_TILE, _TILE),
     "compression": "jpeg",
     "compressionargs": {"lossless": True, "predictor": 1, "bitspersample": 16},
 }
@@ -62,7 +63,8 @@ def write_dng(
             mosaic; in a linear DNG it is the mean over the places of a color, and where colors
             differ in it their white levels differ as much, so that all have the span of red:
             LibRaw would otherwise report another white level and neutral.
-        compress: lossless JPEG in 256x256 tiles; otherwise uncompressed.
+        compress: lossless JPEG in 256x256 tiles; otherwise, and where the picture is narrower
+            than a tile (which LibRaw misreads), uncompressed.
         overwrite: replaces an existing file.
 
     Raises:
@@ -217,7 +219,7 @@ def _tiff(
             extratags=[*tags, EXIF_PLACEHOLDER],
             metadata=None,
             software=False,
-            **(LOSSLESS_JPEG if compress else {}),
+            **(LOSSLESS_JPEG if compress and codes.shape[1] >= _TILE else {}),
         )
     return append_exif(buffer.getvalue(), camera)
 

@@ -185,3 +185,16 @@ def test_fractions_fit_and_are_close(value: float) -> None:
 
 def test_fractions_are_decimal() -> None:
     assert _ratios([0.1, 0.522449, 30.5, 2.0]) == (1, 10, 522449, 1000000, 61, 2, 2, 1)
+
+
+@pytest.mark.parametrize("cfa", [True, False])
+@pytest.mark.parametrize("width", [128, 255, 256, 257])
+def test_narrow_pictures_read_back(tmp_path: Path, width: int, cfa: bool) -> None:
+    # LibRaw 0.22 misreads lossless JPEG tiles that are wider than the picture.
+    codes = torch.arange(3 * 96 * width).view(3, 96, width) * 7 % 4096
+    frame = Frame(camera=Camera(make="a", white_level=4095.0), raw=codes / 4095)
+    write_dng(tmp_path / "a.dng", frame, cfa=cfa)
+    with rawpy.imread(str(tmp_path / "a.dng")) as raw:
+        read = raw.raw_image_visible.astype(np.int64)
+    wanted = remosaic(codes, "RGGB")[0] if cfa else codes.movedim(0, -1)
+    assert (read if cfa else read[..., :3]).tolist() == wanted.tolist()

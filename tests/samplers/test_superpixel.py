@@ -41,15 +41,17 @@ def test_squared_feature_distance_is_the_summand_of_eq_1(alpha):
 @pytest.mark.parametrize("iterations", [1, 3])
 def test_samples_are_those_of_soft_slic_written_in_plain_pytorch(iterations):
     frame, cell = textured(21, 26), 6
-    features = superpixel_features(frame.raw, frame.srgb, cell, 0.2, 10.0)[None].double()
+    sampler = SuperpixelSampler(cell, iterations)
+    shape = (cell, sampler.alpha, sampler.m)
+    features = superpixel_features(frame.raw, frame.srgb, *shape)[None].double()
     association = torch.zeros(1, 9, 21, 26, dtype=torch.float64)
     association[:, 4] = 1
     for _ in range(iterations):
         centers = reference.aggregate(features, association, cell)
-        association = reference.associate_features(features, centers, cell, 0.01)
+        association = reference.associate_features(features, centers, cell, sampler.scale)
     expected = reference.argmax_pool(association, cell).flatten().unique()
     double = frame.replace(raw=frame.raw.double(), srgb=frame.srgb.double())
-    samples = SuperpixelSampler(cell, iterations)(double)
+    samples = sampler(double)
     assert samples.index.tolist() == expected.tolist()
 
 
@@ -79,7 +81,7 @@ def test_keeps_at_most_one_pixel_a_cell_within_its_nine_cells(size, cell, conten
 def test_strips_give_the_samples_of_the_whole(iterations, strip, monkeypatch):
     # m / cell is a power of 2, so that positions are exact wherever a strip begins.
     frame = textured(103, 40)
-    sampler = SuperpixelSampler(4, iterations, m=8.0)
+    sampler = SuperpixelSampler(4, iterations, m=8.0, scale=0.01)
     whole = sampler(frame)
     monkeypatch.setattr(SuperpixelSampler, "_STRIP_PIXELS", strip)
     assert sampler(frame).index.tolist() == whole.index.tolist()
