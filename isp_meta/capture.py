@@ -217,8 +217,9 @@ def _check_correspondence(pixels: Tensor, raw: Tensor, name: str) -> None:
 
 def _ranks(values: Tensor) -> Tensor:
     """(N,) ranks of (N,) values, equal ones sharing their mean rank, as Spearman's rho needs."""
-    _, place, count = values.unique(return_inverse=True, return_counts=True)
-    return (count.cumsum(0) - (count - 1) / 2)[place]
+    _, place, count = torch.unique(values, return_inverse=True, return_counts=True)
+    mean_rank: Tensor = count.cumsum(0) - (count - 1) / 2
+    return mean_rank[place]
 
 
 def _write_pair(target: Path, data: bytes, beside: Path, packed: bytes, overwrite: bool) -> None:
