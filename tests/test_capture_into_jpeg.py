@@ -1,0 +1,185 @@
+"""embed() into a JPEG that exists."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, ImageCms, ImageOps
+
+import isp_meta
+from isp_meta import Frame, embed, io, read_metadata, recover
+from isp_meta.carriers import jpeg as jpeg_carrier
+from isp_meta.data import sample_path
+from isp_meta.errors import (
+    CarrierError,
+    ImageFileError,
+    OutputError,
+    PictureMismatch,
+)
+
+FrameMaker = Callable[..., Frame]
+
+
+def names(folder: Path) -> list[str]:
+    return sorted(path.name for path in folder.iterdir())
+
+
+def opened(path: Path) -> Image.Image:
+    return Image.open(BytesIO(path.read_bytes()))
+
+
+def stored(path: Path) -> tuple[torch.Tensor, torch.Tensor]:
+    samples = read_metadata(path).payload.samples
+    return samples.index, samples.value
+
+
+@pytest.fixture
+def camera_jpeg(tmp_path, make_frame) -> Callable[..., Path]:
+    """A JPEG of the frame's scene as another program writes it, with EXIF and a color profile."""
+
+    def make(edit: Callable[[Image.Image], Image.Image] = lambda picture: picture) -> Path:
+        rendered = isp_meta.presets.minimal()(make_frame()).srgb
+        codes = io.to_uint8(rendered).movedim(0, -1).numpy()
+        exif = Image.Exif()
+        exif[0x010F] = "Another maker"
+        profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+        path = tmp_path / "camera.jpg"
+        edited = edit(Image.fromarray(codes))
+        edited.save(path, quality=88, exif=exif, icc_profile=profile, comment=b"theirs")
+        return path
+
+    return make
+
+
+def contrast(picture: Image.Image) -> Image.Image:
+    curve = [round(255 * (level / 255) ** 0.5 * 0.8 + 20) for level in range(256)]
+    return picture.point(curve * 3)
+
+
+def burnt(picture: Image.Image) -> Image.Image:
+    return picture.point([min(255, 6 * level // 5) for level in range(256)] * 3)
+
+
+@pytest.mark.parametrize(
+    "edit", [lambda picture: picture, contrast, burnt, ImageOps.grayscale, ImageOps.autocontrast]
+)
+def test_jpeg_of_the_scene_stays_to_the_byte(tmp_path, make_frame, camera_jpeg, edit):
+    source = camera_jpeg(edit)
+    before = source.read_bytes()
+    made = embed(make_frame(), tmp_path / "a.jpg", jpeg_in=source)
+    assert source.read_bytes() == before
+    whole = made.path.read_bytes()
+    assert jpeg_carrier.strip(whole) == before
+    assert made.jpeg_bytes == len(before)
+    assert opened(made.path).getexif()[0x010F] == "Another maker"
+    assert opened(made.path).info["comment"] == b"theirs"
+    assert read_metadata(made.path).match == "exact"
+    index, value = stored(made.path)
+    assert recover(made.path).raw.reshape(3, -1)[:, index].T.equal(value)
+
+
+def test_jpeg_can_be_embedded_into_in_place_and_again(tmp_path, make_frame, camera_jpeg):
+    path = camera_jpeg()
+    before = path.read_bytes()
+    with pytest.raises(OutputError, match="exists already"):
+        embed(make_frame(), path, jpeg_in=path)
+    for carrier in ("com", "app11"):
+        embed(make_frame(), path, jpeg_in=path, carrier=carrier, overwrite=True)
+        assert jpeg_carrier.strip(path.read_bytes()) == before
+        assert read_metadata(path).source == path
+    embed(make_frame(), path, jpeg_in=path, carrier="sidecar", overwrite=True)
+    assert path.read_bytes() == before
+
+
+@pytest.mark.parametrize(
+    ("edit", "text"),
+    [
+        (lambda picture: picture.resize((64, 48)), "has 64x48 pixels, the raw 128x96"),
+        (lambda picture: picture.crop((0, 0, 128, 95)), "has 128x95 pixels"),
+        (lambda picture: picture.transpose(Image.Transpose.ROTATE_90), "has 96x128 pixels"),
+        (ImageOps.mirror, "rank correlation"),
+        (ImageOps.flip, "rank correlation"),
+        (lambda picture: picture.transpose(Image.Transpose.ROTATE_180), "rank correlation"),
+        (ImageOps.invert, "rank correlation"),
+        (lambda picture: Image.new("RGB", picture.size, (90, 90, 90)), "rank correlation"),
+        (
+            lambda picture: Image.fromarray(
+                np.random.default_rng(1).integers(0, 256, (96, 128, 3), dtype=np.uint8)
+            ),
+            "rank correlation",
+        ),
+    ],
+    ids=["half", "cropped", "turned", "mirrored", "flipped", "180", "negative", "gray", "noise"],
+)
+def test_another_picture_is_refused(tmp_path, make_frame, camera_jpeg, edit, text):
+    with pytest.raises(PictureMismatch, match=rf"camera\.jpg: .*{text}"):
+        embed(make_frame(), tmp_path / "a.jpg", jpeg_in=camera_jpeg(edit))
+    assert names(tmp_path) == ["camera.jpg"]
+
+
+def test_square_picture_turned_is_refused(tmp_path, make_frame):
+    made = embed(make_frame(96, 96), tmp_path / "a.jpg", quality=100)
+    turned = tmp_path / "turned.jpg"
+    opened(made.path).transpose(Image.Transpose.ROTATE_90).save(turned)
+    with pytest.raises(PictureMismatch, match="turned"):
+        embed(make_frame(96, 96), tmp_path / "b.jpg", jpeg_in=turned)
+
+
+def test_sample_turned_or_mirrored_is_refused(tmp_path, embedded_sample):
+    picture = opened(embedded_sample.path)
+    for turn in (ImageOps.mirror, ImageOps.flip, lambda p: ImageOps.flip(ImageOps.mirror(p))):
+        path = tmp_path / "turned.jpg"
+        turn(picture).save(path)
+        with pytest.raises(PictureMismatch, match="rank correlation"):
+            embed(sample_path(), tmp_path / "a.jpg", jpeg_in=path)
+
+
+def test_picture_burnt_over_most_of_it_is_recognised(tmp_path, make_frame):
+    """Where the JPEG is white all over, the raw may still fall off against the picture's order."""
+    frame = make_frame(320, 320)
+    frame.codes[:] = torch.linspace(4000, 100, 320)[:, None]
+    rendered = isp_meta.presets.minimal()(frame).srgb
+    rendered[:, :224] = 1.0
+    source = tmp_path / "burnt.jpg"
+    source.write_bytes(io.encode_jpeg(rendered))
+    embed(frame, tmp_path / "a.jpg", jpeg_in=source)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 3)])
+def test_tiny_jpeg_of_the_scene_is_accepted(tmp_path, make_frame, size):
+    made = embed(make_frame(*size), tmp_path / "a.jpg")
+    embed(make_frame(*size), tmp_path / "b.jpg", jpeg_in=made.path)
+    assert read_metadata(tmp_path / "b.jpg").match == "exact"
+
+
+@pytest.mark.parametrize(
+    ("content", "error", "text"),
+    [
+        (b"", ImageFileError, "is empty"),
+        (b"no picture", CarrierError, "not a JPEG file"),
+        (b"\xff\xd8\xff\xd9", CarrierError, "no picture"),
+        (None, ImageFileError, "no such file"),
+    ],
+)
+def test_jpeg_that_is_none_is_refused(tmp_path, make_frame, content, error, text):
+    source = tmp_path / "in.jpg"
+    if content is not None:
+        source.write_bytes(content)
+    with pytest.raises(error, match=rf"in\.jpg: .*{text}"):
+        embed(make_frame(), tmp_path / "a.jpg", jpeg_in=source)
+    assert "a.jpg" not in names(tmp_path)
+
+
+def test_jpeg_cut_anywhere_is_refused(tmp_path, make_frame, camera_jpeg):
+    whole = camera_jpeg().read_bytes()
+    source, target = tmp_path / "in.jpg", tmp_path / "a.jpg"
+    for length in range(0, len(whole), 97):
+        source.write_bytes(whole[:length])
+        with pytest.raises((ImageFileError, CarrierError), match=r"in\.jpg: "):
+            embed(make_frame(), target, jpeg_in=source)
+        assert not target.exists()
