@@ -31,8 +31,8 @@ Carrier = Literal["app11", "com", "sidecar"]
 Progress = Callable[[str], None]
 
 # Block means of one scene's raw and rendered picture rank alike, however the tones were mapped. On
-# three photographs, renderings correlated by 0.98 or more, overexposed by two stops by 0.79 or more;
-# mirrored, turned and unrelated pictures by at most 0.51.
+# three photographs renderings correlated by 0.98 or more, overexposed by two stops by 0.79 or
+# more; mirrored, turned and unrelated pictures by at most 0.51.
 _LEAST_CORRELATION = 0.6
 
 # Spread of block means in which there is nothing to recognise: of raw, and of 8-bit codes.
