@@ -6,12 +6,14 @@ isp_meta.write_dng("recovered.dng", frame)
 """
 
 from . import ops, presets, reconstruct, samplers, stages
+from .camera import Camera
 from .capture import Embedded, embed
 from .errors import IspMetaError
-from .frame import Camera, Frame, Reconstructor, Sampler, Samples, Stage
+from .frame import Frame, Reconstructor, Sampler, Samples
 from .io import read_raw, write_dng
 from .pipeline import Pipeline
 from .recover import Metadata, read_metadata, recover
+from .stage import Stage
 
 __version__ = "0.1.0"
 

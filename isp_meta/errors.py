@@ -11,6 +11,7 @@ __all__ = [
     "CarrierError",
     "ImageFileError",
     "IspMetaError",
+    "NotInvertible",
     "OutputError",
     "PayloadCorrupt",
     "PayloadMissing",
@@ -54,3 +55,7 @@ class PictureMismatch(IspMetaError):
 
 class PipelineOrderError(IspMetaError, ValueError):
     """A stage stands before the one that makes what it needs."""
+
+
+class NotInvertible(IspMetaError, ValueError):
+    """A stage that loses information was asked for its inverse."""

@@ -1,4 +1,4 @@
-"""What crosses layers: one picture, its camera, the pixels kept from it, and who may act on them.
+"""What crosses layers: one picture, the pixels kept from it, who chooses and who uses them.
 
 A :class:`Frame` is one photograph at any point between sensor and file. Each stage reads some of
 its fields and fills others; the names of those fields are the whole contract:
@@ -11,75 +11,16 @@ from __future__ import annotations
 
 import dataclasses
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
 
+from .camera import Camera
 from .errors import PipelineOrderError
 
-__all__ = ["BAYER_PATTERNS", "Camera", "Frame", "Reconstructor", "Sampler", "Samples", "Stage"]
-
-BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
-
-# XYZ (D65) to linear sRGB, IEC 61966-2-1: the "camera" of a picture that has no sensor.
-_XYZ_TO_SRGB = (3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.2040, 1.0570)
-
-
-@dataclass(frozen=True)
-class Camera:
-    """The sensor and its calibration, as a raw file states them.
-
-    Attributes:
-        make, model: as in EXIF; may be empty.
-        cfa: color of the mosaic's top-left 2x2 pixels, row-major: RGGB, BGGR, GRBG or GBRG.
-        black_level: (4,) sensor codes at zero light, at those four pixels in that order.
-        white_level: sensor code at saturation.
-        as_shot_neutral: (3,) camera color of a neutral object, green = 1 by custom, all > 0
-            (DNG AsShotNeutral); the gains of white balance are its reciprocals.
-        color_matrix: (9,) 3x3 row-major, XYZ to camera (DNG ColorMatrix).
-        illuminant: EXIF LightSource code of ``color_matrix`` (21: D65, 23: D50, 17: standard A).
-        orientation: EXIF Orientation, 1 to 8; pixels always stay as the sensor delivered them.
-        crop: (top, left) of the picture's first pixel in the raw file's full area.
-        exif: further tags by name, for passing through.
-
-    Raises:
-        ValueError: a value out of its range.
-    """
-
-    make: str = ""
-    model: str = ""
-    cfa: str = "RGGB"
-    black_level: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
-    white_level: float = 65535.0
-    as_shot_neutral: tuple[float, float, float] = (1.0, 1.0, 1.0)
-    color_matrix: tuple[float, ...] = _XYZ_TO_SRGB
-    illuminant: int = 21
-    orientation: int = 1
-    crop: tuple[int, int] = (0, 0)
-    exif: Mapping[str, str] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        if self.cfa not in BAYER_PATTERNS:
-            raise ValueError(f"cfa must be one of {', '.join(BAYER_PATTERNS)}, not {self.cfa!r}")
-        if len(self.black_level) != 4 or len(self.as_shot_neutral) != 3:
-            raise ValueError("black_level takes 4 values, as_shot_neutral 3")
-        if len(self.color_matrix) != 9:
-            raise ValueError(f"color_matrix takes 9 values, not {len(self.color_matrix)}")
-        if not all(b < self.white_level for b in self.black_level):
-            raise ValueError(
-                f"white_level {self.white_level} must exceed every black_level {self.black_level}"
-            )
-        if not all(n > 0 for n in self.as_shot_neutral):
-            raise ValueError(f"as_shot_neutral must be positive, not {self.as_shot_neutral}")
-        if not 1 <= self.orientation <= 8:
-            raise ValueError(f"orientation must be 1 to 8, not {self.orientation}")
-
-    def replace(self, **changes: Any) -> Camera:
-        """A copy with some attributes changed."""
-        return dataclasses.replace(self, **changes)
+__all__ = ["Frame", "Reconstructor", "Sampler", "Samples"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -151,8 +92,9 @@ class Frame:
         mosaic: (1, H, W) float, Bayer mosaic, linear, black 0, saturation 1.
         raw: (3, H, W) float, demosaiced linear raw-RGB in [0, 1], camera color, no white balance.
         rgb: (3, H, W) float, the picture under way from raw to display, linear or toned.
-        srgb: (3, H, W) float in [0, 1], the finished picture, sRGB-encoded.
+        srgb: (3, H, W) float in [0, 1], the finished picture, encoded for display.
         samples: raw pixels kept from it.
+        space: color space of ``srgb``: "srgb", "display-p3" or "rec2020".
 
     A field is None until a stage fills it. Never changed in place: stages return a new Frame that
     shares the tensors it did not touch.
@@ -165,6 +107,7 @@ class Frame:
     rgb: Tensor | None = None
     srgb: Tensor | None = None
     samples: Samples | None = None
+    space: str = "srgb"
 
     FIELDS: ClassVar[tuple[str, ...]] = ("codes", "mosaic", "raw", "rgb", "srgb", "samples")
 
@@ -187,21 +130,6 @@ class Frame:
     def filled(self) -> frozenset[str]:
         """Names of the fields that are not None."""
         return frozenset(name for name in self.FIELDS if getattr(self, name) is not None)
-
-
-class Stage(nn.Module, ABC):
-    """One step of a pipeline: a thin Module over a pure function of its name.
-
-    ``needs`` and ``gives`` name fields of :class:`Frame`; :class:`isp_meta.Pipeline` checks them
-    when it is built.
-    """
-
-    needs: frozenset[str] = frozenset()
-    gives: frozenset[str] = frozenset()
-
-    @abstractmethod
-    def forward(self, frame: Frame) -> Frame:
-        """Returns a new Frame with the fields in ``gives`` filled."""
 
 
 class Sampler(nn.Module, ABC):

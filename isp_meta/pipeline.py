@@ -9,7 +9,8 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from .errors import PipelineOrderError
-from .frame import Frame, Stage
+from .frame import Frame
+from .stage import Stage
 
 __all__ = ["Pipeline"]
 

@@ -3,8 +3,10 @@ import dataclasses
 import pytest
 import torch
 
+from isp_meta.camera import BAYER_PATTERNS, Camera
 from isp_meta.errors import IspMetaError, PipelineOrderError
-from isp_meta.frame import BAYER_PATTERNS, Camera, Frame, Reconstructor, Sampler, Samples, Stage
+from isp_meta.frame import Frame, Reconstructor, Sampler, Samples
+from isp_meta.stage import Stage
 
 
 class TestCamera:
@@ -95,9 +97,9 @@ class TestFrame:
         assert frame.srgb is None
         assert other.filled == {"raw", "srgb"}
 
-    def test_fields_lists_every_attribute_but_the_camera(self):
+    def test_fields_lists_every_attribute_that_a_stage_fills(self):
         names = [field.name for field in dataclasses.fields(Frame)]
-        assert names == ["camera", *Frame.FIELDS]
+        assert names == ["camera", *Frame.FIELDS, "space"]
 
     def test_require_names_who_asked_and_for_what(self):
         frame = Frame(raw=torch.zeros(3, 1, 1))

@@ -9,7 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "isp_meta"
 
-VALUES = {"frame", "errors"}
+VALUES = {"camera", "frame", "stage", "errors"}
 FAMILIES = {"stages", "samplers", "reconstruct", "codec", "carriers", "io"}
 WIRING = {"presets", "capture", "recover", "training", "evaluation"}
 BELOW_WIRING = VALUES | FAMILIES | {"ops", "pipeline", "weights", "data", "_payload"}
@@ -17,7 +17,9 @@ BELOW_WIRING = VALUES | FAMILIES | {"ops", "pipeline", "weights", "data", "_payl
 # What each part of the package may import of the rest of it.
 MAY_IMPORT = {
     "errors": set(),
-    "frame": {"errors"},
+    "camera": set(),
+    "frame": {"camera", "errors"},
+    "stage": {"camera", "frame", "errors"},
     "ops": {"_ops"},
     "pipeline": VALUES,
     "data": set(),
@@ -28,7 +30,10 @@ MAY_IMPORT = {
     "cli": BELOW_WIRING | WIRING,
     "__init__": BELOW_WIRING | WIRING,
 }
-THIRD_PARTY_OF = {"frame": {"torch", "numpy"}, "errors": {"torch", "numpy"}, "ops": {"torch"}}
+THIRD_PARTY_OF = {
+    **{part: {"torch", "numpy"} for part in ("camera", "frame", "stage", "errors")},
+    "ops": {"torch"},
+}
 ONE_DOOR = {"rawpy": "io/raw.py", "pyexiv2": "io/exif.py"}
 
 

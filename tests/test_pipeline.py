@@ -2,8 +2,9 @@ import pytest
 import torch
 from torch import nn
 
+from isp_meta.camera import Camera
 from isp_meta.errors import PipelineOrderError
-from isp_meta.frame import Camera, Frame
+from isp_meta.frame import Frame
 from isp_meta.pipeline import Pipeline
 from isp_meta.stages import (
     BlackLevel,

@@ -2,9 +2,10 @@ import pytest
 import torch
 
 from isp_meta import presets
+from isp_meta.camera import Camera
 from isp_meta.data import sample_path
 from isp_meta.errors import PipelineOrderError
-from isp_meta.frame import Camera, Frame
+from isp_meta.frame import Frame
 from isp_meta.io import read_raw
 from isp_meta.stages import Demosaic, ToneCurve
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 import struct
 
+from ..camera import Camera
 from ..errors import PayloadCorrupt
-from ..frame import Camera
 from .reader import Reader, text_field
 
 __all__ = ["pack_camera", "unpack_camera"]

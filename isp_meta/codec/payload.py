@@ -7,7 +7,8 @@ from typing import Literal
 
 import torch
 
-from ..frame import Camera, Samples
+from ..camera import Camera
+from ..frame import Samples
 from . import sections
 from .binding import Binding
 from .camera import pack_camera, unpack_camera

@@ -17,7 +17,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..frame import BAYER_PATTERNS, Camera, Frame
+from ..camera import BAYER_PATTERNS, Camera
+from ..frame import Frame
 from .exif import exif_directory, pack_directory, plain_text
 from .output import write_atomic
 from .tags import CFA, LINEAR_RAW, Tag, open_tiff

@@ -12,7 +12,7 @@ from fractions import Fraction
 from PIL import ExifTags, TiffTags
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
-from ..frame import Camera
+from ..camera import Camera
 
 __all__ = [
     "FIELDS",

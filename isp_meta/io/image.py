@@ -15,8 +15,8 @@ from PIL.PngImagePlugin import PngImageFile
 from tifffile import PHOTOMETRIC
 from torch import Tensor
 
+from ..camera import Camera
 from ..errors import ImageFileError
-from ..frame import Camera
 from .exif import exif_segment
 from .tags import last_byte, open_tiff
 

@@ -12,8 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from ..camera import BAYER_PATTERNS, Camera
 from ..errors import RawFileError
-from ..frame import BAYER_PATTERNS, Camera, Frame
+from ..frame import Frame
 from .calibration import as_shot_neutral, color_matrix
 from .input import read_bytes
 from .output import write_atomic

@@ -12,8 +12,9 @@ import numpy as np
 import rawpy
 import torch
 
+from ..camera import BAYER_PATTERNS, Camera
 from ..errors import RawFileError
-from ..frame import BAYER_PATTERNS, Camera, Frame
+from ..frame import Frame
 from .calibration import as_shot_neutral, black_levels, color_matrix
 from .exif import ratio_text, read_exif
 from .input import read_bytes

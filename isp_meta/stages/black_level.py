@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor
 
-from ..frame import Frame, Stage
+from ..frame import Frame
+from ..stage import Stage
 
 __all__ = ["BlackLevel", "black_level"]
 

@@ -7,7 +7,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
-from ..frame import Frame, Stage
+from ..frame import Frame
+from ..stage import Stage
 
 __all__ = ["SRGB_TO_XYZ", "ColorMatrix", "camera_to_srgb", "color_matrix"]
 

@@ -7,7 +7,9 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor
 
-from ..frame import BAYER_PATTERNS, Frame, Stage
+from ..camera import BAYER_PATTERNS
+from ..frame import Frame
+from ..stage import Stage
 
 __all__ = ["Demosaic", "DemosaicMethod", "demosaic"]
 

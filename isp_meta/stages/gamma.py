@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..frame import Frame, Stage
+from ..frame import Frame
+from ..stage import Stage
 
 __all__ = ["Gamma", "srgb_decode", "srgb_encode"]
 

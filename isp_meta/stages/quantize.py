@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from torch import Tensor
 
-from ..frame import Frame, Stage
+from ..frame import Frame
+from ..stage import Stage
 
 __all__ = ["Quantize", "quantize"]
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from ..frame import Frame, Sampler, Stage
+from ..frame import Frame, Sampler
+from ..stage import Stage
 
 __all__ = ["SampleMetadata"]
 

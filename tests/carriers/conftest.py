@@ -11,9 +11,10 @@ import pytest
 import torch
 from PIL import Image, ImageCms
 
+from isp_meta.camera import Camera
 from isp_meta.carriers.segments import segment_bytes
 from isp_meta.codec import Binding, Payload, encode
-from isp_meta.frame import Camera, Samples
+from isp_meta.frame import Samples
 
 JpegMaker = Callable[..., bytes]
 

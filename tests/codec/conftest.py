@@ -8,8 +8,9 @@ import pytest
 import torch
 from torch import Tensor
 
+from isp_meta.camera import Camera
 from isp_meta.codec import Binding, Payload
-from isp_meta.frame import Camera, Samples
+from isp_meta.frame import Samples
 
 CAMERA = Camera(
     make="Maker",

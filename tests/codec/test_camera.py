@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isp_meta.camera import BAYER_PATTERNS, Camera
 from isp_meta.codec.camera import pack_camera, unpack_camera
 from isp_meta.errors import PayloadCorrupt
-from isp_meta.frame import BAYER_PATTERNS, Camera
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)

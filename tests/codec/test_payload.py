@@ -12,10 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isp_meta import _payload
+from isp_meta.camera import Camera
 from isp_meta.codec import Binding, Payload, decode, encode, quantize
 from isp_meta.codec.header import Header
 from isp_meta.errors import PayloadCorrupt
-from isp_meta.frame import Camera, Samples
+from isp_meta.frame import Samples
 
 DATA = Path(__file__).parents[1] / "data"
 CODINGS = ("range", "packed")

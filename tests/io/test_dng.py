@@ -12,9 +12,10 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isp_meta.camera import BAYER_PATTERNS, Camera
 from isp_meta.data import sample_path
 from isp_meta.errors import OutputError, PipelineOrderError
-from isp_meta.frame import BAYER_PATTERNS, Camera, Frame
+from isp_meta.frame import Frame
 from isp_meta.io import linear_black, read_linear, read_raw, remosaic, write_dng
 from isp_meta.io.dng import _ratios
 

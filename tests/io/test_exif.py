@@ -4,8 +4,8 @@ from fractions import Fraction
 
 import pytest
 
+from isp_meta.camera import Camera
 from isp_meta.data import sample_path
-from isp_meta.frame import Camera
 from isp_meta.io import read_raw
 from isp_meta.io.exif import (
     FIELDS,

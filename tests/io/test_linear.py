@@ -7,9 +7,10 @@ import pytest
 import tifffile
 import torch
 
+from isp_meta.camera import Camera
 from isp_meta.data import sample_path
 from isp_meta.errors import OutputError, RawFileError
-from isp_meta.frame import Camera, Frame
+from isp_meta.frame import Frame
 from isp_meta.io import read_linear, write_dng, write_npy, write_tiff16
 
 RAW = torch.rand(3, 30, 41, generator=torch.Generator().manual_seed(1))

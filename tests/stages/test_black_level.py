@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from isp_meta.frame import Camera, Frame
+from isp_meta.camera import Camera
+from isp_meta.frame import Frame
 from isp_meta.stages import BlackLevel, black_level
 
 LEVELS = (100.0, 200.0, 300.0, 400.0)

@@ -3,7 +3,8 @@ import pytest
 import torch
 from torch import nn
 
-from isp_meta.frame import Camera, Frame
+from isp_meta.camera import Camera
+from isp_meta.frame import Frame
 from isp_meta.stages import ColorMatrix, camera_to_srgb, color_matrix
 
 # ColorMatrix2 (D65) of a GoPro HERO6.

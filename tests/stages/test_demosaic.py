@@ -7,8 +7,9 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from isp_meta.camera import BAYER_PATTERNS, Camera
 from isp_meta.errors import PipelineOrderError
-from isp_meta.frame import BAYER_PATTERNS, Camera, Frame
+from isp_meta.frame import Frame
 from isp_meta.stages import Demosaic, demosaic
 
 METHODS = ("malvar", "bilinear")

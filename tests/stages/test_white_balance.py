@@ -2,7 +2,8 @@ import pytest
 import torch
 from torch import nn
 
-from isp_meta.frame import Camera, Frame
+from isp_meta.camera import Camera
+from isp_meta.frame import Frame
 from isp_meta.stages import WhiteBalance, as_shot_gains, white_balance
 
 NEUTRAL = (0.5, 1.0, 0.625)

@@ -1,0 +1,138 @@
+"""The sensor behind a picture: its levels, its colors, and what its maker says of both."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import Tensor
+
+__all__ = ["BAYER_PATTERNS", "Camera", "ColorProfile", "GainMap"]
+
+BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
+
+# XYZ (D65) to linear sRGB, IEC 61966-2-1: the "camera" of a picture that has no sensor.
+_XYZ_TO_SRGB = (3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.2040, 1.0570)
+
+
+@dataclass(frozen=True, eq=False)
+class GainMap:
+    """Gains over the sensor's area that undo the lens's shading, on a coarse grid.
+
+    Attributes:
+        gains: (rows, columns, planes) float32, > 0.
+        rectangle: (top, left, bottom, right) of the pixels it applies to, in :attr:`Frame.codes`.
+        pitch: (rows, columns): every how many pixels, from the rectangle's corner, it applies.
+        planes: (first, count) of the colors it applies to: (0, 1) for a mosaic.
+        spacing: (vertical, horizontal) between the grid's points, relative to the picture's size.
+        origin: (vertical, horizontal) of the grid's first point, relative to the picture's size.
+
+    Source: DNG specification 1.7.1, chapter 7, opcode GainMap.
+    """
+
+    gains: Tensor
+    rectangle: tuple[int, int, int, int]
+    pitch: tuple[int, int] = (1, 1)
+    planes: tuple[int, int] = (0, 1)
+    spacing: tuple[float, float] = (1.0, 1.0)
+    origin: tuple[float, float] = (0.0, 0.0)
+
+
+@dataclass(frozen=True, eq=False)
+class ColorProfile:
+    """A DNG camera profile: what a raw file or a DCP file says of the camera's colors.
+
+    Attributes:
+        name: as in ProfileName.
+        illuminants: EXIF LightSource code of each calibration, one or two.
+        color_matrices: (9,) row-major for each illuminant, XYZ to camera, calibration included.
+        forward_matrices: (9,) for each illuminant, white-balanced camera to XYZ D50; or empty.
+        hue_sat_maps: (hues, saturations, values, 3) for each illuminant: hue shift in degrees,
+            saturation scale, value scale; or empty.
+        hue_sat_encoding: of the value axis: "linear" or "srgb".
+        look_table: of that form, applied after exposure; or None.
+        look_encoding: of its value axis.
+        tone_curve: (K, 2) knots over [0, 1], or None.
+        exposure: stops by which the maker lifts the picture (BaselineExposure and its offset).
+
+    Source: DNG specification 1.7.1, chapters 5 and 6.
+    """
+
+    name: str = ""
+    illuminants: tuple[int, ...] = (21,)
+    color_matrices: tuple[tuple[float, ...], ...] = ()
+    forward_matrices: tuple[tuple[float, ...], ...] = ()
+    hue_sat_maps: tuple[Tensor, ...] = ()
+    hue_sat_encoding: str = "linear"
+    look_table: Tensor | None = None
+    look_encoding: str = "linear"
+    tone_curve: Tensor | None = None
+    exposure: float = 0.0
+
+
+@dataclass(frozen=True)
+class Camera:
+    """The sensor and its calibration, as a raw file states them.
+
+    Attributes:
+        make, model: as in EXIF; may be empty.
+        cfa: color of the mosaic's top-left 2x2 pixels, row-major: RGGB, BGGR, GRBG or GBRG.
+        black_level: (4,) sensor codes at zero light, at those four pixels in that order.
+        white_level: sensor code at saturation.
+        as_shot_neutral: (3,) camera color of a neutral object, green = 1 by custom, all > 0
+            (DNG AsShotNeutral); the gains of white balance are its reciprocals.
+        color_matrix: (9,) 3x3 row-major, XYZ to camera (DNG ColorMatrix).
+        illuminant: EXIF LightSource code of ``color_matrix`` (21: D65, 23: D50, 17: standard A).
+        orientation: EXIF Orientation, 1 to 8; pixels always stay as the sensor delivered them.
+        crop: (top, left) of the picture's first pixel in the raw file's full area.
+        exif: further tags by name, for passing through.
+        neutral: (3,) camera color that the picture was balanced to; None: ``as_shot_neutral``.
+        profile: the maker's account of the colors beyond one matrix, or None.
+        gain_maps: lens shading, to be undone; applied one after the other.
+        noise: (shot, read) of a mosaic in [0, 1]: variance = shot * signal + read; None: unknown.
+
+    The last four serve rendering alone: metadata does not keep them, and ``==`` ignores them.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    make: str = ""
+    model: str = ""
+    cfa: str = "RGGB"
+    black_level: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    white_level: float = 65535.0
+    as_shot_neutral: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    color_matrix: tuple[float, ...] = _XYZ_TO_SRGB
+    illuminant: int = 21
+    orientation: int = 1
+    crop: tuple[int, int] = (0, 0)
+    exif: Mapping[str, str] = field(default_factory=dict)
+    neutral: tuple[float, float, float] | None = field(default=None, compare=False)
+    profile: ColorProfile | None = field(default=None, compare=False)
+    gain_maps: tuple[GainMap, ...] = field(default=(), compare=False)
+    noise: tuple[float, float] | None = field(default=None, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.cfa not in BAYER_PATTERNS:
+            raise ValueError(f"cfa must be one of {', '.join(BAYER_PATTERNS)}, not {self.cfa!r}")
+        if len(self.black_level) != 4 or len(self.as_shot_neutral) != 3:
+            raise ValueError("black_level takes 4 values, as_shot_neutral 3")
+        if len(self.color_matrix) != 9:
+            raise ValueError(f"color_matrix takes 9 values, not {len(self.color_matrix)}")
+        if not all(b < self.white_level for b in self.black_level):
+            raise ValueError(
+                f"white_level {self.white_level} must exceed every black_level {self.black_level}"
+            )
+        if not all(n > 0 for n in self.as_shot_neutral):
+            raise ValueError(f"as_shot_neutral must be positive, not {self.as_shot_neutral}")
+        if self.neutral is not None and not (len(self.neutral) == 3 and min(self.neutral) > 0):
+            raise ValueError(f"neutral must be 3 positive values, not {self.neutral}")
+        if not 1 <= self.orientation <= 8:
+            raise ValueError(f"orientation must be 1 to 8, not {self.orientation}")
+
+    def replace(self, **changes: Any) -> Camera:
+        """A copy with some attributes changed."""
+        return dataclasses.replace(self, **changes)
