@@ -119,6 +119,20 @@ class Plain:
         mask = empty.scatter(1, flat, 1.0) + soft - soft.detach()
         return mask.view(batch, 1, height, width)
 
+    @staticmethod
+    def superpixel_loss(logits: Tensor, srgb: Tensor, raw: Tensor, cell: int) -> Tensor:
+        height, width = logits.shape[-2:]
+        y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+        pixels = torch.cat([255 * srgb, 255 * raw, torch.stack([y, x]).to(srgb)[None]], 1)
+        association = Plain.associate(logits, cell)
+        rebuilt = Plain.distribute(Plain.aggregate(pixels, association, cell), association, cell)
+        lost = (pixels - rebuilt).square()
+        srgb_lost, raw_lost, position_lost = lost[:, :3], lost[:, 3:6], lost[:, 6:]
+        position_weight = (10 / cell) ** 2
+        return (
+            0.2 * srgb_lost.mean() + 0.8 * raw_lost.mean() + position_weight * position_lost.mean()
+        )
+
 
 def arguments(name: str, size: int) -> tuple[Any, ...]:
     generator = torch.Generator().manual_seed(size)
@@ -133,6 +147,7 @@ def arguments(name: str, size: int) -> tuple[Any, ...]:
         "distribute": (centers, association, CELL),
         "argmax_pool": (association, CELL),
         "sample_mask": (association, CELL),
+        "superpixel_loss": (logits, features[:, :3], features[:, 3:6], CELL),
     }[name]
 
 
@@ -153,7 +168,9 @@ def call(operator: Callable[..., Tensor], given: tuple[Any, ...], backward: bool
     if not backward:
         return lambda: operator(*given)
     leaves = [x.clone().requires_grad_() if isinstance(x, Tensor) else x for x in given]
-    wanted = [x for x in leaves if isinstance(x, Tensor)]
+    if operator.__name__ == "superpixel_loss":
+        leaves[1:3] = given[1:3]  # its pictures are data
+    wanted = [x for x in leaves if isinstance(x, Tensor) and x.requires_grad]
     result = operator(*given)
     weight = torch.rand(result.shape, generator=torch.Generator().manual_seed(0))
     return lambda: torch.autograd.grad(operator(*leaves), wanted, weight)

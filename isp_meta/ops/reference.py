@@ -18,6 +18,7 @@ __all__ = [
     "distribute",
     "neighbor_cells",
     "sample_mask",
+    "superpixel_loss",
 ]
 
 
@@ -108,3 +109,29 @@ def sample_mask(association: Tensor, cell: int, clip: float | None = None) -> Te
     if clip is not None and soft.requires_grad:
         soft.register_hook(lambda grad: grad.clamp(-clip, clip))  # type: ignore[no-untyped-call]
     return chosen.any(1, keepdim=True).to(association.dtype) + (soft - soft.detach())
+
+
+def superpixel_loss(
+    logits: Tensor,
+    srgb: Tensor,
+    raw: Tensor,
+    cell: int,
+    alpha: float = 0.2,
+    m: float = 10,
+    return_index: bool = False,
+    reduction: str = "mean",
+) -> Tensor | tuple[Tensor, Tensor]:
+    """What averaging over superpixels takes from both pictures and from the pixels' positions."""
+    q = associate(logits, cell)
+    y = torch.arange(srgb.shape[2]).to(srgb)[:, None].expand(srgb.shape[2:])
+    x = torch.arange(srgb.shape[3]).to(srgb).expand(srgb.shape[2:])
+    position = torch.stack([y, x]).expand(srgb.shape[0], -1, -1, -1)
+
+    def lost(features: Tensor) -> Tensor:
+        error = (features - distribute(aggregate(features, q, cell), q, cell)).square()
+        return error.sum() if reduction == "sum" else error.mean()
+
+    scale = 1 if reduction == "sum" else 255**2
+    pictures = alpha * lost(srgb) + (1 - alpha) * lost(raw)
+    loss = scale * pictures + (m / cell) ** 2 * lost(position)
+    return (loss, argmax_pool(q, cell)) if return_index else loss

@@ -3,6 +3,7 @@
 #include "argmax_pool/argmax_pool.cu"
 #include "associate/associate.cu"
 #include "associate_features/associate_features.cu"
+#include "superpixel_loss/superpixel_loss.cu"
 
 using namespace isp_meta;
 
@@ -48,6 +49,31 @@ const char* correlate(Dtype dtype, const void* features, const void* centers, vo
 const char* argmax_pool(Dtype dtype, const void* association, int64_t* index, int64_t batch,
                         Grid grid) {
   return launch_argmax_pool({dtype, 0, nullptr}, association, index, batch, grid);
+}
+
+const char* superpixel_loss(Dtype dtype, const void* logits, const void* srgb, const void* raw,
+                            void* loss, int64_t* index, void* centers, void* slopes, void* records,
+                            void* candidates, double* shares, int64_t batch, Grid grid) {
+  SuperpixelLossTensors of{logits, srgb, raw, batch, grid, {0.2, 0.8, 0.05}};
+  of.loss = loss;
+  of.index = index;
+  of.centers = centers;
+  of.slopes = slopes;
+  of.records = records;
+  of.candidates = candidates;
+  of.shares = shares;
+  return launch_superpixel_loss({dtype, 0, nullptr}, of);
+}
+
+const char* superpixel_loss_backward(Dtype dtype, const void* grad, const void* logits,
+                                     const void* srgb, const void* raw, void* centers, void* slopes,
+                                     void* grad_logits, int64_t batch, Grid grid) {
+  SuperpixelLossTensors of{logits, srgb, raw, batch, grid, {0.2, 0.8, 0.05}};
+  of.grad = grad;
+  of.centers = centers;
+  of.slopes = slopes;
+  of.grad_logits = grad_logits;
+  return launch_superpixel_loss_backward({dtype, 0, nullptr}, of);
 }
 
 }  // extern "C"

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import ctypes
 import itertools
+import math
 import sys
 from collections.abc import Callable
 
@@ -41,6 +42,8 @@ class Kernels:
             if isinstance(a, Tensor)
             else ctypes.c_double(a)
             if isinstance(a, float)
+            else ctypes.c_int64(a)
+            if type(a) is int
             else a
             for a in arguments
         ]
@@ -138,7 +141,52 @@ def check_shape(kernels: Kernels, shape: tuple[int, int, int], dtype: torch.dtyp
     run("distribute", f, rebuilt, u, q, ..., batch, channels, grid)
     run("correlate", q, correlated(f64, v64, cell), f, v, ..., batch, channels, grid)
     run("argmax_pool", index, reference.argmax_pool(ties.double(), cell), ties, ..., batch, grid)
-    return 8
+    return 8 + check_superpixel_loss(kernels, shape, dtype)
+
+
+def check_superpixel_loss(kernels: Kernels, shape: tuple[int, int, int], dtype: torch.dtype) -> int:
+    height, width, cell = shape
+    batch, cells = 2, grid_shape(*shape)
+    center = center_dtype(dtype)
+    grid, blocks = Grid(height, width, min(cell, max(height, width))), batch * math.prod(cells)
+    z = torch.randn(batch, 9, height, width).to(dtype)
+    x, y = (torch.rand(batch, 3, height, width).to(dtype) for _ in range(2))
+    z64 = z.double().requires_grad_()
+    loss, _ = reference.superpixel_loss(
+        z64, x.double(), y.double(), cell, 0.2, 0.05**0.5 * cell, True, "sum"
+    )
+    (slopes,) = torch.autograd.grad(loss, z64)
+    # The index is that of the association as it would be stored.
+    index = reference.argmax_pool(reference.associate(z.to(center), cell).to(dtype), cell)
+    values = {
+        "loss": torch.empty((), dtype=center),
+        "index": torch.empty(batch, *cells, dtype=torch.int64),
+        "centers": torch.empty(batch, *cells, 8, dtype=center),
+        "slopes": torch.empty(batch, *cells, 8, dtype=center),
+        "records": torch.empty(blocks, 144, dtype=center),
+        "candidates": torch.empty(blocks, 9, 2, dtype=torch.int64),
+        "shares": torch.empty(-(-blocks // 32), dtype=torch.float64),
+    }
+
+    def forward(name: str) -> Callable[[Tensor], None]:
+        def launch(result: Tensor) -> None:
+            tensors = (values | {name: result}).values()
+            kernels("superpixel_loss", dtype, z, x, y, *tensors, batch, grid)
+
+        return launch
+
+    for name, expected in (("loss", loss.detach()), ("index", index)):
+        label = f"superpixel_loss {name} {shape} {dtype}"
+        check(label, kernels, values[name], expected, forward(name), dtype)
+    forward("loss")(values["loss"])
+
+    def backward(result: Tensor) -> None:
+        given = (torch.full((), 0.5, dtype=center), z, x, y, values["centers"], values["slopes"])
+        kernels("superpixel_loss_backward", dtype, *given, result, batch, grid)
+
+    label = f"superpixel_loss_backward {shape} {dtype}"
+    check(label, kernels, z, slopes / 2, backward, dtype)
+    return 3
 
 
 def main() -> None:
