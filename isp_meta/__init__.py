@@ -9,17 +9,20 @@ from . import ops, presets, reconstruct, samplers, stages
 from .camera import Camera
 from .capture import Embedded, embed
 from .errors import IspMetaError
+from .fitting import Fit, fit
 from .frame import Frame, Reconstructor, Sampler, Samples
 from .io import read_raw, write_dng
 from .pipeline import Pipeline
 from .recover import Metadata, read_metadata, recover
 from .stage import Stage
+from .unprocessing import unprocess
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Camera",
     "Embedded",
+    "Fit",
     "Frame",
     "IspMetaError",
     "Metadata",
@@ -29,6 +32,7 @@ __all__ = [
     "Samples",
     "Stage",
     "embed",
+    "fit",
     "ops",
     "presets",
     "read_metadata",
@@ -37,5 +41,6 @@ __all__ = [
     "recover",
     "samplers",
     "stages",
+    "unprocess",
     "write_dng",
 ]

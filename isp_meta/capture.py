@@ -128,6 +128,7 @@ def embed(
             quality=quality,
             subsampling=subsampling,
             camera=frame.camera,
+            space=frame.space,
         )
     else:
         name = str(jpeg_in)

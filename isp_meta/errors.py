@@ -9,6 +9,7 @@ from __future__ import annotations
 
 __all__ = [
     "CarrierError",
+    "ExportError",
     "ImageFileError",
     "IspMetaError",
     "NotInvertible",
@@ -16,6 +17,7 @@ __all__ = [
     "PayloadCorrupt",
     "PayloadMissing",
     "PictureMismatch",
+    "PipelineFileError",
     "PipelineOrderError",
     "RawFileError",
 ]
@@ -54,8 +56,24 @@ class PictureMismatch(IspMetaError):
 
 
 class PipelineOrderError(IspMetaError, ValueError):
-    """A stage stands before the one that makes what it needs."""
+    """A stage stands before the one that makes what it needs.
+
+    Attributes:
+        position: of that stage in its pipeline, from 0; -1 where none is meant.
+    """
+
+    def __init__(self, text: str, position: int = -1) -> None:
+        super().__init__(text)
+        self.position = position
+
+
+class PipelineFileError(IspMetaError, ValueError):
+    """A pipeline's file that cannot be read, or a pipeline that a file cannot hold."""
 
 
 class NotInvertible(IspMetaError, ValueError):
     """A stage that loses information was asked for its inverse."""
+
+
+class ExportError(IspMetaError):
+    """A pipeline that another runtime's format cannot express, or not rightly."""

@@ -106,6 +106,13 @@ class Stage(nn.Module, ABC):
                 self.register_parameter(name, nn.Parameter(value.detach().clone()))
         return self
 
+    def project(self) -> None:
+        """Brings the parameters back into their ranges, in place, after a step of an optimizer."""
+        for name, allowed in self.ranges.items():
+            value = getattr(self, name, None)
+            if isinstance(value, Tensor):
+                value.data.clamp_(allowed.low, allowed.high)
+
     def bind(self, camera: Camera) -> Stage:
         """A copy that no longer asks the frame's camera: what it would say is now held.
 
@@ -114,10 +121,24 @@ class Stage(nn.Module, ABC):
         """
         return copy.deepcopy(self)
 
+    def camera_after(self, camera: Camera) -> Camera:
+        """The camera as frames hold it behind this stage, which may choose another neutral.
+
+        Args:
+            camera: as frames hold it before.
+        """
+        return camera
+
+    @classmethod
+    def constructor(cls) -> dict[str, inspect.Parameter]:
+        """The constructor's arguments by name, in order."""
+        named = inspect.signature(cls.__init__).parameters.values()
+        kinds = (inspect.Parameter.POSITIONAL_OR_KEYWORD, inspect.Parameter.KEYWORD_ONLY)
+        return {item.name: item for item in named if item.kind in kinds and item.name != "self"}
+
     def arguments(self) -> dict[str, Any]:
         """Arguments of the constructor that make this stage again: numbers, texts, lists, None."""
-        names = inspect.signature(type(self).__init__).parameters
-        values = {name: getattr(self, name) for name in names if name != "self"}
+        values = {name: getattr(self, name) for name in self.constructor()}
         return {
             name: value.tolist() if isinstance(value, Tensor) else value
             for name, value in values.items()

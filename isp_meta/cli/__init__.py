@@ -7,7 +7,21 @@ import sys
 
 import typer
 
-from . import compare, demo, embed, extract, inspect, recover, strip, verify
+from . import (
+    compare,
+    demo,
+    embed,
+    export,
+    extract,
+    fit,
+    inspect,
+    recover,
+    render,
+    stages,
+    strip,
+    unprocess,
+    verify,
+)
 
 __all__ = ["app", "main"]
 
@@ -18,7 +32,21 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (embed, recover, inspect, verify, extract, strip, compare, demo):
+for module in (
+    embed,
+    recover,
+    inspect,
+    verify,
+    extract,
+    strip,
+    compare,
+    render,
+    fit,
+    unprocess,
+    stages,
+    export,
+    demo,
+):
     app.command(module.__name__.rpartition(".")[2])(module.command)
 
 

@@ -22,6 +22,7 @@ class DemosaicName(str, Enum):
 
     malvar = "malvar"
     bilinear = "bilinear"
+    menon = "menon"
 
 
 def command(

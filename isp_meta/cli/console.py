@@ -19,6 +19,7 @@ from ..errors import IspMetaError, PayloadCorrupt, PayloadMissing, PictureMismat
 
 __all__ = [
     "EXIT",
+    "complain",
     "each",
     "errors",
     "is_folder",
@@ -52,14 +53,15 @@ def say(text: str) -> None:
     typer.echo(text)
 
 
-def _complain(text: str) -> None:
+def complain(text: str) -> None:
+    """One line on standard error."""
     typer.secho("error: ", fg="red", nl=False, err=True)
     typer.echo(" ".join(text.splitlines()), err=True)
 
 
 def stop(text: str, code: int = 1) -> NoReturn:
     """Prints one line and ends the command."""
-    _complain(text)
+    complain(text)
     raise typer.Exit(code)
 
 

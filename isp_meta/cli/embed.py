@@ -12,7 +12,8 @@ from .. import samplers
 from ..capture import Embedded
 from ..capture import embed as embed_file
 from ..frame import Sampler
-from .console import each, progress, say, stop, targets
+from .console import each, errors, progress, say, stop, targets
+from .pipelines import PipelineOption, PresetOption, choose
 
 __all__ = ["command"]
 
@@ -56,6 +57,8 @@ def command(
             help="Embed into this JPEG of the same scene and size; renders none.", readable=False
         ),
     ] = None,
+    pipeline: PipelineOption = None,
+    preset: PresetOption = None,
     sampler: Annotated[
         SamplerName, typer.Option(help="How pixels are chosen.")
     ] = SamplerName.superpixel,
@@ -73,6 +76,8 @@ def command(
     """Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg)."""
     if jpeg is not None and len(raws) > 1:
         stop("--jpeg takes one RAW", 2)
+    with errors(pipeline or "embed"):
+        chosen = choose(pipeline, preset)
 
     def work(item: tuple[Path, Path]) -> None:
         raw, path = item
@@ -80,6 +85,7 @@ def command(
             made = embed_file(
                 raw,
                 path,
+                pipeline=chosen,
                 sampler=make_sampler(sampler, cell, seed),
                 quality=quality,
                 jpeg_in=jpeg,

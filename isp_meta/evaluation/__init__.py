@@ -2,6 +2,15 @@
 
 from .compare import Comparison, compare
 from .metrics import psnr, ssim
-from .pictures import error_map, sample_overlay
+from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures
 
-__all__ = ["Comparison", "compare", "error_map", "psnr", "sample_overlay", "ssim"]
+__all__ = [
+    "Comparison",
+    "compare",
+    "contact_sheet",
+    "error_map",
+    "psnr",
+    "sample_overlay",
+    "ssim",
+    "stage_pictures",
+]

@@ -6,6 +6,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import get_args
 
 from torch import Tensor
 
@@ -76,8 +77,8 @@ def compare(
         metadata = read_metadata(recovered)
         samples = metadata.payload.samples
         bits_per_pixel = 8 * metadata.size / (samples.height * samples.width)
-        if metadata.payload.demosaic == "bilinear":
-            method = "bilinear"
+        stored = [m for m in get_args(DemosaicMethod) if m == metadata.payload.demosaic]
+        method = stored[0] if stored else demosaic
         estimate = recover(recovered)
     else:
         estimate = _read_recovered(recovered, method)

@@ -1,10 +1,15 @@
 """Files in and out: raw files, DNG, rendered pictures, arrays."""
 
 from .dng import linear_black, remosaic, write_dng
+from .icc import icc_profile
 from .image import MOST_PIXELS, decode_image, encode_jpeg, to_uint8
 from .input import read_bytes
+from .known_camera import known_camera
 from .linear import is_linear_dng, read_linear, write_npy, write_tiff16
+from .opcodes import read_opcodes
 from .output import check_target, write_atomic
+from .picture import encode_png, encode_tiff16
+from .profile import read_profile
 from .raw import read_raw
 
 __all__ = [
@@ -12,10 +17,16 @@ __all__ = [
     "check_target",
     "decode_image",
     "encode_jpeg",
+    "encode_png",
+    "encode_tiff16",
+    "icc_profile",
     "is_linear_dng",
+    "known_camera",
     "linear_black",
     "read_bytes",
     "read_linear",
+    "read_opcodes",
+    "read_profile",
     "read_raw",
     "remosaic",
     "to_uint8",

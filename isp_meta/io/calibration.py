@@ -9,7 +9,7 @@ import numpy as np
 
 from .tags import Tag, TiffTags
 
-__all__ = ["as_shot_neutral", "black_levels", "color_matrix"]
+__all__ = ["as_shot_neutral", "black_levels", "color_matrix", "noise_profile"]
 
 D65_KELVIN = 6504.0
 _D65 = 21
@@ -109,3 +109,21 @@ def color_matrix(tags: TiffTags) -> tuple[tuple[float, ...], int] | None:
         return None
     _, matrix, illuminant = min(found)
     return matrix, illuminant or _D65
+
+
+def noise_profile(tags: TiffTags) -> tuple[float, float] | None:
+    """Shot and read noise of the linear mosaic: variance = shot * signal + read.
+
+    Returns:
+        The tag's values; where each color has its own, their mean over the mosaic. None without a
+        usable NoiseProfile tag.
+
+    Source: DNG specification 1.7.1, NoiseProfile.
+    """
+    values = tags.numbers.get(Tag.NOISE_PROFILE, ())
+    # Of one plane, or of red, green and blue: green has half of the mosaic.
+    weights = {2: (1.0,), 6: (0.25, 0.5, 0.25)}.get(len(values))
+    if weights is None or not all(0 <= value <= 1 for value in values):
+        return None
+    shot, read = np.array(weights) @ np.reshape(values, (-1, 2))
+    return float(shot), float(read)

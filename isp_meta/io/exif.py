@@ -128,12 +128,13 @@ def pack_directory(directory: Directory, offset: int) -> bytes:
     return packed.tobytes(offset)
 
 
-def exif_segment(camera: Camera, width: int, height: int) -> bytes:
-    """Body of a JPEG's APP1 segment: who took the sRGB picture, how, and which way is up.
+def exif_segment(camera: Camera, width: int, height: int, space: str = "srgb") -> bytes:
+    """Body of a JPEG's APP1 segment: who took the picture, how, and which way is up.
 
     Args:
         camera: make, model, orientation and ``exif`` are passed on.
         width, height: of the picture, pixels.
+        space: of its colors; EXIF knows sRGB alone and leaves others to an ICC profile.
 
     Source: CIPA DC-008 (Exif 2.32), sections 4.5 and 4.6.
     """
@@ -159,7 +160,7 @@ def exif_segment(camera: Camera, width: int, height: int) -> bytes:
         **exif_directory(camera),
         base.ComponentsConfiguration: b"\1\2\3\0",  # Y, Cb, Cr
         base.FlashPixVersion: b"0100",
-        base.ColorSpace: 1,  # sRGB
+        base.ColorSpace: 1 if space == "srgb" else 0xFFFF,  # sRGB, or uncalibrated
         base.ExifImageWidth: width,
         base.ExifImageHeight: height,
     }

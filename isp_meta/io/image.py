@@ -18,6 +18,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..errors import ImageFileError
 from .exif import exif_segment
+from .icc import icc_profile
 from .tags import last_byte, open_tiff
 
 __all__ = ["LARGEST_JPEG_SIDE", "MOST_PIXELS", "decode_image", "encode_jpeg", "to_uint8"]
@@ -52,23 +53,25 @@ def encode_jpeg(
     quality: int = 95,
     subsampling: str = "4:4:4",
     camera: Camera | None = None,
+    space: str = "srgb",
 ) -> bytes:
-    """Encodes a finished picture as a baseline JPEG, sRGB by its EXIF.
+    """Encodes a finished picture as a baseline JPEG: sRGB by its EXIF, others by an ICC profile.
 
     Args:
-        srgb: (3, H, W), sRGB-encoded, floating point in [0, 1] or uint8.
+        srgb: (3, H, W), encoded for display, floating point in [0, 1] or uint8.
         quality: 1 to 100.
         subsampling: of chroma: "4:4:4", "4:2:2" or "4:2:0".
         camera: its make, model, orientation and exposure go into EXIF.
+        space: color space of the values: "srgb", "display-p3" or "rec2020".
 
     Returns:
         The file's bytes; the same input gives the same bytes.
 
     Raises:
         ImageFileError: a side is longer than 65500 pixels.
-        ValueError: shape, quality or subsampling out of range, or NaN.
+        ValueError: shape, quality, subsampling or space out of range, or NaN.
 
-    Source: ITU-T T.81; CIPA DC-008 (Exif 2.32).
+    Source: ITU-T T.81; CIPA DC-008 (Exif 2.32); ICC.1:2022, annex B.4.
     """
     if srgb.dim() != 3 or srgb.shape[0] != 3 or 0 in srgb.shape:
         raise ValueError(f"srgb must be (3, H, W), not {tuple(srgb.shape)}")
@@ -90,7 +93,8 @@ def encode_jpeg(
         "JPEG",
         quality=quality,
         subsampling=_SUBSAMPLING[subsampling],
-        exif=exif_segment(camera or Camera(), width, height),
+        exif=exif_segment(camera or Camera(), width, height, space),
+        icc_profile=None if space == "srgb" else icc_profile(space),
     )
     return buffer.getvalue()
 

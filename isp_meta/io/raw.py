@@ -15,9 +15,11 @@ import torch
 from ..camera import BAYER_PATTERNS, Camera
 from ..errors import RawFileError
 from ..frame import Frame
-from .calibration import as_shot_neutral, black_levels, color_matrix
+from .calibration import as_shot_neutral, black_levels, color_matrix, noise_profile
 from .exif import ratio_text, read_exif
 from .input import read_bytes
+from .opcodes import gain_maps
+from .profile import color_profile
 from .tags import Tag, TiffTags, read_tags
 
 __all__ = ["read_raw"]
@@ -131,6 +133,9 @@ def _camera(raw: Any, tags: TiffTags, cfa: str) -> Camera:
         orientation=_FLIP_TO_ORIENTATION.get(sizes.flip, 1),
         crop=(top, left),
         exif={**_exif_of_libraw(raw), **tags.exif},
+        gain_maps=gain_maps(tags, (top, left, sizes.height, sizes.width)),
+        noise=noise_profile(tags),
+        profile=color_profile(tags) if tags.is_dng else None,
         **measured,  # type: ignore[arg-type]
     )
 

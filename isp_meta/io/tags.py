@@ -33,6 +33,8 @@ class Tag:
     """Codes of the DNG tags used here (DNG specification 1.7.1, chapters 4 to 6)."""
 
     NEW_SUBFILE_TYPE = 254
+    IMAGE_WIDTH = 256
+    IMAGE_LENGTH = 257
     PHOTOMETRIC = 262
     MAKE = 271
     MODEL = 272
@@ -55,7 +57,20 @@ class Tag:
     CALIBRATION_ILLUMINANT = (50778, 50779, 52529)
     ANALOG_BALANCE = 50727
     AS_SHOT_NEUTRAL = 50728
+    BASELINE_EXPOSURE = 50730
     ACTIVE_AREA = 50829
+    PROFILE_NAME = 50936
+    PROFILE_HUE_SAT_MAP_DIMS = 50937
+    PROFILE_HUE_SAT_MAP_DATA = (50938, 50939)
+    PROFILE_TONE_CURVE = 50940
+    FORWARD_MATRIX = (50964, 50965)
+    PROFILE_LOOK_TABLE_DIMS = 50981
+    PROFILE_LOOK_TABLE_DATA = 50982
+    OPCODE_LIST = (51008, 51009, 51022)
+    NOISE_PROFILE = 51041
+    PROFILE_HUE_SAT_MAP_ENCODING = 51107
+    PROFILE_LOOK_TABLE_ENCODING = 51108
+    BASELINE_EXPOSURE_OFFSET = 51109
 
 
 _KNOWN = {
@@ -65,7 +80,7 @@ _KNOWN = {
     if isinstance(code, int)
 } - {Tag.EXIF_IFD}
 _RATIONALS = (5, 10)  # TIFF types RATIONAL and SRATIONAL
-_MOST_VALUES = 1 << 17  # of one tag: BlackLevelDelta has one a column
+_MOST_VALUES = 1 << 20  # of one tag: a profile's table has some 100,000
 _MOST_SUB_DIRECTORIES = 16
 
 
@@ -131,7 +146,9 @@ def raw_page(tif: tifffile.TiffFile) -> tifffile.TiffPage:
 
 
 def last_byte(page: tifffile.TiffPage) -> int:
-    """Number of bytes that a file must have to hold the page's pixels."""
+    """Number of bytes that a file must have to hold the page's pixels; 0 without any (DCP)."""
+    if not page.dataoffsets:
+        return 0
     segments = zip(page.dataoffsets, page.databytecounts, strict=True)
     return max((offset + count for offset, count in segments if count), default=0)
 

@@ -23,9 +23,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..frame import Frame, Reconstructor, Samples
+from ..workers import workers
 from .color_estimate import apply_polynomial, fit_polynomial
 from .inputs import picture_and_samples
-from .workers import workers
 
 __all__ = ["LocalRBFReconstructor", "LocalRBFSetting"]
 

@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..camera import Camera
+from ..errors import NotInvertible
 from ..frame import Frame
-from ..stage import Stage
+from ..stage import Range, Stage
 
-__all__ = ["SRGB_TO_XYZ", "ColorMatrix", "camera_to_srgb", "color_matrix"]
+__all__ = [
+    "SRGB_TO_XYZ",
+    "ColorMatrix",
+    "MatrixStage",
+    "camera_to_srgb",
+    "color_matrix",
+    "invert_matrix",
+]
 
-# Linear sRGB to XYZ (D65), IEC 61966-2-1.
+# Linear sRGB to XYZ (D65) as IEC 61966-2-1 rounds it: the inverse of Camera's default matrix.
 SRGB_TO_XYZ = ((0.4124, 0.3576, 0.1805), (0.2126, 0.7152, 0.0722), (0.0193, 0.1192, 0.9505))
 
 
@@ -68,8 +80,79 @@ def color_matrix(rgb: Tensor, matrix: Tensor, clip: bool = True) -> Tensor:
     return product.clamp(0, 1) if clip else product
 
 
-class ColorMatrix(Stage):
-    """White-balanced camera color to linear sRGB; see :func:`color_matrix`.
+def invert_matrix(matrix: Tensor) -> Tensor:
+    """Inverse of a (3, 3) matrix, float64.
+
+    Raises:
+        NotInvertible: it is singular.
+    """
+    inverse, failed = torch.linalg.inv_ex(matrix.double())
+    if bool(failed):
+        raise NotInvertible("a singular color matrix loses information and has no inverse")
+    found: Tensor = inverse
+    return found
+
+
+class MatrixStage(Stage):
+    """Multiplies rgb by a matrix: what :class:`ColorMatrix` and its kin have in common.
+
+    Args:
+        matrix: (3, 3); an ``nn.Parameter`` is learned. None: :meth:`default_matrix`.
+        clip: confine to [0, 1] (gamut clipping).
+
+    Raises:
+        ValueError: matrix of another shape.
+    """
+
+    needs = frozenset({"rgb"})
+    gives = frozenset({"rgb"})
+    ranges: ClassVar[Mapping[str, Range]] = {"matrix": Range()}
+    pointwise = True
+    matrix: Tensor | None
+
+    def __init__(
+        self, matrix: Tensor | Sequence[Sequence[float]] | None = None, clip: bool = True
+    ) -> None:
+        super().__init__()
+        self.hold("matrix", matrix)
+        if self.matrix is not None and self.matrix.shape != (3, 3):
+            raise ValueError(f"matrix must be (3, 3), not {tuple(self.matrix.shape)}")
+        self.clip = clip
+
+    @abstractmethod
+    def default_matrix(self, camera: Camera) -> Tensor:
+        """(3, 3) what the camera says."""
+
+    def matrix_for(self, camera: Camera) -> Tensor:
+        """(3, 3) matrix that a picture of this camera gets."""
+        return self.default_matrix(camera) if self.matrix is None else self.matrix
+
+    def forward(self, frame: Frame) -> Frame:
+        """Replaces ``rgb``."""
+        rgb = frame.require("rgb", by=type(self).__name__)
+        return frame.replace(rgb=color_matrix(rgb, self.matrix_for(frame.camera), self.clip))
+
+    def invert(self, frame: Frame) -> Frame:
+        """Replaces ``rgb`` by what it was; exact where nothing was clipped."""
+        rgb = frame.require("rgb", by=type(self).__name__)
+        inverse = invert_matrix(self.matrix_for(frame.camera))
+        return frame.replace(rgb=color_matrix(rgb, inverse, clip=False))
+
+    def bind(self, camera: Camera) -> MatrixStage:
+        """A copy that holds the matrix for this camera."""
+        bound = copy.deepcopy(self)
+        if bound.matrix is None:
+            bound.hold("matrix", self.default_matrix(camera))
+        return bound
+
+    def extra_repr(self) -> str:
+        """Arguments, for ``repr``."""
+        matrix = "camera" if self.matrix is None else self.matrix.tolist()
+        return f"matrix={matrix}, clip={self.clip}"
+
+
+class ColorMatrix(MatrixStage):
+    """White-balanced camera color to linear sRGB by one matrix; see :func:`color_matrix`.
 
     Args:
         matrix: (3, 3); an ``nn.Parameter`` is learned. None: that of the frame's camera, see
@@ -77,29 +160,6 @@ class ColorMatrix(Stage):
         clip: confine to [0, 1] (gamut clipping).
     """
 
-    needs = frozenset({"rgb"})
-    gives = frozenset({"rgb"})
-    matrix: Tensor | None
-
-    def __init__(
-        self, matrix: Tensor | Sequence[Sequence[float]] | None = None, clip: bool = True
-    ) -> None:
-        super().__init__()
-        if isinstance(matrix, nn.Parameter):
-            self.register_parameter("matrix", matrix)
-        else:
-            self.register_buffer("matrix", None if matrix is None else torch.as_tensor(matrix))
-        if self.matrix is not None and self.matrix.shape != (3, 3):
-            raise ValueError(f"matrix must be (3, 3), not {tuple(self.matrix.shape)}")
-        self.clip = clip
-
-    def forward(self, frame: Frame) -> Frame:
-        """Replaces ``rgb``."""
-        rgb = frame.require("rgb", by="ColorMatrix")
-        matrix = camera_to_srgb(frame.camera.color_matrix) if self.matrix is None else self.matrix
-        return frame.replace(rgb=color_matrix(rgb, matrix, self.clip))
-
-    def extra_repr(self) -> str:
-        """Arguments, for ``repr``."""
-        matrix = "camera" if self.matrix is None else self.matrix.tolist()
-        return f"matrix={matrix}, clip={self.clip}"
+    def default_matrix(self, camera: Camera) -> Tensor:
+        """(3, 3) see :func:`camera_to_srgb`."""
+        return camera_to_srgb(camera.color_matrix)

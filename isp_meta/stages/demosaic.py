@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal, get_args
 
 import torch
@@ -10,16 +11,18 @@ from torch import Tensor
 from ..camera import BAYER_PATTERNS
 from ..frame import Frame
 from ..stage import Stage
+from .bayer import Field, interleave, put, split
+from .borders import extended
+from .menon import MENON_HALO, menon
+from .rows import of_bands, row_bands
 
 __all__ = ["Demosaic", "DemosaicMethod", "demosaic"]
 
-DemosaicMethod = Literal["malvar", "bilinear"]
+DemosaicMethod = Literal["malvar", "bilinear", "menon"]
+METHODS = get_args(DemosaicMethod)
 
-# On a CPU, pixels worked on at a time. Their intermediates stay in cache, and a quarter of them,
-# one position of the pattern, is less than PyTorch splits among threads: thousands of small
-# parallel loops stall for seconds as soon as another program wants the same cores.
-_BAND = 1 << 17
-_REACH = 2
+# Rows of a band at least, so that what a band reads beyond its own rows is little.
+_ROWS = 64
 
 
 def demosaic(mosaic: Tensor, cfa: str = "RGGB", method: DemosaicMethod = "malvar") -> Tensor:
@@ -27,6 +30,7 @@ def demosaic(mosaic: Tensor, cfa: str = "RGGB", method: DemosaicMethod = "malvar
 
         bilinear:  mean of the nearest pixels of that color (2 or 4 of them)
         malvar:    bilinear + gain * (Laplacian of the color that the pixel did measure)
+        menon:     along the row or the column, whichever changes less; see :func:`menon`
 
     Borders are mirrored about the outermost pixel, which keeps the pattern's parity. Along a side
     of a single pixel there is nothing to mirror: that line is repeated, and a color that it does
@@ -35,7 +39,8 @@ def demosaic(mosaic: Tensor, cfa: str = "RGGB", method: DemosaicMethod = "malvar
     Args:
         mosaic: (..., 1, H, W), float32 or float64, any size from 1x1.
         cfa: RGGB, BGGR, GRBG or GBRG, the top-left 2x2 pixels row-major.
-        method: "malvar" may leave the range of its input at edges; "bilinear" never does.
+        method: "malvar" and "menon" may leave the range of their input at edges; "bilinear" never
+            does.
 
     Returns:
         (..., 3, H, W): measured pixels exactly as they were.
@@ -52,72 +57,85 @@ def demosaic(mosaic: Tensor, cfa: str = "RGGB", method: DemosaicMethod = "malvar
         raise ValueError(f"mosaic must be (..., 1, H, W), not {tuple(mosaic.shape)}")
     if cfa not in BAYER_PATTERNS:
         raise ValueError(f"cfa must be one of {', '.join(BAYER_PATTERNS)}, not {cfa!r}")
-    if method not in get_args(DemosaicMethod):
-        raise ValueError(f"method must be 'malvar' or 'bilinear', not {method!r}")
-    height, width = mosaic.shape[-2:]
-    # Even, so that every band starts on the same row of the pattern.
-    band = max(_BAND // width // 2 * 2, 2) if mosaic.device.type == "cpu" else height + height % 2
-    padded = _mirror(_mirror(mosaic.squeeze(-3), -2), -1)
-    bands = [
-        _demosaic_band(
-            padded[..., top : min(top + band, height) + 2 * _REACH, :], cfa, method == "malvar"
-        )
-        for top in range(0, height, band)
-    ]
-    return torch.cat(bands, dim=-2)
+    _check_method(method)
+    estimate, halo = _ESTIMATES[method]
+    plane = mosaic.squeeze(-3)
+    height, width = plane.shape[-2:]
+
+    def planes(top: int, bottom: int) -> list[Tensor]:
+        rows = extended(plane, -2, top - halo, bottom + halo)
+        return estimate(split(extended(rows, -1, -halo, _even(width) + halo), halo), cfa)
+
+    bands = row_bands(mosaic, multiple=_ROWS)
+    if len(bands) == 1:
+        return interleave(planes(0, _even(height)), (height, width))
+    raw = mosaic.new_empty(*plane.shape[:-2], 3, height, width)
+
+    def fill(top: int, bottom: int) -> None:
+        put(planes(top, top + _even(bottom - top)), raw[..., top:bottom, :])
+
+    of_bands(fill, bands)
+    return raw
 
 
-def _mirror(plane: Tensor, dim: int) -> Tensor:
-    """Two more lines at both ends of ``dim``, mirrored about the outermost line."""
-    size = plane.shape[dim]
-    outside = torch.tensor([-2, -1, size, size + 1], device=plane.device)
-    period = max(2 * (size - 1), 1)
-    phase = outside.remainder(period)
-    source = torch.minimum(phase, period - phase).clamp(max=size - 1)
-    before, after = plane.index_select(dim, source[:2]), plane.index_select(dim, source[2:])
-    return torch.cat([before, plane, after], dim)
+def _even(size: int) -> int:
+    # Tracing goes two lines beyond any size, so that the graph does not depend on its parity.
+    return size + 2 if torch.compiler.is_compiling() else size + size % 2
 
 
-def _demosaic_band(padded: Tensor, cfa: str, malvar: bool) -> Tensor:
-    """(..., H + 4, W + 4) with its borders to (..., 3, H, W)."""
-    height, width = padded.shape[-2] - 2 * _REACH, padded.shape[-1] - 2 * _REACH
-    colors = padded.new_empty(*padded.shape[:-2], 3, height, width)
+def _check_method(method: str) -> None:
+    if method not in METHODS:
+        raise ValueError(f"method must be one of {', '.join(METHODS)}, not {method!r}")
+
+
+def _bilinear(mosaic: Field, cfa: str) -> list[Tensor]:
+    return _linear(mosaic, cfa, malvar=False)
+
+
+def _malvar(mosaic: Field, cfa: str) -> list[Tensor]:
+    return _linear(mosaic, cfa, malvar=True)
+
+
+def _linear(mosaic: Field, cfa: str, malvar: bool) -> list[Tensor]:
+    """For each color the four planes of its estimates."""
+    in_row = {p: mosaic.pair(p, (0, 1), (1, 0)) for p in range(4)}
+    beside = Field(in_row, mosaic.size, (1, 0))
+    colors: dict[tuple[str, int], Tensor] = {}
+
+    def far(position: int) -> tuple[Tensor, Tensor]:
+        return mosaic.pair(position, (0, 2)), mosaic.pair(position, (2, 0))
+
     for position, color in enumerate(cfa):
-        top, left = divmod(position, 2)
-
-        def at(down: int, right: int, top: int = top, left: int = left) -> Tensor:
-            """The neighbors at that offset of all pixels at this position of the pattern."""
-            first_row, first_column = _REACH + top + down, _REACH + left + right
-            return padded[
-                ...,
-                first_row : height + _REACH + down : 2,
-                first_column : width + _REACH + right : 2,
-            ]
-
-        here = at(0, 0)
-        columns, rows = at(0, -1) + at(0, 1), at(-1, 0) + at(1, 0)
-        diagonals = at(-1, -1) + at(-1, 1) + at(1, -1) + at(1, 1)
-        far_columns, far_rows = at(0, -2) + at(0, 2), at(-2, 0) + at(2, 0)
+        here, columns = mosaic.at(position), beside.at(position)
+        rows, diagonals = mosaic.pair(position, (1, 0)), beside.pair(position, (1, 0))
+        colors[color, position] = here
         if color == "G":
-            estimates = {
-                "G": here,
-                cfa[position ^ 1]: columns / 2,
-                cfa[position ^ 2]: rows / 2,
-            }
+            along_row, along_column = columns * (1 / 2), rows.mul_(1 / 2)
             if malvar:
-                along_row = here - (diagonals + far_columns - far_rows / 2) / 5
-                along_column = here - (diagonals + far_rows - far_columns / 2) / 5
-                estimates[cfa[position ^ 1]] += along_row * (5 / 8)
-                estimates[cfa[position ^ 2]] += along_column * (5 / 8)
+                far_columns, far_rows = far(position)
+                center = diagonals.mul_(-1 / 5).add_(here).mul_(5 / 8)
+                along_row.add_(center).sub_(far_columns, alpha=1 / 8).add_(far_rows, alpha=1 / 16)
+                along_column.add_(center).sub_(far_rows, alpha=1 / 8)
+                along_column.add_(far_columns, alpha=1 / 16)
+            colors[cfa[position ^ 1], position] = along_row
+            colors[cfa[position ^ 2], position] = along_column
         else:
-            estimates = {color: here, "G": (columns + rows) / 4, cfa[position ^ 3]: diagonals / 4}
+            green, other = rows.add_(columns).mul_(1 / 4), diagonals.mul_(1 / 4)
             if malvar:
-                laplacian = here - (far_columns + far_rows) / 4
-                estimates["G"] += laplacian / 2
-                estimates[cfa[position ^ 3]] += laplacian * (3 / 4)
-        for name, value in estimates.items():
-            colors[..., "RGB".index(name), top::2, left::2] = value
-    return colors
+                far_columns, far_rows = far(position)
+                laplacian = here - far_columns.add_(far_rows).mul_(1 / 4)
+                green.add_(laplacian, alpha=1 / 2)
+                other.add_(laplacian, alpha=3 / 4)
+            colors["G", position], colors[cfa[position ^ 3], position] = green, other
+    return [colors[name, position] for name in "RGB" for position in range(4)]
+
+
+# For each method its estimate of all colors, and how many pixels around the picture that reads.
+_ESTIMATES: dict[str, tuple[Callable[[Field, str], list[Tensor]], int]] = {
+    "malvar": (_malvar, 2),
+    "bilinear": (_bilinear, 2),
+    "menon": (menon, MENON_HALO),
+}
 
 
 class Demosaic(Stage):
@@ -128,14 +146,14 @@ class Demosaic(Stage):
 
     def __init__(self, method: DemosaicMethod = "malvar") -> None:
         super().__init__()
-        if method not in get_args(DemosaicMethod):
-            raise ValueError(f"method must be 'malvar' or 'bilinear', not {method!r}")
+        _check_method(method)
         self.method: DemosaicMethod = method
 
     def forward(self, frame: Frame) -> Frame:
         """Fills ``raw``."""
         mosaic = frame.require("mosaic", by="Demosaic")
-        return frame.replace(raw=demosaic(mosaic, frame.camera.cfa, self.method).clamp(0, 1))
+        raw = demosaic(mosaic, frame.camera.cfa, self.method)
+        return frame.replace(raw=raw.clamp_(0, 1))
 
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""

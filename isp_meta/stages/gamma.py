@@ -1,65 +1,106 @@
-"""The transfer function of sRGB."""
+"""Transfer functions: from linear light to the values that a file stores."""
 
 from __future__ import annotations
 
-import torch
+from typing import Literal, get_args
+
 from torch import Tensor
 
+from ..colorimetry import SPACES, TRANSFERS
 from ..frame import Frame
 from ..stage import Stage
 
-__all__ = ["Gamma", "srgb_decode", "srgb_encode"]
+__all__ = ["Gamma", "TransferName", "decode", "encode", "srgb_decode", "srgb_encode"]
 
-# Where the straight piece and the power meet, which the standard rounds to 0.0031308 and 0.04045.
-# Unrounded, the curve has no step (3e-8 in the standard's) and its inverse is exact.
-_LINEAR_END = 0.00313066844250063
-_ENCODED_END = 12.92 * _LINEAR_END
+TransferName = Literal["srgb", "rec709", "gamma2.2", "prophoto", "linear"]
 
 
-def srgb_encode(linear: Tensor) -> Tensor:
-    """Linear light to sRGB values.
-
-        12.92 x up to x = 0.0031307, 1.055 x^(1/2.4) - 0.055 above
+def encode(linear: Tensor, transfer: TransferName = "srgb") -> Tensor:
+    """Linear light to encoded values.
 
     Args:
         linear: any shape, float32 or float64, in [0, 1]; negative values follow the straight part.
+        transfer: "srgb", "rec709" (BT.2020's too), "gamma2.2", "prophoto" or "linear".
 
     Returns:
         Same shape, in [0, 1]; the gradient is finite everywhere.
 
-    Source: IEC 61966-2-1:1999, section 5.2.
+    Raises:
+        ValueError: there is no such transfer function.
+
+    Source: IEC 61966-2-1:1999, section 5.2; ITU-R BT.709-6, BT.2020-2; ISO 22028-2. See
+    :data:`isp_meta.colorimetry.TRANSFERS`.
     """
-    # The power's gradient is infinite at 0 and NaN below, and NaN * 0 from `where` is NaN.
-    power = 1.055 * linear.clamp(min=_LINEAR_END) ** (1 / 2.4) - 0.055
-    return torch.where(linear <= _LINEAR_END, 12.92 * linear, power)
+    _check(transfer)
+    return TRANSFERS[transfer].encode(linear)
 
 
-def srgb_decode(srgb: Tensor) -> Tensor:
-    """sRGB values to linear light: the inverse of :func:`srgb_encode`.
-
-        v / 12.92 up to v = 0.040448, ((v + 0.055) / 1.055)^2.4 above
+def decode(encoded: Tensor, transfer: TransferName = "srgb") -> Tensor:
+    """Encoded values to linear light: the inverse of :func:`encode`, as exact as the dtype.
 
     Args:
-        srgb: any shape, float32 or float64, in [0, 1].
+        encoded: any shape, float32 or float64, in [0, 1].
+        transfer: as there.
 
     Returns:
         Same shape, in [0, 1].
 
-    Source: IEC 61966-2-1:1999, section 5.3.
+    Raises:
+        ValueError: there is no such transfer function.
     """
-    power = ((srgb.clamp(min=_ENCODED_END) + 0.055) / 1.055) ** 2.4
-    return torch.where(srgb <= _ENCODED_END, srgb / 12.92, power)
+    _check(transfer)
+    return TRANSFERS[transfer].decode(encoded)
+
+
+def srgb_encode(linear: Tensor) -> Tensor:
+    """Linear light to sRGB values: :func:`encode`."""
+    return TRANSFERS["srgb"].encode(linear)
+
+
+def srgb_decode(srgb: Tensor) -> Tensor:
+    """sRGB values to linear light: :func:`decode`."""
+    return TRANSFERS["srgb"].decode(srgb)
+
+
+def _check(transfer: str) -> None:
+    if transfer not in get_args(TransferName):
+        names = ", ".join(get_args(TransferName))
+        raise ValueError(f"transfer must be one of {names}, not {transfer!r}")
 
 
 class Gamma(Stage):
-    """Linear or toned rgb, confined to [0, 1], to srgb; see :func:`srgb_encode`."""
+    """Linear or toned rgb, confined to [0, 1], to srgb; see :func:`encode`.
+
+    Args:
+        transfer: None: that of the frame's ``space``, which is what an ICC profile of that space
+            says; sRGB's for "srgb" and "display-p3", BT.2020's for "rec2020".
+
+    Raises:
+        ValueError: there is no such transfer function.
+    """
 
     needs = frozenset({"rgb"})
     gives = frozenset({"srgb"})
+    pointwise = True
+
+    def __init__(self, transfer: TransferName | None = None) -> None:
+        super().__init__()
+        if transfer is not None:
+            _check(transfer)
+        self.transfer: TransferName | None = transfer
 
     def forward(self, frame: Frame) -> Frame:
         """Fills ``srgb``."""
         rgb = frame.require("rgb", by="Gamma")
-        # One channel at a time: the formula's intermediate steps take five times its memory.
-        channels = [srgb_encode(channel.clamp(0, 1)) for channel in rgb.unbind(-3)]
-        return frame.replace(srgb=torch.stack(channels, -3))
+        transfer = TRANSFERS[self.transfer or SPACES[frame.space].transfer]
+        return frame.replace(srgb=transfer.encode(rgb.clamp(0, 1)))
+
+    def invert(self, frame: Frame) -> Frame:
+        """Fills ``rgb`` from ``srgb``."""
+        srgb = frame.require("srgb", by="Gamma")
+        transfer = TRANSFERS[self.transfer or SPACES[frame.space].transfer]
+        return frame.replace(rgb=transfer.decode(srgb))
+
+    def extra_repr(self) -> str:
+        """Arguments, for ``repr``."""
+        return "" if self.transfer is None else f"transfer={self.transfer!r}"

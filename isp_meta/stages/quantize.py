@@ -32,7 +32,7 @@ def quantize(srgb: Tensor, bits: int = 8) -> Tensor:
         raise ValueError(f"bits must be 1 to 16, not {bits}")
     top = 2**bits - 1
     levels: Tensor = (srgb.detach() * top).round_().div_(top)
-    return levels + (srgb - srgb.detach()) if srgb.requires_grad else levels
+    return (srgb - srgb.detach()).add_(levels) if srgb.requires_grad else levels
 
 
 class Quantize(Stage):
@@ -40,6 +40,7 @@ class Quantize(Stage):
 
     needs = frozenset({"srgb"})
     gives = frozenset({"srgb"})
+    pointwise = True
 
     def __init__(self, bits: int = 8) -> None:
         super().__init__()

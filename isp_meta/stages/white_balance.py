@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
+from ..camera import Camera
 from ..frame import Frame
-from ..stage import Stage
+from ..stage import Range, Stage
+from .camera_profile import camera_neutral, neutral_of_temperature
 
-__all__ = ["WhiteBalance", "as_shot_gains", "white_balance"]
+__all__ = ["GrayWorld", "WhiteBalance", "as_shot_gains", "gray_world", "white_balance"]
+
+# Above it a channel may be clipped, and its mean says nothing of the light.
+_UNCLIPPED = 0.95
 
 
 def as_shot_gains(neutral: Sequence[float]) -> Tensor:
@@ -52,36 +59,170 @@ def white_balance(raw: Tensor, gains: Tensor, clip: bool = True) -> Tensor:
     return rgb.clamp(0, 1) if clip else rgb
 
 
+def gray_world(raw: Tensor) -> Tensor:
+    """Gains under which the mean color is gray.
+
+        gain = max(mean) / mean, over the pixels whose every channel lies below 0.95
+
+    Args:
+        raw: (..., 3, H, W) linear raw-RGB in [0, 1]; a batch counts as one picture.
+
+    Returns:
+        (3,), the smallest exactly 1, differentiable. Where all pixels are clipped or a mean is
+        black, its gain is 1 or at most 1000.
+
+    Source: Buchsbaum, "A spatial processor model for object colour perception", Journal of the
+    Franklin Institute 310(1), 1980.
+    """
+    weight = (raw.detach().amax(-3, keepdim=True) < _UNCLIPPED).to(raw)
+    total = (raw.flatten(-2) @ weight.flatten(-2).mT).reshape(-1, 3).sum(0)
+    mean = total / weight.sum().clamp(min=1)
+    # Nothing left of a wholly clipped picture: its light is unknown, so it stays as it is.
+    mean = torch.where(mean.max() > 0, mean, torch.ones_like(mean))
+    return mean.max() / mean.clamp(min=1e-3 * mean.detach().max())
+
+
+def _balanced(frame: Frame, gains: Tensor, clip: bool, by: str) -> Frame:
+    """The frame with ``rgb``, its camera remembering the neutral that the gains stand for."""
+    rgb = white_balance(frame.require("raw", by=by), gains, clip)
+    if torch.compiler.is_compiling():  # a traced graph holds tensors alone
+        return frame.replace(rgb=rgb)
+    return frame.replace(rgb=rgb, camera=frame.camera.replace(neutral=_neutral(gains)))
+
+
+def _neutral(gains: Tensor) -> tuple[float, float, float]:
+    values = gains.detach().double()
+    red, green, blue = (values[1] / values).tolist()
+    return red, green, blue
+
+
 class WhiteBalance(Stage):
     """Raw to rgb; see :func:`white_balance`.
 
+    Gains that are not the camera's own are recorded in ``camera.neutral``, from which later stages
+    learn the light; not while a graph is traced, where those stages are to be bound beforehand
+    (:meth:`isp_meta.Pipeline.bind`).
+
     Args:
-        gains: (3,) for R, G, B; an ``nn.Parameter`` is learned. None: those that the camera chose,
-            see :func:`as_shot_gains`.
+        gains: (3,) for R, G, B. None: those that the camera chose (:func:`as_shot_gains`), or those
+            for ``kelvin``.
+        clip: confine to [0, 1].
+        kelvin: temperature of the light, turned into gains by the camera's matrices
+            (:func:`isp_meta.stages.camera_profile.neutral_of_temperature`).
+        tint: greenness of that light, in Adobe's unit; None: 0.
+
+    Raises:
+        ValueError: out of range, of another shape, both gains and kelvin given, or tint alone.
+    """
+
+    needs = frozenset({"raw"})
+    gives = frozenset({"rgb"})
+    ranges: ClassVar[Mapping[str, Range]] = {
+        "gains": Range(1e-3, 1e3),
+        "kelvin": Range(1667.0, 50000.0, "kelvin"),
+        "tint": Range(-150.0, 150.0),
+    }
+    pointwise = True
+    gains: Tensor | None
+    kelvin: Tensor | None
+    tint: Tensor | None
+
+    def __init__(
+        self,
+        gains: Tensor | Sequence[float] | None = None,
+        clip: bool = True,
+        kelvin: Tensor | float | None = None,
+        tint: Tensor | float | None = None,
+    ) -> None:
+        super().__init__()
+        if gains is not None and kelvin is not None:
+            raise ValueError("WhiteBalance takes gains or kelvin, not both")
+        if tint is not None and kelvin is None:
+            raise ValueError("WhiteBalance takes a tint with a kelvin alone")
+        self.hold("gains", gains)
+        self.hold("kelvin", kelvin)
+        self.hold("tint", 0.0 if kelvin is not None and tint is None else tint)
+        if self.gains is not None and self.gains.shape != (3,):
+            raise ValueError(f"gains must be (3,), not {tuple(self.gains.shape)}")
+        self.clip = clip
+
+    def gains_for(self, camera: Camera) -> Tensor:
+        """(3,) gains that a picture of this camera gets."""
+        if self.gains is not None:
+            return self.gains
+        if self.kelvin is None:
+            return as_shot_gains(camera.as_shot_neutral)
+        tint = torch.zeros(()) if self.tint is None else self.tint
+        neutral = neutral_of_temperature(camera, self.kelvin, tint)
+        return neutral.max() / neutral
+
+    def camera_after(self, camera: Camera) -> Camera:
+        """The camera with the neutral that was balanced to; None where it is the as-shot one."""
+        if self.gains is None and self.kelvin is None:
+            return camera.replace(neutral=None)
+        return camera.replace(neutral=_neutral(self.gains_for(camera)))
+
+    def forward(self, frame: Frame) -> Frame:
+        """Fills ``rgb``."""
+        gains = self.gains_for(frame.camera)
+        if self.gains is not None or self.kelvin is not None:
+            return _balanced(frame, gains, self.clip, "WhiteBalance")
+        rgb = white_balance(frame.require("raw", by="WhiteBalance"), gains, self.clip)
+        if frame.camera.neutral is not None:
+            frame = frame.replace(camera=frame.camera.replace(neutral=None))
+        return frame.replace(rgb=rgb)
+
+    def invert(self, frame: Frame) -> Frame:
+        """Fills ``raw`` from ``rgb``; exact where nothing was clipped."""
+        rgb = frame.require("rgb", by="WhiteBalance")
+        return frame.replace(
+            raw=white_balance(rgb, 1 / self.gains_for(frame.camera).double(), clip=False)
+        )
+
+    def bind(self, camera: Camera) -> WhiteBalance:
+        """A copy that holds the gains for this camera; a learned temperature is fixed by it."""
+        if self.gains is not None:
+            return copy.deepcopy(self)
+        return WhiteBalance(self.gains_for(camera).detach().clone(), self.clip)
+
+    def extra_repr(self) -> str:
+        """Arguments, for ``repr``."""
+        if self.kelvin is not None:
+            tint = 0.0 if self.tint is None else self.tint.item()
+            return f"kelvin={self.kelvin.item():g}, tint={tint:g}, clip={self.clip}"
+        gains = None if self.gains is None else [round(gain, 4) for gain in self.gains.tolist()]
+        return f"gains={'as shot' if gains is None else gains}, clip={self.clip}"
+
+
+class GrayWorld(Stage):
+    """Raw to rgb, balanced to the picture's own mean; see :func:`gray_world`.
+
+    The neutral is recorded in ``camera.neutral``, as by :class:`WhiteBalance`; but no stage knows
+    it before there is a picture, so that those bound beforehand (:meth:`isp_meta.Pipeline.bind`)
+    hold what is right for the camera's own neutral.
+
+    Args:
         clip: confine to [0, 1].
     """
 
     needs = frozenset({"raw"})
     gives = frozenset({"rgb"})
-    gains: Tensor | None
 
-    def __init__(self, gains: Tensor | Sequence[float] | None = None, clip: bool = True) -> None:
+    def __init__(self, clip: bool = True) -> None:
         super().__init__()
-        if isinstance(gains, nn.Parameter):
-            self.register_parameter("gains", gains)
-        else:
-            self.register_buffer("gains", None if gains is None else torch.as_tensor(gains))
-        if self.gains is not None and self.gains.shape != (3,):
-            raise ValueError(f"gains must be (3,), not {tuple(self.gains.shape)}")
         self.clip = clip
 
     def forward(self, frame: Frame) -> Frame:
         """Fills ``rgb``."""
-        raw = frame.require("raw", by="WhiteBalance")
-        gains = as_shot_gains(frame.camera.as_shot_neutral) if self.gains is None else self.gains
-        return frame.replace(rgb=white_balance(raw, gains, self.clip))
+        gains = gray_world(frame.require("raw", by="GrayWorld"))
+        return _balanced(frame, gains, self.clip, "GrayWorld")
+
+    def invert(self, frame: Frame) -> Frame:
+        """Fills ``raw`` from ``rgb``, by the recorded neutral; exact where nothing was clipped."""
+        rgb = frame.require("rgb", by="GrayWorld")
+        gains = as_shot_gains(camera_neutral(frame.camera))
+        return frame.replace(raw=white_balance(rgb, 1 / gains, clip=False))
 
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""
-        gains = None if self.gains is None else [round(gain, 4) for gain in self.gains.tolist()]
-        return f"gains={'as shot' if gains is None else gains}, clip={self.clip}"
+        return f"clip={self.clip}"

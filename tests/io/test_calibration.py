@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isp_meta.io.calibration import as_shot_neutral, black_levels, color_matrix
+from isp_meta.io.calibration import as_shot_neutral, black_levels, color_matrix, noise_profile
 from isp_meta.io.tags import Tag, TiffTags
 
 EYE = tuple(np.eye(3).ravel())
@@ -92,3 +92,15 @@ def test_neutral() -> None:
     assert as_shot_neutral(TiffTags({Tag.AS_SHOT_NEUTRAL: (0.5, 1.0, 0.6)})) == (0.5, 1.0, 0.6)
     for bad in ((), (0.0, 1.0, 1.0), (float("nan"), 1.0, 1.0), (1.0, 1.0)):
         assert as_shot_neutral(TiffTags({Tag.AS_SHOT_NEUTRAL: bad})) is None
+
+
+def test_noise_of_one_plane_or_the_mean_over_the_mosaic() -> None:
+    assert noise_profile(TiffTags({Tag.NOISE_PROFILE: (1e-3, 1e-6)})) == (1e-3, 1e-6)
+    of_colors = (1e-3, 1e-6, 2e-3, 2e-6, 5e-3, 5e-6)
+    found = noise_profile(TiffTags({Tag.NOISE_PROFILE: of_colors}))
+    assert found == pytest.approx((2.5e-3, 2.5e-6))
+
+
+@pytest.mark.parametrize("values", [(), (1e-3,), (-1e-3, 0.0), (float("nan"), 0.0), (0.1,) * 4])
+def test_unusable_noise(values: tuple[float, ...]) -> None:
+    assert noise_profile(TiffTags({Tag.NOISE_PROFILE: values})) is None

@@ -9,47 +9,15 @@ import pytest
 import rawpy
 import tifffile
 import torch
+from small_dng import CODES, HEIGHT, MATRIX, WIDTH, write
 
 from isp_meta.data import sample_path
 from isp_meta.errors import RawFileError
 from isp_meta.frame import Frame
 from isp_meta.io import read_raw
-from isp_meta.io.dng import EXIF_PLACEHOLDER, append_exif
+from isp_meta.io.dng import append_exif
 from isp_meta.io.exif import pack_directory
 from isp_meta.io.tags import CFA, LINEAR_RAW, Tag, last_byte
-
-HEIGHT, WIDTH = 40, 48
-CODES = np.arange(HEIGHT * WIDTH, dtype=np.uint16).reshape(HEIGHT, WIDTH)
-MATRIX = (1, 1, 0, 1, 0, 1, 0, 1, 1, 1, 0, 1, 0, 1, 0, 1, 1, 1)
-
-
-def write(path: Path, changes: dict[int, tuple[int, Any]] | None = None, **options: Any) -> Path:
-    """A small uncompressed Bayer DNG; ``changes``: tag to (type, value), None drops the tag."""
-    tags: dict[int, tuple[int, Any]] = {
-        Tag.DNG_VERSION: (1, (1, 4, 0, 0)),
-        Tag.UNIQUE_CAMERA_MODEL: (2, "Maker Model"),
-        Tag.MAKE: (2, "Maker"),
-        Tag.MODEL: (2, "Model"),
-        Tag.CFA_REPEAT_PATTERN_DIM: (3, (2, 2)),
-        Tag.CFA_PATTERN: (1, (0, 1, 1, 2)),
-        Tag.BLACK_LEVEL_REPEAT_DIM: (3, (2, 2)),
-        Tag.BLACK_LEVEL: (5, (10, 1, 20, 1, 61, 2, 41, 1)),
-        Tag.WHITE_LEVEL: (4, 4000),
-        Tag.COLOR_MATRIX[0]: (10, MATRIX),
-        Tag.CALIBRATION_ILLUMINANT[0]: (3, 21),
-        Tag.AS_SHOT_NEUTRAL: (5, (1, 2, 1, 1, 3, 5)),
-        **(changes or {}),
-    }
-    extra = []
-    for code, (kind, value) in tags.items():
-        if value is None:
-            continue
-        count = len(value) if isinstance(value, tuple) else 0 if kind == 2 else 1
-        extra.append((code, kind, count // 2 if kind in (5, 10) else count, value, True))
-    options = {"photometric": CFA, "subfiletype": 0, "metadata": None, **options}
-    with tifffile.TiffWriter(path, byteorder="<") as tif:
-        tif.write(CODES, extratags=[*extra, EXIF_PLACEHOLDER], software=False, **options)
-    return path
 
 
 def test_sample_holds_what_its_readme_says(sample: Frame) -> None:
@@ -65,6 +33,8 @@ def test_sample_holds_what_its_readme_says(sample: Frame) -> None:
     assert camera.orientation == 2
     assert camera.illuminant == 23  # D50 is nearer to D65 than the other, tungsten
     assert camera.color_matrix[:3] == (1.0344, -0.421, -0.062)
+    assert camera.noise == pytest.approx((1.56201e-4, 4.88002e-8), rel=1e-5)
+    assert camera.gain_maps == ()  # They span the whole picture; its crop has none.
     assert camera.exif == {
         "ExposureTime": "1/455",
         "FNumber": "2.8",

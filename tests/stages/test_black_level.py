@@ -1,5 +1,6 @@
 import pytest
 import torch
+from torch import nn
 
 from isp_meta.camera import Camera
 from isp_meta.frame import Frame
@@ -36,11 +37,42 @@ def test_clip_confines_and_its_absence_keeps_noise_below_black():
     assert unclipped[0, 0, 1] > 1
 
 
-def test_gradient():
-    codes = torch.rand(2, 1, 3, 5, dtype=torch.float64) * 500 + 450
-    assert torch.autograd.gradcheck(
-        lambda c: black_level(c, LEVELS, 1000.0), codes.requires_grad_()
-    )
+@pytest.mark.parametrize("size", [(3, 5), (4, 6)])
+def test_gradient_of_all_arguments(size):
+    codes = torch.rand(2, 1, *size, dtype=torch.float64) * 500 + 450
+    black = torch.tensor(LEVELS, dtype=torch.float64)
+    white = torch.tensor(1000.0, dtype=torch.float64)
+    arguments = [value.requires_grad_() for value in (codes, black, white)]
+    assert torch.autograd.gradcheck(black_level, arguments)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (3, 2), (4, 6)])
+def test_inverse_and_batches(size):
+    codes = torch.rand(2, 1, *size, dtype=torch.float64) * 500 + 450
+    frame = Frame(Camera(black_level=LEVELS, white_level=1000.0), codes=codes)
+    stage = BlackLevel()
+    out = stage(frame)
+    back = stage.invert(out.replace(codes=None)).codes
+    torch.testing.assert_close(back, codes, rtol=0, atol=1e-9)
+    assert torch.equal(out.mosaic[1], black_level(codes[1], LEVELS, 1000.0))
+
+
+def test_given_levels_replace_the_camera_s_and_are_learned():
+    frame = Frame(Camera(black_level=LEVELS, white_level=1000.0), codes=torch.full((1, 2, 2), 60.0))
+    stage = BlackLevel(black=[10.0] * 4, white=110.0)
+    assert torch.equal(stage(frame).mosaic, torch.full((1, 2, 2), 0.5))
+    assert stage.arguments() == {"black": [10.0] * 4, "white": 110.0, "clip": True}
+    learned = BlackLevel(black=nn.Parameter(torch.full((4,), 10.0)), white=110.0)
+    learned(frame).mosaic.sum().backward()
+    torch.testing.assert_close(learned.black.grad, torch.full((4,), -0.005))
+
+
+def test_bound_stage_no_longer_asks():
+    camera = Camera(black_level=LEVELS, white_level=1000.0)
+    codes = torch.arange(16.0).view(1, 4, 4) * 60
+    stage = BlackLevel(white=2000.0).bind(camera)
+    assert stage.arguments() == {"black": list(LEVELS), "white": 2000.0, "clip": True}
+    assert torch.equal(stage(Frame(codes=codes)).mosaic, black_level(codes, LEVELS, 2000.0))
 
 
 def test_stage_reads_the_camera_and_leaves_the_codes():
@@ -60,4 +92,8 @@ def test_refusals_and_repr():
         black_level(torch.zeros(1, 2, 2), LEVELS, 300.0)
     with pytest.raises(ValueError, match="4 levels"):
         black_level(torch.zeros(1, 2, 2), LEVELS[:3], 1000.0)
+    for wrong in ({"black": LEVELS[:3]}, {"white": [1.0, 2.0]}, {"black": LEVELS, "white": 300.0}):
+        with pytest.raises(ValueError, match="BlackLevel"):
+            BlackLevel(**wrong)
     assert repr(BlackLevel(clip=False)) == "BlackLevel(clip=False)"
+    assert repr(BlackLevel(white=9.0)) == "BlackLevel(white=9.0, clip=True)"

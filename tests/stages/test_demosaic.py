@@ -1,5 +1,6 @@
 import itertools
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -8,12 +9,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isp_meta.camera import BAYER_PATTERNS, Camera
+from isp_meta.data import sample_path
 from isp_meta.errors import PipelineOrderError
 from isp_meta.frame import Frame
-from isp_meta.stages import Demosaic, demosaic
+from isp_meta.io import read_raw
+from isp_meta.stages import BlackLevel, Demosaic, demosaic
 
-METHODS = ("malvar", "bilinear")
+METHODS = ("malvar", "bilinear", "menon")
 COLORS = "RGB"
+DATA = Path(__file__).parent.parent / "data"
 
 # Figure 2 of the paper, as printed: each mask divided by 8.
 GREEN = [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]
@@ -126,9 +130,9 @@ def test_bilinear_gives_a_constant_color_back(cfa):
 
 @pytest.mark.parametrize("method", METHODS)
 def test_a_linear_ramp_of_gray_is_exact_inside(method):
-    y, x = torch.meshgrid(torch.arange(12.0), torch.arange(10.0), indexing="ij")
-    ramp = (0.1 + 0.01 * y + 0.02 * x).double().expand(3, 12, 10)
-    inside = (..., slice(2, -2), slice(2, -2))
+    y, x = torch.meshgrid(torch.arange(22.0), torch.arange(24.0), indexing="ij")
+    ramp = (0.1 + 0.01 * y + 0.02 * x).double().expand(3, 22, 24)
+    inside = (..., slice(8, -8), slice(8, -8))
     raw = demosaic(remosaic(ramp, "GRBG"), "GRBG", method)
     torch.testing.assert_close(raw[inside], ramp[inside])
 
@@ -139,25 +143,54 @@ def test_a_linear_ramp_of_gray_is_exact_inside(method):
     [("RGGB", -1, "GRBG"), ("RGGB", -2, "GBRG"), ("GBRG", -1, "BGGR"), ("BGGR", -2, "GRBG")],
 )
 def test_moving_by_a_pixel_is_changing_the_pattern(method, cfa, dim, rolled):
-    mosaic = random_mosaic(1, 10, 12)
-    inside = (..., slice(3, -3), slice(3, -3))
+    mosaic = random_mosaic(1, 26, 28)
+    inside = (..., slice(9, -9), slice(9, -9))
     moved = demosaic(mosaic.roll(1, dim), rolled, method)
     expected = demosaic(mosaic, cfa, method).roll(1, dim)
     assert torch.equal(moved[inside], expected[inside])
 
 
-def test_bands_join_without_a_seam(monkeypatch):
-    mosaic = random_mosaic(1, 33, 20)
-    whole = demosaic(mosaic, "GBRG")
-    for pixels in (1, 90, 200):
-        monkeypatch.setattr(sys.modules["isp_meta.stages.demosaic"], "_BAND", pixels)
-        assert torch.equal(demosaic(mosaic, "GBRG"), whole)
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("size", [(33, 20), (32, 21)])
+def test_bands_join_without_a_seam(monkeypatch, method, size):
+    mosaic = random_mosaic(2, 1, *size)
+    whole = demosaic(mosaic, "GBRG", method)
+    monkeypatch.setattr(sys.modules["isp_meta.stages.rows"], "_BAND", 1)
+    for rows in (2, 10):
+        monkeypatch.setattr(sys.modules["isp_meta.stages.demosaic"], "_ROWS", rows)
+        assert torch.equal(demosaic(mosaic, "GBRG", method), whole)
 
 
 @pytest.mark.parametrize("method", METHODS)
 def test_gradient(method):
     mosaic = random_mosaic(2, 1, 5, 4).requires_grad_()
     assert torch.autograd.gradcheck(lambda m: demosaic(m, "BGGR", method), mosaic)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_one_traced_graph_serves_odd_and_even_sides(method):
+    class Traced(torch.nn.Module):
+        def forward(self, mosaic):
+            return demosaic(mosaic, "GRBG", method)
+
+    sides = {1: torch.export.Dim("height", min=20), 2: torch.export.Dim("width", min=20)}
+    traced = torch.export.export(Traced(), (torch.rand(1, 41, 30),), dynamic_shapes=(sides,))
+    for size in ((41, 30), (24, 37), (48, 50)):
+        mosaic = random_mosaic(1, *size).float()
+        found = traced.module()(mosaic)
+        torch.testing.assert_close(found, demosaic(mosaic, "GRBG", method), rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_as_colour_demosaicing_does_it(method):
+    """A detail of the sample, away from its borders, which that package continues otherwise."""
+    with np.load(DATA / "colour-demosaicing.npz") as golden:
+        top, left, bottom, right, margin = golden["detail"]
+        expected = torch.from_numpy(golden[method])
+    frame = BlackLevel()(read_raw(sample_path()))
+    detail = frame.mosaic[:, top:bottom, left:right].double()
+    found = demosaic(detail, frame.camera.cfa, method)[:, margin:-margin, margin:-margin]
+    torch.testing.assert_close(found, expected.double(), rtol=0, atol=1e-6)
 
 
 def test_float32_stays_float32():

@@ -1,8 +1,9 @@
 import pytest
 import torch
 
+from isp_meta.colorimetry import TRANSFERS
 from isp_meta.frame import Frame
-from isp_meta.stages import Gamma, srgb_decode, srgb_encode
+from isp_meta.stages import Gamma, decode, encode, srgb_decode, srgb_encode
 
 
 @pytest.mark.parametrize(
@@ -48,3 +49,58 @@ def test_stage_confines():
     srgb = Gamma()(Frame(rgb=rgb)).srgb
     assert srgb.flatten().tolist() == pytest.approx([0.0, 0.7354, 1.0], abs=1e-4)
     assert repr(Gamma()) == "Gamma()"
+
+
+@pytest.mark.parametrize(
+    ("transfer", "linear", "encoded"),
+    [
+        ("rec709", 0.01, 0.045),
+        ("rec709", 0.18, 0.408848),
+        ("gamma2.2", 0.5, 0.729740),
+        ("prophoto", 0.001, 0.016),
+        ("prophoto", 0.18, 0.385711),
+        ("linear", 0.3, 0.3),
+    ],
+)
+def test_known_values_of_other_transfer_functions(transfer, linear, encoded):
+    found = encode(torch.tensor(linear, dtype=torch.float64), transfer)
+    assert found.item() == pytest.approx(encoded, abs=1e-6)
+    assert decode(found, transfer).item() == pytest.approx(linear, abs=1e-12)
+
+
+@pytest.mark.parametrize("transfer", TRANSFERS)
+def test_stage_and_its_inverse(transfer):
+    rgb = torch.cat([torch.linspace(0, 1, 500), torch.linspace(0, 0.01, 100)]).double()
+    frame = Frame(rgb=rgb.view(3, 10, 20))
+    stage = Gamma(transfer)
+    done = stage(frame)
+    assert torch.equal(done.srgb, encode(frame.rgb, transfer))
+    torch.testing.assert_close(stage.invert(done).rgb, frame.rgb, rtol=0, atol=1e-12)
+    single = Frame(rgb=frame.rgb.float())
+    returned = stage.inverse()(stage(single)).rgb
+    torch.testing.assert_close(returned, single.rgb, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("transfer", TRANSFERS)
+def test_gradients_are_finite_everywhere(transfer):
+    edge = torch.tensor([-1.0, 0.0, 1e-12, 1e-4, 1.0], requires_grad=True)
+    (encode(edge, transfer).sum() + decode(edge, transfer).sum()).backward()
+    assert edge.grad.isfinite().all()
+
+
+@pytest.mark.parametrize(
+    ("space", "transfer"), [("srgb", "srgb"), ("display-p3", "srgb"), ("rec2020", "rec709")]
+)
+def test_a_space_brings_its_own_transfer_function(space, transfer):
+    rgb = torch.linspace(0, 1, 30).view(3, 2, 5)
+    done = Gamma()(Frame(rgb=rgb, space=space))
+    assert torch.equal(done.srgb, encode(rgb, transfer))
+    torch.testing.assert_close(Gamma().invert(done).rgb, rgb)
+
+
+def test_unknown_transfer_function():
+    with pytest.raises(ValueError, match="'log'"):
+        Gamma("log")
+    with pytest.raises(ValueError, match="'log'"):
+        encode(torch.zeros(1), "log")
+    assert repr(Gamma("rec709")) == "Gamma(transfer='rec709')"

@@ -1,10 +1,15 @@
+import colorsys
+
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
+from isp_meta.camera import Camera, ColorProfile
 from isp_meta.frame import Frame
+from isp_meta.stage import Inverse
 from isp_meta.stages import ToneCurve, filmic, tone_curve
+from isp_meta.stages.tone_curve import profile_curve
 
 PAIRS = [(0.0, 0.0), (0.1, 0.05), (0.5, 0.7), (1.0, 1.0)]
 
@@ -115,8 +120,10 @@ def test_refuses_other_shapes(knots):
     [[0.0, 0.6, 0.5, 1.0], [(0.0, 0.0), (0.0, 0.5), (1.0, 1.0)], [float("nan"), 1.0]],
 )
 def test_refuses_what_does_not_rise(knots):
-    with pytest.raises(ValueError, match="rise"):
+    with pytest.raises(ValueError, match=r"rise|finite"):
         ToneCurve(knots)
+    with pytest.raises(ValueError, match=r"rise|finite"):
+        ToneCurve(default=knots)
 
 
 def test_refuses_positions_that_do_not_fit():
@@ -124,6 +131,85 @@ def test_refuses_positions_that_do_not_fit():
         tone_curve(torch.rand(3), torch.linspace(0, 1, 4), torch.linspace(0, 1, 5))
 
 
+def with_curve(points):
+    return Camera(profile=ColorProfile(tone_curve=torch.tensor(points)))
+
+
+def test_the_camera_s_curve_is_a_spline_through_its_points():
+    points = [(0.0, 0.0), (0.25, 0.4), (0.5, 0.7), (0.75, 0.9), (1.0, 1.0)]
+    curve = profile_curve(with_curve(points).profile)
+    assert curve[::1024].tolist() == pytest.approx([y for _, y in points])
+    assert (curve.diff() > 0).all()
+    # Natural: no bend at the ends; and round between points, where lines would have corners.
+    bend = curve.diff().diff() * 4096**2
+    assert abs(float(bend[0])) < 0.05 * float(bend.abs().max())
+    assert float(bend.diff().abs().max()) < 0.05 * float(bend.abs().max())
+    straight = profile_curve(with_curve([(0.0, 0.0), (1.0, 1.0)]).profile)
+    torch.testing.assert_close(straight, torch.linspace(0, 1, 4097).double())
+
+
+def test_a_spline_that_swings_is_kept_monotone():
+    steep = [(0.0, 0.0), (0.4, 0.01), (0.45, 0.98), (0.5, 0.99), (1.0, 1.0)]
+    curve = profile_curve(with_curve(steep).profile)
+    assert (curve.diff() >= 0).all()
+    assert curve[0] == 0
+    assert curve.max() <= 1
+
+
+def test_the_camera_s_curve_or_a_default():
+    camera = with_curve([(0.0, 0.0), (0.3, 0.5), (1.0, 1.0)])
+    rgb = picture(3, 4, 5)
+    expected = tone_curve(rgb, profile_curve(camera.profile))
+    assert torch.equal(ToneCurve()(Frame(camera, rgb=rgb)).rgb, expected)
+    assert torch.equal(ToneCurve().bind(camera)(Frame(rgb=rgb)).rgb, expected)
+    fallen_back = ToneCurve.of_camera("channel")(Frame(rgb=rgb)).rgb
+    assert torch.equal(fallen_back, ToneCurve.filmic()(Frame(rgb=rgb)).rgb)
+    assert torch.equal(ToneCurve().bind(Camera())(Frame(rgb=rgb)).rgb, rgb)
+    undone = ToneCurve().inverse()(Frame(camera, rgb=expected)).rgb
+    torch.testing.assert_close(undone, rgb, rtol=0, atol=1e-9)
+
+
+def test_hue_mode_moves_the_middle_channel_between_the_others():
+    rgb = picture(2, 3, 6, 7)
+    found = tone_curve(rgb, torch.tensor([0.0, 0.5, 0.8, 1.0]), mode="hue")
+    pixels = (batch.movedim(1, -1).reshape(-1, 3) for batch in (rgb, found))
+    for before, after in zip(*pixels, strict=True):
+        ends = before.aminmax()
+        expected = [np.interp(float(v), [0, 1 / 3, 2 / 3, 1], [0, 0.5, 0.8, 1]) for v in ends]
+        assert [float(v) for v in after.aminmax()] == pytest.approx(expected, abs=1e-7)
+        hues = [colorsys.rgb_to_hsv(*color.tolist())[0] for color in (before, after)]
+        assert hues[0] == pytest.approx(hues[1], abs=1e-7)
+
+
+@pytest.mark.parametrize("knots", [PAIRS, [0.0, 0.5, 0.8, 1.0]])
+def test_hue_mode_is_undone(knots):
+    frame = Frame(rgb=torch.cat([picture(3, 8, 8), torch.full((3, 8, 1), 0.4).double()], -1))
+    stage = ToneCurve(knots, mode="hue")
+    for undo in (stage.inverse(), Inverse(stage)):
+        torch.testing.assert_close(undo(stage(frame)).rgb, frame.rgb, rtol=0, atol=1e-9)
+
+
+def test_hue_mode_has_gradients_also_at_gray():
+    rgb = (0.05 + 0.9 * picture(3, 2, 3)).requires_grad_()
+    y = torch.tensor([0.0, 0.5, 0.8, 1.0], dtype=torch.float64, requires_grad=True)
+    assert torch.autograd.gradcheck(lambda r, k: tone_curve(r, k, mode="hue"), (rgb, y))
+    gray = torch.tensor([0.0, 0.4, 1.0]).expand(3, 1, 3).clone().requires_grad_()
+    tone_curve(gray, y.detach(), mode="hue").sum().backward()
+    assert gray.grad.isfinite().all()
+    with pytest.raises(ValueError, match="takes"):
+        tone_curve(torch.rand(2, 2), y.detach(), mode="hue")
+    with pytest.raises(ValueError, match="'luma'"):
+        ToneCurve(mode="luma")
+
+
+def test_a_stage_is_made_again_from_its_arguments():
+    for stage in (ToneCurve(PAIRS, "hue"), ToneCurve.of_camera(), ToneCurve.filmic(knots=9)):
+        again = ToneCurve(**stage.arguments())
+        rgb = picture(3, 3, 3)
+        assert torch.equal(again(Frame(rgb=rgb)).rgb, stage(Frame(rgb=rgb)).rgb)
+
+
 def test_repr():
+    assert repr(ToneCurve()) == "ToneCurve(camera)"
     assert repr(ToneCurve.filmic()) == "ToneCurve(1025 uniform knots)"
     assert repr(ToneCurve(PAIRS)) == "ToneCurve(4 free knots)"

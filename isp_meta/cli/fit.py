@@ -1,0 +1,62 @@
+"""``isp-meta fit``: a pipeline calibrated to a finished picture."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import io
+from ..errors import ImageFileError
+from ..fitting import Fit
+from ..fitting import fit as fit_pipeline
+from .console import errors, progress, say
+from .pipelines import PipelineOption, PresetOption, choose
+
+__all__ = ["command"]
+
+
+def command(
+    raw: Annotated[Path, typer.Argument(metavar="RAW", help="Raw file.", readable=False)],
+    picture: Annotated[
+        Path,
+        typer.Argument(
+            metavar="PICTURE", help="What a camera or program made of it.", readable=False
+        ),
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="Pipeline to write, by custom .toml.", readable=False),
+    ],
+    pipeline: PipelineOption = None,
+    preset: PresetOption = None,
+    learn: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME", help="Fit this stage, or STAGE.PARAMETER, and no other."),
+    ] = None,
+    steps: Annotated[int, typer.Option(min=1, help="Of gradient descent.")] = 400,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+) -> None:
+    """Find how PICTURE was rendered from RAW; write the camera as a pipeline."""
+    start = time.perf_counter()
+    with errors(picture), progress(output.name) as step:
+        io.check_target(output, overwrite=overwrite, sources=[raw, picture])
+        chosen = choose(pipeline, preset)
+        step("reading")
+        data = io.read_bytes(picture, ImageFileError)
+        srgb = io.decode_image(data, str(picture)).float().div_(255)
+        frame = io.read_raw(raw)
+        step("rendering")
+
+        def show(done: int, loss: float) -> None:
+            step(f"step {done} of {steps}, off by {255 * loss:.1f} of 255")
+
+        found = fit_pipeline(chosen, frame, srgb, learn=learn or (), steps=steps, progress=show)
+        io.write_atomic(output, found.pipeline.to_toml().encode(), overwrite=overwrite)
+    _report(output, found, time.perf_counter() - start)
+
+
+def _report(output: Path, found: Fit, seconds: float) -> None:
+    say(f"{output}: {found.before:.2f} dB before, {found.after:.2f} dB after, {seconds:.0f} s")

@@ -1,0 +1,93 @@
+"""The camera of a command: one of our presets, or a file."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .. import presets
+from ..errors import PipelineFileError
+from ..pipeline import Pipeline
+from ..stages import Quantize, WorkingToDisplay
+
+__all__ = [
+    "DEFAULT_PRESET",
+    "PipelineOption",
+    "PresetOption",
+    "choose",
+    "in_space",
+    "make_preset",
+    "with_bits",
+]
+
+DEFAULT_PRESET = "minimal"
+
+PipelineOption = Annotated[
+    Path | None,
+    typer.Option("--pipeline", metavar="TOML", help="Render by this file.", readable=False),
+]
+PresetOption = Annotated[
+    str | None,
+    typer.Option("--preset", help=f"Render by this preset; by default {DEFAULT_PRESET}."),
+]
+
+
+def _presets() -> dict[str, Callable[[], Pipeline]]:
+    """Presets by their command-line names: those that need no argument."""
+    made = {name.replace("_", "-"): getattr(presets, name) for name in presets.__all__}
+    return {name: make for name, make in made.items() if callable(make) and _is_ready(make)}
+
+
+def _is_ready(make: Callable[..., object]) -> bool:
+    arguments = inspect.signature(make).parameters.values()
+    return all(a.default is not a.empty or a.kind in (a.VAR_KEYWORD,) for a in arguments)
+
+
+def make_preset(name: str) -> Pipeline:
+    """The preset of that name.
+
+    Raises:
+        PipelineFileError: there is none; lists those there are.
+    """
+    known = _presets()
+    if name.replace("_", "-") not in known:
+        raise PipelineFileError(f"there is no preset {name!r}, only {', '.join(sorted(known))}")
+    return known[name.replace("_", "-")]()
+
+
+def choose(pipeline: Path | None, preset: str | None) -> Pipeline:
+    """The pipeline that the options name.
+
+    Raises:
+        PipelineFileError: the file is not right, there is no such preset, or both were given.
+    """
+    if pipeline is not None and preset is not None:
+        raise PipelineFileError("give --pipeline or --preset, not both")
+    if pipeline is not None:
+        return Pipeline.from_toml(pipeline)
+    return make_preset(preset or DEFAULT_PRESET)
+
+
+def with_bits(pipeline: Pipeline, bits: int) -> Pipeline:
+    """The pipeline with each Quantize at another depth."""
+    stages = (Quantize(bits) if isinstance(stage, Quantize) else stage for stage in pipeline)
+    return Pipeline(stages)
+
+
+def in_space(pipeline: Pipeline, space: str) -> Pipeline:
+    """The pipeline with another display's color space.
+
+    Raises:
+        PipelineFileError: it has no stage that chooses one.
+    """
+    place = [i for i, stage in enumerate(pipeline) if isinstance(stage, WorkingToDisplay)]
+    if not place:
+        raise PipelineFileError(
+            "--space: the pipeline has no WorkingToDisplay stage and so renders sRGB alone"
+        )
+    arguments = pipeline[place[-1]].arguments() | {"space": space}
+    return pipeline.replace(place[-1], WorkingToDisplay(**arguments))

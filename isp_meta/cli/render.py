@@ -1,0 +1,172 @@
+"""``isp-meta render``: raw files to pictures, without metadata."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from rich.table import Table
+
+from .. import io
+from ..errors import OutputError, RawFileError
+from ..frame import Frame
+from ..pipeline import Pipeline
+from ..stopwatch import StageTime
+from .console import each, errors, is_folder, out, progress, say, stop, targets
+from .pipelines import PipelineOption, PresetOption, choose, in_space, with_bits
+
+__all__ = ["command"]
+
+
+class SpaceName(str, Enum):
+    """Displays' color spaces by their command-line names."""
+
+    srgb = "srgb"
+    display_p3 = "display-p3"
+    rec2020 = "rec2020"
+
+
+_TIFF = (".tif", ".tiff")
+_ENDINGS = (".jpg", ".jpeg", ".png", *_TIFF)
+# What a stage gives that a picture can be made of, the most finished first.
+_SHOWN = ("srgb", "rgb", "raw", "mosaic", "codes")
+_CODES = 65535.0
+
+
+def command(
+    raws: Annotated[
+        list[Path] | None, typer.Argument(metavar="RAW...", help="Raw files.", readable=False)
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "-o", "--output", help=".jpg, .png, 16-bit .tif; or a folder.", readable=False
+        ),
+    ] = None,
+    pipeline: PipelineOption = None,
+    preset: PresetOption = None,
+    space: Annotated[SpaceName | None, typer.Option(help="Color space of the picture.")] = None,
+    quality: Annotated[int, typer.Option(min=1, max=100, help="Of a JPEG.")] = 95,
+    until: Annotated[
+        str | None,
+        typer.Option(metavar="STAGE", help="Stop after this stage; write what it gives as TIFF."),
+    ] = None,
+    profile: Annotated[
+        bool, typer.Option("--profile", help="Print seconds and memory of each stage.")
+    ] = False,
+    print_pipeline: Annotated[
+        bool, typer.Option("--print-pipeline", help="Print the pipeline as TOML; render nothing.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
+) -> None:
+    """Render RAW files (photo.dng -> photo.jpg)."""
+    raws = raws or []
+    if not raws and not print_pipeline:
+        stop("name a RAW", 2)
+    ending = ".tif" if until else ".jpg"
+    paths = targets(raws, output, ending)
+    file = None if output is None or is_folder(output) else output.suffix.lower()
+    allowed = _TIFF if until else _ENDINGS
+    if file is not None and file not in allowed:
+        stop(f"{output}: name it {' or '.join(allowed)}", 2)
+    with errors(pipeline or "render"):
+        chosen = _prepare(pipeline, preset, space, until, file or ending)
+        if print_pipeline:
+            typer.echo(chosen.to_toml(), nl=False)
+            return
+
+    def work(item: tuple[Path, Path]) -> None:
+        raw, path = item
+        io.check_target(path, overwrite=overwrite, sources=[raw])
+        with progress(raw.name) as step:
+            laps, times = _render(raw, path, chosen, quality, overwrite, step)
+        if profile:
+            _print_profile(raw, times, laps)
+
+    each(zip(raws, paths, strict=True), work)
+
+
+def _prepare(
+    pipeline: Path | None,
+    preset: str | None,
+    space: SpaceName | None,
+    until: str | None,
+    ending: str,
+) -> Pipeline:
+    chosen = choose(pipeline, preset)
+    if pipeline is None and ending in _TIFF:
+        chosen = with_bits(chosen, 16)
+    if space is not None:
+        chosen = in_space(chosen, space.value)
+    if until is not None:
+        chosen = chosen.until(int(until) if until.lstrip("-").isdigit() else until)
+    return chosen
+
+
+def _render(
+    raw: Path,
+    path: Path,
+    pipeline: Pipeline,
+    quality: int,
+    overwrite: bool,
+    step: Callable[[str], None],
+) -> tuple[dict[str, float], list[StageTime]]:
+    clock = [time.perf_counter()]
+    step("reading raw")
+    frame = io.read_raw(raw)
+    clock.append(time.perf_counter())
+    step("rendering")
+    field = next(name for name in _SHOWN if name in pipeline.gives)
+    try:
+        with torch.no_grad():
+            frame, times = pipeline.profile(frame, keep=(field,))
+    except ValueError as error:
+        # A file's calibration may be such that no stage can work with it.
+        raise RawFileError(f"{raw}: cannot be rendered, {error}") from error
+    clock.append(time.perf_counter())
+    step("writing")
+    size = _write(path, frame, field, quality, overwrite)
+    clock.append(time.perf_counter())
+    height, width = getattr(frame, field).shape[-2:]
+    say(f"{path}: {width}x{height}, {size:,} bytes")
+    return {"read": clock[1] - clock[0], "write": clock[3] - clock[2]}, times
+
+
+def _write(path: Path, frame: Frame, field: str, quality: int, overwrite: bool) -> int:
+    picture, camera = getattr(frame, field), frame.camera
+    if field == "codes":
+        picture = picture / _CODES
+    if path.suffix.lower() in _TIFF:
+        space = frame.space if field == "srgb" else None
+        data = io.encode_tiff16(picture, camera=camera, space=space)
+    elif field != "srgb":
+        raise OutputError(f"{path}: the pipeline gives no finished picture (srgb); write a .tif")
+    elif path.suffix.lower() == ".png":
+        data = io.encode_png(picture, camera=camera, space=frame.space)
+    else:
+        data = io.encode_jpeg(picture, quality=quality, camera=camera, space=frame.space)
+    io.write_atomic(path, data, overwrite=overwrite)
+    return len(data)
+
+
+def _print_profile(raw: Path, times: list[StageTime], laps: dict[str, float]) -> None:
+    total = sum(time.seconds for time in times) + sum(laps.values())
+    table = Table(raw.name, "seconds", "share", "peak MB", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+
+    def row(name: str, seconds: float, peak: int | None = None) -> None:
+        memory = "" if peak is None else f"{peak / 1e6:,.0f}"
+        table.add_row(name, f"{seconds:.3f}", f"{seconds / total:.0%}", memory)
+
+    row("(reading)", laps["read"])
+    for time_ in times:
+        row(type(time_.stage).__name__, time_.seconds, time_.peak_bytes)
+    row("(writing)", laps["write"])
+    row("total", total, max((t.peak_bytes for t in times if t.peak_bytes), default=None))
+    out.print(table)

@@ -1,0 +1,99 @@
+"""``isp-meta unprocess``: a finished picture to a raw file that could have been its own."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from pathlib import Path
+from typing import Annotated
+
+import torch
+import typer
+from PIL import ExifTags, Image
+
+from .. import io
+from ..camera import Camera
+from ..errors import ImageFileError, RawFileError
+from ..frame import Frame
+from ..stages import black_level
+from ..unprocessing import unprocess
+from .console import errors, progress, say, stop
+
+__all__ = ["command"]
+
+_LEAST_SIDE = 32  # LibRaw reads nothing of 16 pixels or less.
+
+
+def command(
+    picture: Annotated[
+        Path, typer.Argument(metavar="PICTURE", help="JPEG, PNG or TIFF, 8 bits.", readable=False)
+    ],
+    output: Annotated[
+        Path,
+        typer.Option("-o", "--output", help="DNG to write.", readable=False),
+    ],
+    camera: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NAME",
+            help='Make and model, as in "SONY SLT-A57"; by default one that never was.',
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 0,
+    no_noise: Annotated[bool, typer.Option("--no-noise", help="As of a sensor without.")] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+) -> None:
+    """Make plausible raw of a PICTURE: a DNG with the mosaic that a sensor might have seen."""
+    if output.suffix.lower() != ".dng":
+        stop(f"{output}: name it .dng", 2)
+    with errors(picture), progress(picture.name) as step:
+        io.check_target(output, overwrite=overwrite, sources=[picture])
+        known = None if camera is None else _find(camera)
+        step("reading")
+        data = io.read_bytes(picture, ImageFileError)
+        srgb = io.decode_image(data, str(picture)).float().div_(255)
+        if min(srgb.shape[1:]) < _LEAST_SIDE:
+            raise ImageFileError(
+                f"{picture}: has {srgb.shape[2]}x{srgb.shape[1]} pixels; raw files have at least "
+                f"{_LEAST_SIDE} a side"
+            )
+        step("unprocessing")
+        generator = torch.Generator().manual_seed(seed)
+        frame = unprocess(srgb, known, generator, noise=None if no_noise else "random")
+        step("writing")
+        _write(output, frame, _orientation(data), overwrite)
+    say(f"{output}: {srgb.shape[2]}x{srgb.shape[1]}, {_described(frame.camera)}")
+
+
+def _find(name: str) -> Camera:
+    """The camera of that name, wherever in it the make ends and the model begins."""
+    words = name.split()
+    for end in range(1, len(words)):
+        try:
+            return io.known_camera(" ".join(words[:end]), " ".join(words[end:]))
+        except RawFileError:
+            continue
+    raise RawFileError(f"{name!r}: LibRaw knows no color matrix of such a camera")
+
+
+def _orientation(data: bytes) -> int:
+    try:
+        with Image.open(BytesIO(data)) as picture:
+            orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
+    except Exception:  # a picture can be whole and its EXIF broken in any way
+        return 1
+    return orientation if orientation in range(1, 9) else 1
+
+
+def _write(path: Path, frame: Frame, orientation: int, overwrite: bool) -> None:
+    camera = frame.camera.replace(orientation=orientation)
+    codes = frame.require("codes", "unprocess").double()
+    # The writer keeps of each pixel the color of its place, which is the mosaic's in all three.
+    mosaic = black_level(codes, camera.black_level, camera.white_level, clip=False)
+    raw = mosaic.expand(3, -1, -1)
+    io.write_dng(path, Frame(camera, raw=raw), cfa=True, overwrite=overwrite)
+
+
+def _described(camera: Camera) -> str:
+    neutral = ", ".join(f"{value:.3f}" for value in camera.as_shot_neutral)
+    noise = "none" if camera.noise is None else "shot {:.2g}, read {:.2g}".format(*camera.noise)
+    return f"{camera.make} {camera.model}, {camera.cfa}, neutral {neutral}, noise {noise}"

@@ -1,0 +1,224 @@
+"""A pipeline as a plain function of tensors: for torch.compile, torch.export and ONNX."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from .camera import Camera
+from .errors import ExportError, PipelineOrderError
+from .frame import Frame
+from .io import check_target, write_atomic
+from .pipeline import Pipeline
+from .stage import Stage
+from .stages import Demosaic, demosaic
+
+__all__ = ["OPSET", "TensorPipeline", "onnx"]
+
+OPSET = 18
+"""ONNX operator set of the files written; runtimes know it since 2023."""
+
+# What a model is traced at and checked at again: even, as every mosaic is.
+_TRACED, _CHECKED = (34, 50), (64, 46)
+# A model's arithmetic may round otherwise than PyTorch's; 16 bits are 1.5e-5.
+_TOLERANCE = 1e-5
+
+
+class TensorPipeline(nn.Module):
+    """A pipeline between two fields of a frame, tensor to tensor, its camera's values constants.
+
+        picture ─▶ Frame(camera, takes=picture) ─▶ pipeline ─▶ frame.gives
+
+    Args:
+        pipeline: bound to the camera here, see :meth:`isp_meta.Pipeline.bind`; a copy is held.
+        camera: whose calibration is taken, once.
+        takes: field of Frame that the tensor stands for.
+        gives: field that is returned.
+
+    Raises:
+        PipelineOrderError: the pipeline needs more than ``takes``, or does not give ``gives``.
+    """
+
+    def __init__(
+        self, pipeline: Pipeline, camera: Camera, takes: str = "codes", gives: str = "srgb"
+    ) -> None:
+        super().__init__()
+        if lacking := pipeline.needs - {takes}:
+            raise PipelineOrderError(f"the pipeline needs {', '.join(sorted(lacking))} too")
+        if gives not in pipeline.gives:
+            given = ", ".join(sorted(pipeline.gives)) or "nothing"
+            raise PipelineOrderError(f"the pipeline gives {given}, but not {gives}")
+        self.pipeline = pipeline.bind(camera)
+        self.camera, self.takes, self.gives = camera, takes, gives
+
+    def forward(self, picture: Tensor) -> Tensor:
+        """Runs the pipeline.
+
+        Args:
+            picture: (..., C, H, W), as Frame says of ``takes``.
+
+        Returns:
+            (..., C, H, W), as Frame says of ``gives``.
+        """
+        frame = Frame(self.camera).replace(**{self.takes: picture})
+        for stage in self.pipeline:
+            frame = stage(frame)
+        return getattr(frame, self.gives)  # type: ignore[no-any-return]
+
+
+class _Convolution(Stage):
+    """A linear demosaic of even-sided mosaics as one convolution, which every runtime has.
+
+        mosaic ─▶ mirrored by 2 ─▶ 12 kernels of 6x6, every second pixel ─▶ pixels of the pattern
+
+    The kernels are the responses of :func:`isp_meta.stages.demosaic` to single bright pixels.
+    """
+
+    needs = Demosaic.needs
+    gives = Demosaic.gives
+    kernels: Tensor
+
+    def __init__(self, cfa: str, method: str) -> None:
+        super().__init__()
+        pixels = torch.zeros(36, 1, 14, 14)
+        pixels[:, 0, 4:10, 4:10] = torch.eye(36).view(36, 6, 6)
+        response = demosaic(pixels, cfa, method)[..., 6:8, 6:8]  # type: ignore[arg-type]
+        self.register_buffer("kernels", response.permute(1, 2, 3, 0).reshape(12, 1, 6, 6))
+
+    def forward(self, frame: Frame) -> Frame:
+        """Fills ``raw``."""
+        mosaic = frame.require("mosaic", by="Demosaic")
+        mirrored = functional.pad(mosaic, (2, 2, 2, 2), mode="reflect")
+        raw = functional.pixel_shuffle(functional.conv2d(mirrored, self.kernels, stride=2), 2)
+        return frame.replace(raw=raw.clamp(0, 1))
+
+
+def onnx(
+    pipeline: Pipeline,
+    camera: Camera,
+    path: str | os.PathLike[str],
+    *,
+    takes: str = "codes",
+    gives: str = "srgb",
+    overwrite: bool = False,
+) -> None:
+    """Writes a pipeline as an ONNX model of operator set 18.
+
+    Its input and output are named as the fields (raw and raw_out where both are one): (1, C, H, W)
+    float32, H and W free, 4 or more, and even where a mosaic goes in. The model is written once it
+    has run in onnxruntime at two sizes and gave what PyTorch gives.
+
+    Args:
+        pipeline, camera, takes, gives: see :class:`TensorPipeline`.
+        path: target, by custom ``.onnx``.
+        overwrite: replaces an existing file.
+
+    Raises:
+        PipelineOrderError: see :class:`TensorPipeline`. OutputError: the file cannot be written.
+        ExportError: a stage cannot be expressed in ONNX or comes out wrong; or the packages of
+            the extra ``isp-meta[onnx]`` are not installed.
+    """
+    check_target(path, overwrite=overwrite)
+    true = TensorPipeline(pipeline, camera, takes, gives).eval()
+    data = _trace(TensorPipeline(_with_convolution(pipeline, camera.cfa), camera, takes, gives))
+    for size in (_TRACED, _CHECKED):
+        picture = _example(true, size)
+        error = _error(_run(data, takes, picture), true(picture))
+        if not error <= _TOLERANCE:
+            raise ExportError(
+                f"the ONNX model errs by {error:.2g} at {size[1]}x{size[0]} pixels and is not "
+                "written; export fewer stages"
+            )
+    write_atomic(path, data, overwrite=overwrite)
+
+
+def _with_convolution(pipeline: Pipeline, cfa: str) -> Pipeline:
+    def exported(stage: Stage) -> Stage:
+        if isinstance(stage, Pipeline):
+            return _with_convolution(stage, cfa)
+        if isinstance(stage, Demosaic) and stage.method in ("malvar", "bilinear"):
+            return _Convolution(cfa, stage.method)
+        return stage
+
+    return Pipeline(exported(stage) for stage in pipeline)
+
+
+def _error(found: Tensor, true: Tensor) -> float:
+    """The largest difference but for one value in a thousand, which rounding may tip to a level."""
+    if found.shape != true.shape:
+        return float("inf")
+    differences = (found - true).abs().flatten()
+    return float(differences.kthvalue(math.ceil(0.999 * len(differences))).values)
+
+
+def _example(module: TensorPipeline, size: tuple[int, int]) -> Tensor:
+    """(1, C, H, W) of all that the sensor may say."""
+    channels = 1 if module.takes in ("codes", "mosaic") else 3
+    light = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
+    return light * module.camera.white_level if module.takes == "codes" else light
+
+
+def _trace(module: TensorPipeline) -> bytes:
+    free = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
+    try:
+        with TemporaryDirectory() as folder, _quiet(), torch.no_grad():
+            file = Path(folder, "model.onnx")
+            torch.onnx.export(
+                module,
+                (_example(module, _TRACED),),
+                file,
+                dynamo=True,
+                opset_version=OPSET,
+                input_names=[module.takes],
+                output_names=[module.gives + ("_out" if module.gives == module.takes else "")],
+                dynamic_shapes=(free,),
+                external_data=False,
+                verbose=False,
+            )
+            return file.read_bytes()
+    except ImportError as error:
+        raise _missing(error) from error
+    except Exception as error:  # the exporter's errors have no common type
+        cause = str(error.__cause__ or error).splitlines()[0]
+        raise ExportError(f"the pipeline cannot be expressed in ONNX: {cause[:200]}") from error
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Without what the exporter says to its own authors, graphs of a thousand lines included."""
+    before = logging.root.manager.disable
+    logging.disable(logging.CRITICAL)
+    try:
+        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(before)
+
+
+def _run(data: bytes, name: str, picture: Tensor) -> Tensor:
+    try:
+        from onnxruntime import InferenceSession
+    except ImportError as error:
+        raise _missing(error) from error
+    try:
+        session = InferenceSession(data, providers=["CPUExecutionProvider"])
+        return torch.from_numpy(session.run(None, {name: picture.numpy()})[0])
+    except Exception as error:  # onnxruntime's errors have no common type
+        cause = str(error).splitlines()[0]
+        raise ExportError(f"the ONNX model does not run: {cause[:200]}") from error
+
+
+def _missing(error: ImportError) -> ExportError:
+    return ExportError(f"{error}; install isp-meta[onnx]")

@@ -1,0 +1,199 @@
+"""Pixels of a mosaic that do not follow the light, replaced by what lies around them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import ClassVar, Literal, get_args
+
+import torch
+from torch import Tensor
+
+from ..frame import Frame
+from ..stage import Range, Stage
+
+__all__ = ["DefectivePixels", "DefectMethod", "defective_pixels", "detect_defects"]
+
+DefectMethod = Literal["gradient", "median"]
+
+# Pixels searched at a time: the extremes of their neighborhoods take ten times their memory.
+_BAND = 1 << 20
+
+# The nearest pixels of the same color in eight directions; the second four face the first four.
+_NEIGHBORS = ((0, 2), (2, 0), (2, 2), (2, -2), (0, -2), (-2, 0), (-2, -2), (-2, 2))
+
+
+def detect_defects(mosaic: Tensor, threshold: Tensor | float) -> Tensor:
+    """Finds single pixels that stand out from all eight neighbors of their color.
+
+        value > max(neighbors) + threshold  or  value < min(neighbors) - threshold
+
+    Two defective neighbors of one color hide each other, and a pixel without a neighbor of its
+    color in a row and in a column is never found.
+
+    Args:
+        mosaic: (..., H, W), float32 or float64, any size.
+        threshold: >= 0, in the mosaic's units.
+
+    Returns:
+        (..., H, W) bool, without gradient.
+    """
+    height, width = mosaic.shape[-2:]
+    rows = max(_BAND // width, 1)
+    with torch.no_grad():
+        bands = [
+            _stands_out(
+                _with_neighbors(
+                    _with_neighbors(mosaic, -2, top, min(top + rows, height)), -1, 0, width
+                ),
+                threshold,
+            )
+            for top in range(0, height, rows)
+        ]
+    return torch.cat(bands, -2)
+
+
+def _with_neighbors(mosaic: Tensor, dim: int, start: int, stop: int) -> Tensor:
+    """Two more lines on both sides; beyond an edge, those of their color from within."""
+    size = mosaic.shape[dim]
+    if start >= 2 and stop <= size - 2:
+        return mosaic.narrow(dim, start - 2, stop - start + 4)
+    line = torch.arange(start - 2, stop + 2, device=mosaic.device)
+    line = torch.where(line < 0, torch.where(line + 4 < size, line + 4, line + 2), line)
+    line = torch.where(line >= size, torch.where(line >= 4, line - 4, line - 2), line)
+    return mosaic.index_select(dim, line.clamp(0, size - 1))
+
+
+def _stands_out(padded: Tensor, threshold: Tensor | float) -> Tensor:
+    """(..., H + 4, W + 4) to (..., H, W) bool."""
+    left, here, right = padded[..., :-4], padded[..., 2:-2], padded[..., 4:]
+    found = []
+    for extreme, sign in ((torch.maximum, 1), (torch.minimum, -1)):
+        beside = extreme(left, right)
+        lines = extreme(beside, here)
+        around = extreme(extreme(lines[..., :-4, :], lines[..., 4:, :]), beside[..., 2:-2, :])
+        excess = (here[..., 2:-2, :] - around).mul_(sign)
+        found.append(excess > threshold)
+    return found[0].logical_or_(found[1])
+
+
+def defective_pixels(mosaic: Tensor, defects: Tensor, method: DefectMethod = "gradient") -> Tensor:
+    """Replaces defective pixels by sound neighbors of their color.
+
+        gradient:  mean of the two facing neighbors that differ least, of four directions;
+                   without a sound pair, as "median"
+        median:    median of the eight neighbors that are sound
+
+    What has no sound neighbor waits for those that were just replaced, so that clusters fill from
+    their rim; a color that is defective everywhere stays as it is. The number of such rounds
+    depends on the defects: not for export.
+
+    Args:
+        mosaic: (..., H, W), float32 or float64, any size.
+        defects: bool, of a shape that broadcasts to the mosaic's.
+        method: "gradient" or "median".
+
+    Returns:
+        Same shape: sound pixels exactly as they were.
+
+    Raises:
+        ValueError: shapes or method do not fit.
+
+    Source: the direction of least gradient as in edge-directed interpolation (Hamilton and Adams,
+    US patent 5,629,734, 1997), here between pixels of one color, which lie two apart.
+    """
+    if method not in get_args(DefectMethod):
+        raise ValueError(f"method must be 'gradient' or 'median', not {method!r}")
+    height, width = mosaic.shape[-2:]
+    broken = defects.broadcast_to(mosaic.shape).reshape(-1)
+    values = mosaic.reshape(-1)
+    left = broken.nonzero().squeeze(1)
+    sound = ~broken
+    y, x = left // width % height, left % width
+    while len(left):
+        around, usable = [], []
+        for down, right in _NEIGHBORS:
+            inside = (y + down >= 0) & (y + down < height) & (x + right >= 0) & (x + right < width)
+            index = torch.where(inside, left + down * width + right, left)
+            around.append(values[index])
+            usable.append(inside & sound[index])
+        neighbors, known = torch.stack(around, 1), torch.stack(usable, 1)
+        ready = known.any(1)
+        if not bool(ready.any()):
+            break
+        value = _replacement(neighbors[ready], known[ready], method)
+        values = values.index_put((left[ready],), value)
+        sound[left[ready]] = True
+        left, y, x = left[~ready], y[~ready], x[~ready]
+    return values.view(mosaic.shape)
+
+
+def _replacement(neighbors: Tensor, known: Tensor, method: DefectMethod) -> Tensor:
+    """(N, 8) neighbors, of which at least one a row is known, to (N,) values."""
+    ordered = torch.where(known, neighbors, torch.inf).sort(1).values
+    count = known.sum(1, keepdim=True)
+    median = (ordered.gather(1, (count - 1) // 2) + ordered.gather(1, count // 2)).squeeze(1) / 2
+    if method == "median":
+        return median
+    one, other = neighbors[:, :4], neighbors[:, 4:]
+    paired = known[:, :4] & known[:, 4:]
+    step = torch.where(paired, (one - other).abs().detach(), torch.inf)
+    direction = step.argmin(1, keepdim=True)
+    mean = ((one + other) / 2).gather(1, direction).squeeze(1)
+    return torch.where(paired.any(1), mean, median)
+
+
+class DefectivePixels(Stage):
+    """Replaces defective pixels of the mosaic; see :func:`defective_pixels`.
+
+    Args:
+        defects: (N, 2) rows and columns of known defects, or a bool mask (H, W) or (1, H, W), as
+            :meth:`isp_meta.io.opcodes.BadPixelsList.mask` gives; None: none are known. Those
+            outside a picture are ignored.
+        threshold: by which a pixel must stand out to be found defective, see
+            :func:`detect_defects`; 0 to 1, where 1 finds none in a mosaic within [0, 1].
+        method: "gradient" or "median".
+
+    Raises:
+        ValueError: another method or shape, threshold out of range.
+    """
+
+    needs = frozenset({"mosaic"})
+    gives = frozenset({"mosaic"})
+    ranges: ClassVar[Mapping[str, Range]] = {"threshold": Range(0, 1)}
+    defects: Tensor | None
+    threshold: Tensor
+
+    def __init__(
+        self,
+        defects: Tensor | Sequence[tuple[int, int]] | None = None,
+        threshold: float = 0.1,
+        method: DefectMethod = "gradient",
+    ) -> None:
+        super().__init__()
+        if defects is not None:
+            defects = torch.as_tensor(defects)
+            if defects.dtype == torch.bool:
+                defects = defects.reshape(defects.shape[-2:]).nonzero()
+            defects = defects.reshape(-1, 2).long()
+        if method not in get_args(DefectMethod):
+            raise ValueError(f"method must be 'gradient' or 'median', not {method!r}")
+        self.register_buffer("defects", defects)
+        self.hold("threshold", threshold)
+        self.method: DefectMethod = method
+
+    def forward(self, frame: Frame) -> Frame:
+        """Replaces ``mosaic``."""
+        mosaic = frame.require("mosaic", by="DefectivePixels")
+        mask = torch.zeros(mosaic.shape[-2:], dtype=torch.bool, device=mosaic.device)
+        if self.defects is not None:
+            size = torch.tensor(mask.shape, device=self.defects.device)
+            inside = ((self.defects >= 0) & (self.defects < size)).all(1)
+            y, x = self.defects[inside].to(mask.device).unbind(1)
+            mask[y, x] = True
+        mask = mask | detect_defects(mosaic, self.threshold.to(mosaic))
+        return frame.replace(mosaic=defective_pixels(mosaic, mask, self.method))
+
+    def extra_repr(self) -> str:
+        """Arguments, for ``repr``."""
+        known = "none" if self.defects is None else len(self.defects)
+        return f"{known} known, threshold={self.threshold.item():g}, method={self.method!r}"

@@ -1,0 +1,124 @@
+"""A sensor's stored codes to codes that are proportional to light."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import NotInvertible
+from ..frame import Frame
+from ..stage import Stage
+
+__all__ = ["Linearize", "linearize"]
+
+# Pixels looked up at a time: index, entry and slope of each take three times its memory.
+_BAND = 1 << 20
+
+
+def linearize(codes: Tensor, table: Tensor) -> Tensor:
+    """Looks every code up in a table; between two entries, linearly.
+
+        linear(c) = table[c];  below 0 the first entry, beyond the end the last one
+
+    Args:
+        codes: (..., H, W), float32 or float64, any size.
+        table: (K,), K >= 1: the linear code of each stored code; brought to the dtype and device of
+            ``codes``.
+
+    Returns:
+        Same shape; differentiable with respect to ``codes`` and ``table``.
+
+    Raises:
+        TypeError: codes are not floating point. ValueError: the table is not (K,).
+
+    Source: DNG specification 1.7.1, LinearizationTable.
+    """
+    table = _checked(codes, table)
+    rise = torch.cat([table.diff(), table.new_zeros(1)])
+
+    def look_up(band: Tensor) -> Tensor:
+        inside = band.clamp(0, len(table) - 1)
+        below = inside.detach().int().flatten()
+        start, slope = (t.index_select(0, below).view_as(band) for t in (table, rise))
+        return torch.addcmul(start, slope, inside - below.view_as(band))
+
+    return _in_bands(look_up, codes)
+
+
+def _delinearize(linear: Tensor, table: Tensor) -> Tensor:
+    """The stored codes, not rounded, of a table of at least two entries that rises strictly."""
+    table = _checked(linear, table)
+    rise = table.diff()
+
+    def search(band: Tensor) -> Tensor:
+        inside = band.clamp(table[0], table[-1])
+        # Interior entries alone: the last piece includes the table's end.
+        interior = table[1:-1].detach().contiguous()
+        below = torch.searchsorted(interior, inside.detach(), right=True, out_int32=True)
+        start, slope = (
+            t.index_select(0, below.flatten()).view_as(band) for t in (table[:-1], rise)
+        )
+        return below + (inside - start) / slope
+
+    return _in_bands(search, linear)
+
+
+def _checked(codes: Tensor, table: Tensor) -> Tensor:
+    if not codes.is_floating_point():
+        raise TypeError(f"codes must be floating point, not {codes.dtype}")
+    if table.dim() != 1 or len(table) < 1:
+        raise ValueError(f"table must be (K,) with K >= 1, not {tuple(table.shape)}")
+    return table.to(codes)
+
+
+def _in_bands(function: Callable[[Tensor], Tensor], codes: Tensor) -> Tensor:
+    rows = max(_BAND // codes.shape[-1], 1)
+    return torch.cat([function(band) for band in torch.split(codes, rows, -2)], -2)
+
+
+class Linearize(Stage):
+    """Stored codes to linear codes; see :func:`linearize`.
+
+    For raw pixels without a file around them: LibRaw has applied a DNG's own LinearizationTable
+    before :func:`isp_meta.io.read_raw` returns. The inverse is exact for codes within the table,
+    which must rise strictly.
+
+    Args:
+        table: (K,) linear code of each stored code, K >= 1; an ``nn.Parameter`` is learned.
+
+    Raises:
+        ValueError: the table is not (K,) or not finite.
+    """
+
+    needs = frozenset({"codes"})
+    gives = frozenset({"codes"})
+    pointwise = True
+    table: Tensor
+
+    def __init__(self, table: Tensor | nn.Parameter | Sequence[float]) -> None:
+        super().__init__()
+        self.hold("table", table)
+        if self.table.dim() != 1 or len(self.table) < 1:
+            raise ValueError(f"Linearize: table must be (K,), not {tuple(self.table.shape)}")
+
+    def forward(self, frame: Frame) -> Frame:
+        """Replaces ``codes``."""
+        codes = frame.require("codes", by="Linearize")
+        return frame.replace(codes=linearize(codes, self.table))
+
+    def invert(self, frame: Frame) -> Frame:
+        """Replaces ``codes`` by the stored ones, not rounded.
+
+        Raises:
+            NotInvertible: the table does not rise strictly.
+        """
+        if len(self.table) < 2 or not bool((self.table.diff() > 0).all()):
+            raise NotInvertible("Linearize: a table that does not rise strictly has no inverse")
+        codes = frame.require("codes", by="Linearize's inverse")
+        return frame.replace(codes=_delinearize(codes, self.table))
+
+    def extra_repr(self) -> str:
+        """Arguments, for ``repr``."""
+        return f"{len(self.table)} entries"

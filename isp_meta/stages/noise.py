@@ -1,0 +1,132 @@
+"""Shot and read noise of a sensor: a stage that adds it, and what stages know of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from torch import Tensor, nn
+
+from ..camera import Camera
+from ..frame import Frame
+from ..stage import Range, Stage
+
+__all__ = ["NoiseAware", "SensorNoise", "add_noise"]
+
+# A variance of nothing: the square root's gradient is infinite at 0.
+_LEAST_VARIANCE = 1e-30
+
+
+def add_noise(
+    linear: Tensor,
+    shot: Tensor | float,
+    read: Tensor | float,
+    generator: torch.Generator | None = None,
+) -> Tensor:
+    """Heteroscedastic Gaussian noise.
+
+        noisy = linear + sqrt(shot * linear + read) * n,  n ~ N(0, 1)
+
+    Args:
+        linear: (..., H, W) mosaic or raw in [0, 1], float32 or float64.
+        shot: variance for each unit of signal, >= 0: the reciprocal of the full well in electrons.
+        read: variance in the dark, >= 0.
+        generator: source of n, on the device of ``linear``; None: PyTorch's own.
+
+    Returns:
+        Same shape, not confined to [0, 1]: a sensor's black level keeps what lies below zero light.
+        Traces under torch.export, but not into ONNX, which has no such generator.
+
+    Source: Foi, Trimeche, Katkovnik, Egiazarian, "Practical Poissonian-Gaussian noise modeling and
+    fitting for single-image raw-data", IEEE TIP 2008, Eqs. 1 to 3.
+    """
+    normal = torch.randn(
+        linear.shape, generator=generator, dtype=linear.dtype, device=linear.device
+    )
+    variance = linear.clamp(min=0) * shot + read
+    return linear + normal * variance.clamp(min=_LEAST_VARIANCE).sqrt()
+
+
+class NoiseAware(Stage):
+    """A stage that knows the sensor's noise.
+
+    Args:
+        shot, read: see :func:`add_noise`; None: what the frame's camera states. Either may be an
+            ``nn.Parameter``.
+
+    Raises:
+        ValueError: out of range.
+    """
+
+    ranges: ClassVar[Mapping[str, Range]] = {"shot": Range(0, 1), "read": Range(0, 1)}
+    shot: Tensor | None
+    read: Tensor | None
+
+    def __init__(
+        self, shot: float | nn.Parameter | None = None, read: float | nn.Parameter | None = None
+    ) -> None:
+        super().__init__()
+        self.hold("shot", shot)
+        self.hold("read", read)
+
+    def noise(self, camera: Camera) -> tuple[Tensor | float, Tensor | float]:
+        """Shot and read noise: those given, or else the camera's.
+
+        Raises:
+            ValueError: neither is known.
+        """
+        if camera.noise is None and (self.shot is None or self.read is None):
+            raise ValueError(
+                f"{type(self).__name__}: the camera states no noise; give shot and read"
+            )
+        shot, read = camera.noise or (0.0, 0.0)
+        return (
+            shot if self.shot is None else self.shot,
+            read if self.read is None else self.read,
+        )
+
+    def bind(self, camera: Camera) -> Stage:
+        """A copy that holds the camera's noise, where none was given."""
+        bound = super().bind(camera)
+        for name, value in zip(("shot", "read"), self.noise(camera), strict=True):
+            if getattr(self, name) is None:
+                bound.hold(name, value)
+        return bound
+
+    def extra_repr(self) -> str:
+        """Arguments, for ``repr``."""
+        given = {name: value for name, value in self.arguments().items() if value is not None}
+        return ", ".join(f"{name}={value}" for name, value in given.items())
+
+
+class SensorNoise(NoiseAware):
+    """Adds noise to the mosaic, as a simulated sensor does; see :func:`add_noise`.
+
+    Args:
+        shot, read: see :class:`NoiseAware`.
+        seed: the same noise at every call; None: new noise, from PyTorch's own generator.
+
+    Raises:
+        ValueError: out of range; when called, neither argument nor camera states the noise.
+    """
+
+    needs = frozenset({"mosaic"})
+    gives = frozenset({"mosaic"})
+
+    def __init__(
+        self,
+        shot: float | nn.Parameter | None = None,
+        read: float | nn.Parameter | None = None,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(shot, read)
+        self.seed = seed
+
+    def forward(self, frame: Frame) -> Frame:
+        """Replaces ``mosaic``."""
+        mosaic = frame.require("mosaic", by="SensorNoise")
+        generator = None
+        if self.seed is not None:
+            generator = torch.Generator(mosaic.device).manual_seed(self.seed)
+        return frame.replace(mosaic=add_noise(mosaic, *self.noise(frame.camera), generator))

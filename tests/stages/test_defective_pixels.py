@@ -1,0 +1,151 @@
+import sys
+
+import pytest
+import torch
+
+from isp_meta.frame import Frame
+from isp_meta.stages import DefectivePixels, defective_pixels, detect_defects
+
+
+def smooth(height, width, *, dtype=torch.float64):
+    """A plane for each of the four places, so that a neighbor of another color would show."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    return ((y * 0.01 + x * 0.02) / 4 + 0.2 * (y % 2) + 0.3 * (x % 2)).to(dtype)[None]
+
+
+def neighbors_of(mosaic, y, x):
+    height, width = mosaic.shape[-2:]
+    return [
+        mosaic[0, y + dy, x + dx].item()
+        for dy in (-2, 0, 2)
+        for dx in (-2, 0, 2)
+        if (dy or dx) and 0 <= y + dy < height and 0 <= x + dx < width
+    ]
+
+
+@pytest.mark.parametrize("size", [(3, 3), (4, 5), (6, 7), (7, 6)])
+def test_detection_is_its_definition(size):
+    generator = torch.Generator().manual_seed(sum(size))
+    mosaic = torch.rand(1, *size, generator=generator)
+    found = detect_defects(mosaic, 0.05)
+    for y in range(size[0]):
+        for x in range(size[1]):
+            around = neighbors_of(mosaic, y, x)
+            value = mosaic[0, y, x].item()
+            # A mirrored border shows a pixel itself where a side has none of its color.
+            alone = len({dy for dy in (-2, 0, 2) if 0 <= y + dy < size[0]}) == 1 or (
+                len({dx for dx in (-2, 0, 2) if 0 <= x + dx < size[1]}) == 1
+            )
+            expected = not alone and (value > max(around) + 0.05 or value < min(around) - 0.05)
+            assert bool(found[0, y, x]) == expected, (y, x)
+
+
+def test_detection_in_bands_is_the_same(monkeypatch):
+    mosaic = torch.rand(2, 1, 41, 30, generator=torch.Generator().manual_seed(0))
+    whole = detect_defects(mosaic, 0.1)
+    monkeypatch.setattr(sys.modules[detect_defects.__module__], "_BAND", 200)
+    assert torch.equal(detect_defects(mosaic, 0.1), whole)
+    assert whole.any()
+
+
+@pytest.mark.parametrize("method", ["gradient", "median"])
+@pytest.mark.parametrize(("top", "left"), [(y, x) for y in (0, 1, 6, 11) for x in (0, 1, 7, 13)])
+def test_hot_and_dead_pixels_anywhere_are_found_and_repaired(method, top, left):
+    clean = smooth(12, 14)
+    for value in (1.0, -0.5):
+        broken = clean.clone()
+        broken[0, top, left] = value
+        out = DefectivePixels(method=method)(Frame(mosaic=broken)).mosaic
+        assert (out - clean).abs().max() < 0.02
+        sound = torch.ones_like(clean, dtype=torch.bool)
+        sound[0, top, left] = False
+        assert torch.equal(out[sound], broken[sound])
+
+
+def test_the_direction_of_least_gradient_keeps_an_edge():
+    clean = torch.zeros(1, 11, 11)
+    clean[..., 5:] = 1.0
+    broken = clean.clone()
+    broken[0, 5, 5] = 0.3
+    defects = clean.new_zeros(1, 11, 11).bool()
+    defects[0, 5, 5] = True
+    assert torch.equal(defective_pixels(broken, defects), clean)
+
+
+def test_median_of_an_even_and_an_odd_number_of_neighbors():
+    mosaic = torch.arange(25.0).view(1, 5, 5)
+    defects = torch.zeros(1, 5, 5, dtype=torch.bool)
+    defects[0, 2, 2] = defects[0, 0, 0] = True
+    # Around the center, without the corner: 2 4 10 14 20 22 24; at the corner: 2 and 10.
+    out = defective_pixels(mosaic, defects, "median")
+    assert (out[0, 2, 2].item(), out[0, 0, 0].item()) == (14.0, 6.0)
+
+
+@pytest.mark.parametrize("method", ["gradient", "median"])
+def test_columns_and_blocks_fill_from_their_rim(method):
+    clean = smooth(20, 24)
+    defects = torch.zeros(1, 20, 24, dtype=torch.bool)
+    defects[..., 3:12] = True
+    defects[:, :9, :16] = True
+    out = defective_pixels(torch.where(defects, 9.0, clean), defects, method)
+    assert (out - clean).abs().max() < 0.2
+    assert torch.equal(out[~defects], clean[~defects])
+
+
+def test_a_color_that_is_defective_everywhere_stays():
+    mosaic = torch.rand(1, 6, 6)
+    defects = torch.zeros(1, 6, 6, dtype=torch.bool)
+    defects[..., ::2, ::2] = True
+    assert torch.equal(defective_pixels(mosaic, defects), mosaic)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 2), (3, 1), (3, 3)])
+def test_small_pictures(size):
+    mosaic = torch.rand(2, 1, *size)
+    assert detect_defects(mosaic, 0.0).shape == mosaic.shape
+    everywhere = torch.ones(size, dtype=torch.bool)
+    assert torch.equal(defective_pixels(mosaic, everywhere), mosaic)
+    assert DefectivePixels([(0, 0)])(Frame(mosaic=mosaic)).mosaic.shape == mosaic.shape
+
+
+def test_defects_of_each_picture_of_a_batch():
+    clean = smooth(10, 10).expand(3, 1, 10, 10).clone()
+    broken = clean.clone()
+    for number in range(3):
+        broken[number, 0, 4 + number, 5] = 1.0
+    assert (DefectivePixels()(Frame(mosaic=broken)).mosaic - clean).abs().max() < 0.01
+
+
+@pytest.mark.parametrize("method", ["gradient", "median"])
+def test_gradient(method):
+    mosaic = torch.rand(1, 5, 6, dtype=torch.float64, generator=torch.Generator().manual_seed(2))
+    defects = torch.zeros(1, 5, 6, dtype=torch.bool)
+    defects[0, 2, 1:5] = True
+    assert torch.autograd.gradcheck(
+        lambda m: defective_pixels(m, defects, method), mosaic.requires_grad_()
+    )
+
+
+def test_known_defects_as_list_and_as_mask():
+    mosaic = smooth(6, 6)
+    mosaic[0, 2, 3] += 0.05  # Not enough to be found.
+    listed = DefectivePixels([(2, 3), (77, 0), (-1, 2)])
+    mask = torch.zeros(1, 6, 6, dtype=torch.bool)
+    mask[0, 2, 3] = True
+    out = listed(Frame(mosaic=mosaic)).mosaic
+    assert (out - smooth(6, 6)).abs().max() < 1e-7
+    assert torch.equal(DefectivePixels(mask)(Frame(mosaic=mosaic)).mosaic, out)
+    assert torch.equal(DefectivePixels()(Frame(mosaic=mosaic)).mosaic, mosaic)
+    again = DefectivePixels(**listed.arguments())
+    assert torch.equal(again(Frame(mosaic=mosaic)).mosaic, out)
+
+
+def test_refusals_and_repr():
+    with pytest.raises(ValueError, match="mean"):
+        DefectivePixels(method="mean")
+    with pytest.raises(ValueError, match="mean"):
+        defective_pixels(torch.zeros(1, 2, 2), torch.zeros(2, 2, dtype=torch.bool), "mean")
+    with pytest.raises(ValueError, match="threshold must be 0 to 1"):
+        DefectivePixels(threshold=2.0)
+    text = "DefectivePixels(1 known, threshold=0.1, method='gradient')"
+    assert repr(DefectivePixels([(1, 2)])) == text

@@ -1,0 +1,119 @@
+import numpy as np
+import onnx as onnx_package
+import pytest
+import torch
+from onnxruntime import InferenceSession
+
+from isp_meta import export, presets
+from isp_meta.camera import Camera
+from isp_meta.errors import ExportError, OutputError, PipelineOrderError
+from isp_meta.export import TensorPipeline
+from isp_meta.frame import Frame
+from isp_meta.pipeline import Pipeline
+from isp_meta.stage import Stage
+from isp_meta.stages import BlackLevel, Demosaic, WhiteBalance
+
+CAMERA = Camera(
+    cfa="GBRG", black_level=(64.0,) * 4, white_level=4095.0, as_shot_neutral=(0.5, 1.0, 0.625)
+)
+
+
+def codes(*size, seed=0):
+    return 4095 * torch.rand(1, *size, generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture
+def camera_of_tensors():
+    return TensorPipeline(presets.minimal(), CAMERA)
+
+
+def test_is_the_pipeline_from_field_to_field(camera_of_tensors):
+    expected = presets.minimal()(Frame(CAMERA, codes=codes(12, 14)))
+    assert torch.equal(camera_of_tensors(codes(12, 14)), expected.srgb)
+    part = TensorPipeline(presets.minimal()[2:], CAMERA, takes="raw", gives="rgb")
+    assert torch.equal(part(expected.raw), expected.rgb)
+
+
+def test_refuses_what_one_tensor_cannot_be():
+    with pytest.raises(PipelineOrderError, match="needs raw"):
+        TensorPipeline(Pipeline([WhiteBalance()]), CAMERA, takes="codes", gives="rgb")
+    with pytest.raises(PipelineOrderError, match="gives mosaic, but not srgb"):
+        TensorPipeline(Pipeline([BlackLevel()]), CAMERA)
+
+
+def test_compiles_as_one_graph(camera_of_tensors):
+    compiled = torch.compile(camera_of_tensors, fullgraph=True, backend="aot_eager")
+    torch.testing.assert_close(compiled(codes(12, 14)), camera_of_tensors(codes(12, 14)))
+
+
+# PyTorch's own, where inductor is imported.
+@pytest.mark.filterwarnings("ignore:`torch.jit.script_method` is deprecated:DeprecationWarning")
+def test_inductor_compiles_it():
+    raw = torch.rand(3, 16, 24, generator=torch.Generator().manual_seed(0))
+    part = TensorPipeline(presets.minimal()[2:4], CAMERA, takes="raw", gives="rgb")
+    compiled = torch.compile(part, fullgraph=True)
+    torch.testing.assert_close(compiled(raw), part(raw))
+
+
+def test_exports_with_height_and_width_free():
+    part = TensorPipeline(presets.minimal()[2:], CAMERA, takes="raw")
+    free = torch.export.Dim.DYNAMIC
+    raw = torch.rand(1, 3, 34, 50)
+    with torch.no_grad():
+        program = torch.export.export(part, (raw,), dynamic_shapes=({2: free, 3: free},))
+        for size in ((34, 50), (7, 11)):
+            raw = torch.rand(1, 3, *size)
+            torch.testing.assert_close(program.module()(raw), part(raw))
+
+
+def test_an_onnx_model_gives_what_the_pipeline_gives(tmp_path, camera_of_tensors):
+    path = tmp_path / "camera.onnx"
+    export.onnx(presets.minimal(), CAMERA, path)
+    model = onnx_package.load(path)
+    onnx_package.checker.check_model(model)
+    assert [(o.domain, o.version) for o in model.opset_import] == [("", export.OPSET)]
+    session = InferenceSession(path)
+    for size in ((10, 18), (66, 44)):
+        (found,) = session.run(["srgb"], {"codes": codes(1, *size).numpy()})
+        assert found.dtype == np.float32
+        difference = (torch.from_numpy(found) - camera_of_tensors(codes(1, *size))).abs()
+        assert float(difference.max()) < 1.01 / 255
+        assert float((difference > 1e-5).float().mean()) < 1e-3
+    with pytest.raises(OutputError, match="exists already"):
+        export.onnx(presets.minimal(), CAMERA, path)
+
+
+class Cursed(Stage):
+    """Otherwise while it is traced: what a tracer takes for a constant."""
+
+    needs = gives = frozenset({"raw"})
+
+    def forward(self, frame):
+        return frame.replace(raw=frame.raw * (2.0 if torch.compiler.is_compiling() else 1.0))
+
+
+def test_a_model_that_errs_is_not_written(tmp_path):
+    path = tmp_path / "camera.onnx"
+    with pytest.raises(ExportError, match=r"errs by .* at 50x34 pixels and is not written"):
+        export.onnx(Pipeline([Cursed()]), CAMERA, path, takes="raw", gives="raw")
+    assert not path.exists()
+
+
+def test_a_stage_that_cannot_be_traced_is_one_line(tmp_path):
+    class Numpy(Stage):
+        needs = gives = frozenset({"raw"})
+
+        def forward(self, frame):
+            return frame.replace(raw=torch.from_numpy(np.sort(frame.raw.numpy())))
+
+    with pytest.raises(ExportError, match="cannot be expressed in ONNX") as refused:
+        export.onnx(Pipeline([Numpy()]), CAMERA, tmp_path / "x.onnx", takes="raw", gives="raw")
+    assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize("cfa", ["RGGB", "GBRG"])
+@pytest.mark.parametrize("method", ["malvar", "bilinear"])
+def test_the_convolution_that_is_exported_is_the_demosaic(cfa, method):
+    frame = Frame(Camera(cfa=cfa), mosaic=codes(14, 22) / 4095)
+    found = export._Convolution(cfa, method)(frame.replace(mosaic=frame.mosaic[None])).raw[0]
+    torch.testing.assert_close(found, Demosaic(method)(frame).raw, rtol=0, atol=1e-6)
