@@ -6,10 +6,10 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NATIVE := $(shell find csrc -not -name '.*')
-CXX_FILES := $(shell find csrc -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+CXX_FILES := $(shell find csrc benchmarks -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench check-cuda docs clean
+.PHONY: help demo test lint format bench bench-gpu check-speed check-cuda docs clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -34,6 +34,13 @@ format: $(INSTALLED)  ## bring all files into that style
 
 bench: $(INSTALLED)  ## every benchmark: one script a question, a table each
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
+
+bench-gpu:  ## on a machine with an NVIDIA GPU: its tests, compute-sanitizer, the operators' figures
+	PYTHON=$(PYTHON) benchmarks/gpu.sh
+
+check-speed: $(BIN)/python  ## instructions of every CPU loop, against those on record
+	@PYTHON=$(PYTHON) scripts/debian_packages.sh test
+	$(BIN)/python benchmarks/instructions.py --check
 
 check-cuda: $(INSTALLED)  ## the CUDA kernels, compiled by nvcc and run under g++, no GPU needed
 	$(BIN)/python tests/cuda_shim/check_cuda.py

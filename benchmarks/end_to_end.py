@@ -1,8 +1,11 @@
-"""Seconds and peak memory of each command: python benchmarks/end_to_end.py [RAW] [--megapixels N]
+"""Seconds and peak memory from a raw file to a JPEG and back.
+
+``python benchmarks/end_to_end.py [RAW] [--megapixels N ...] [--json FILE]``
 
 Every command runs in a process of its own, as a user would start it, so that loading Python and
-torch is part of each; the row "start" is that alone. --megapixels tiles the picture up to that
-size. Peak memory is the kernel's: the process's largest resident set.
+torch is part of each; the row "start" is that alone. Then the steps of embed and recover, of one
+process, as they report them. --megapixels tiles the picture up to those sizes (1 12 24 48, say).
+Peak memory is the kernel's: the process's largest resident set, in each step the largest during it.
 """
 
 from __future__ import annotations
@@ -34,6 +37,36 @@ raw = mosaic.tile(1, times, times)[:, :bottom, :right].expand(3, -1, -1)
 write_dng(sys.argv[2], Frame(camera=frame.camera, raw=raw), cfa=True)
 """
 
+# Seconds and peak MB of each step, as JSON.
+STEPS = """
+import json, sys, time
+from pathlib import Path
+import isp_meta
+from isp_meta.stages import Demosaic
+rows, now = {}, [None, 0.0]
+def step(name):
+    if now[0] is not None:
+        status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
+        peak = int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1024
+        row = rows.setdefault(now[0], {"seconds": 0.0, "peak_mb": 0})
+        row["seconds"] = round(row["seconds"] + time.perf_counter() - now[1], 3)
+        row["peak_mb"] = max(row["peak_mb"], round(peak))
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
+    now[:] = name, time.perf_counter()
+pipeline = isp_meta.presets.minimal()
+for stage in pipeline.modules():
+    if isinstance(stage, Demosaic):
+        stage.register_forward_pre_hook(lambda *_: step("demosaicing"))
+        stage.register_forward_hook(lambda *_: step("rendering"))
+raw, jpeg = sys.argv[1:]
+isp_meta.embed(raw, jpeg, pipeline=pipeline, overwrite=True, progress=step)
+isp_meta.recover(jpeg, progress=lambda name: step("recovery: " + name))
+step("")
+print(json.dumps(rows))
+"""
+
+Rows = dict[str, dict[str, float | str]]
+
 
 def timed(command: list[str]) -> tuple[float, float, str]:
     """Seconds, peak MB, standard output."""
@@ -54,28 +87,49 @@ def sample() -> Path:
     return Path(subprocess.run(find, check=True, capture_output=True, text=True).stdout.strip())
 
 
-def measure(raw: Path, folder: Path) -> dict[str, dict[str, float | str]]:
+def measure(raw: Path, folder: Path) -> tuple[Rows, Rows]:
+    """Of the commands, and of the steps."""
     jpeg, dng = str(folder / "photo.jpg"), str(folder / "recovered.dng")
-    steps = {
+    commands = {
         "start": ["--help"],
         "embed": ["embed", str(raw), "-o", jpeg],
         "verify": ["verify", jpeg],
         "recover": ["recover", jpeg, "-o", dng],
         "compare": ["compare", str(raw), jpeg, "--json"],
     }
-    rows: dict[str, dict[str, float | str]] = {}
-    for name, arguments in steps.items():
+    rows: Rows = {}
+    for name, arguments in commands.items():
         seconds, megabytes, text = timed([*COMMAND, *arguments])
         rows[name] = {"seconds": round(seconds, 2), "peak_mb": round(megabytes)}
         if name == "compare":
             rows[name] |= json.loads(text)
-    return rows
+    for path in (jpeg, dng):
+        Path(path).unlink()
+    _, _, text = timed([sys.executable, "-c", STEPS, str(raw), jpeg])
+    Path(jpeg).unlink()
+    return rows, json.loads(text)
+
+
+def show(commands: Rows, steps: Rows) -> None:
+    figures = commands["compare"]
+    print(f"{figures['width']}x{figures['height']} pixels; compare recovers the raw once more")
+    print(f"{'command':30}{'seconds':>9}{'peak MB':>10}")
+    for rows in (commands, steps):
+        for name, row in rows.items():
+            print(f"{name:30}{row['seconds']:>9.2f}{row['peak_mb']:>10,.0f}")
+        print()
+    print(
+        f"PSNR {figures['psnr']:.2f} dB (unclipped {figures['psnr_unclipped']:.2f} dB), "
+        f"SSIM {figures['ssim']:.4f}, {figures['bits_per_pixel']:.3f} bits a pixel"
+    )
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description="Seconds and peak memory of each command.")
+    parser = argparse.ArgumentParser(description="Seconds and peak memory of each step.")
     parser.add_argument("raw", type=Path, nargs="?", help="by default the sample")
-    parser.add_argument("--megapixels", type=float, help="tile the picture up to this size")
+    parser.add_argument(
+        "--megapixels", type=float, nargs="+", default=[None], help="tile the picture up to these"
+    )
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
 
@@ -83,26 +137,21 @@ def main() -> None:
         [sys.executable, str(HERE / "machine.py")], check=True, capture_output=True, text=True
     ).stdout.strip()
     print(where)
-    with tempfile.TemporaryDirectory() as folder:
-        raw = arguments.raw or sample()
-        if arguments.megapixels:
-            large = Path(folder, "large.dng")
-            tile = [sys.executable, "-c", TILE, str(raw), str(large), str(arguments.megapixels)]
-            subprocess.run(tile, check=True)
-            raw = large
-        rows = measure(raw, Path(folder))
-    figures = rows["compare"]
-    print(f"{figures['width']}x{figures['height']} pixels; compare recovers the raw once more")
-    print(f"{'command':10}{'seconds':>9}{'peak MB':>10}")
-    for name, row in rows.items():
-        print(f"{name:10}{row['seconds']:>9.2f}{row['peak_mb']:>10,.0f}")
-    print(
-        f"PSNR {figures['psnr']:.2f} dB (unclipped {figures['psnr_unclipped']:.2f} dB), "
-        f"SSIM {figures['ssim']:.4f}, {figures['bits_per_pixel']:.3f} bits a pixel"
-    )
+    result = []
+    for megapixels in arguments.megapixels:
+        with tempfile.TemporaryDirectory() as folder:
+            raw = arguments.raw or sample()
+            if megapixels:
+                large = Path(folder, "large.dng")
+                tile = [sys.executable, "-c", TILE, str(raw), str(large), str(megapixels)]
+                subprocess.run(tile, check=True)
+                raw = large
+            commands, steps = measure(raw, Path(folder))
+        show(commands, steps)
+        result.append({"megapixels": megapixels, "commands": commands, "steps": steps})
     if arguments.json:
-        result = {"machine": where, "commands": rows}
-        arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+        text = json.dumps({"machine": where, "sizes": result}, indent=2)
+        arguments.json.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

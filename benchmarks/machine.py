@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import re
 from pathlib import Path
 
 import torch
@@ -11,10 +12,12 @@ import torch
 import isp_meta
 
 
-def machine() -> dict[str, str | float]:
+def machine(device: str = "cpu") -> dict[str, str | float]:
     lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
     names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    gpu = {"gpu": torch.cuda.get_device_name()} if device == "cuda" else {}
     return {
+        **gpu,
         "machine": platform.node(),
         "cpu": names[0] if names else platform.machine(),
         "cores": len(os.sched_getaffinity(0)),
@@ -30,13 +33,19 @@ def machine() -> dict[str, str | float]:
 def describe(values: dict[str, str | float]) -> str:
     """One line, and a warning where others keep the machine busy."""
     line = (
-        f"{values['machine']}: {values['cpu']}, {values['cores']} cores, "
+        f"{values['machine']}: {values.get('gpu', '')} {values['cpu']}, {values['cores']} cores, "
         f"{values['threads']} threads; {values['system']}; Python {values['python']}, "
         f"torch {values['torch']}, isp_meta {values['isp_meta']}"
     )
     if float(values["load"]) > 0.5:
         line += f"\nbusy (load {values['load']:.1f}): the times below are not to be relied on"
     return line
+
+
+def recorded(values: dict[str, str | float]) -> Path:
+    """Where the figures of this processor are kept."""
+    name = re.sub(r"[^a-z0-9]+", "-", str(values.get("gpu", values["cpu"])).lower()).strip("-")
+    return Path(__file__).resolve().parent / "results" / f"{name}.json"
 
 
 if __name__ == "__main__":

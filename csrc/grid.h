@@ -15,6 +15,7 @@
 namespace isp_meta {
 
 constexpr int kNeighbors = 9;
+constexpr unsigned kAllNeighbors = (1u << kNeighbors) - 1;
 
 ISP_META_HD constexpr int neighbor(int dy, int dx) { return (dy + 1) * 3 + dx + 1; }
 ISP_META_HD constexpr int offset_y(int n) { return n / 3 - 1; }

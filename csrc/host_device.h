@@ -5,6 +5,8 @@
 
 #ifdef __CUDACC__
 #define ISP_META_HD __host__ __device__ __forceinline__
+#define ISP_META_UNROLL_NEIGHBORS _Pragma("unroll")
 #else
 #define ISP_META_HD inline __attribute__((always_inline))
+#define ISP_META_UNROLL_NEIGHBORS _Pragma("GCC unroll 9")
 #endif

@@ -1,8 +1,54 @@
 """What mkdocs calls while it builds the site."""
 
+import json
 import re
+from pathlib import Path
+from typing import Any
+
+RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
 
 
 def on_page_content(html: str, **_: object) -> str:
     """Drops the roles of docstrings (:class:, :func:), which Markdown does not know."""
     return re.sub(r":(?:attr|class|func|meth|mod):(?=<code)", "", html)
+
+
+def on_page_markdown(markdown: str, **_: object) -> str:
+    """Puts the recorded figures where a page asks for them."""
+    place = "<!-- benchmarks/results -->"
+    if place not in markdown:
+        return markdown
+    recorded = [json.loads(path.read_text(encoding="utf-8")) for path in RESULTS.glob("*.json")]
+    return markdown.replace(place, "\n".join(map(_tables, recorded)) or "Nothing is recorded yet.")
+
+
+def _tables(result: dict[str, Any]) -> str:
+    machine = result["machine"]
+    lines = [f"## {machine.get('gpu', machine['cpu'])}", ""]
+    lines += [f"{machine['threads']} threads, {machine['system']}, torch {machine['torch']}."]
+    if machine["load"] > 0.5:
+        lines += [f"The machine was busy (load {machine['load']:.1f})."]
+    lines += [""]
+    for allocator, timed in result["timed"].items():
+        lines += [f"**{allocator}**, {timed['gb_s']:.0f} GB/s", ""]
+        lines += ["| operator | | batch × size | native, ms | of peak | others |"]
+        lines += ["| --- | --- | --- | ---: | ---: | --- |"]
+        lines += [_row(row, timed["gb_s"]) for row in timed["rows"]]
+        lines += [""]
+    lines += ["| bytes a pixel at the peak, 1024×1024 | | native | others |"]
+    lines += ["| --- | --- | ---: | --- |"]
+    for row in result["memory"]:
+        others = ", ".join(
+            f"{form} {n:.0f}" for form, n in row["bytes"].items() if form != "native"
+        )
+        lines += [f"| {row['op']} | {row['mode']} | {row['bytes']['native']:.0f} | {others} |"]
+    return "\n".join([*lines, ""])
+
+
+def _row(row: dict[str, Any], peak: float) -> str:
+    native = row["ms"]["native"]
+    others = ", ".join(f"{f} {ms / native:.1f}×" for f, ms in row["ms"].items() if f != "native")
+    batch, *sides = row["size"]
+    size = f"{batch} × {'×'.join(map(str, sides))}"
+    share = 100 * row["gb_s"] / peak
+    return f"| {row['op']} | {row['mode']} | {size} | {native:.2f} | {share:.0f} % | {others} |"

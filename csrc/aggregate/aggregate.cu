@@ -4,39 +4,61 @@
 namespace isp_meta {
 namespace {
 
-// One thread a cell and channel, in the order of the CPU: down the columns of the three rows of
-// blocks, then along each block, then over the blocks left to right.
+// Channels that a thread sums at once, in registers.
+constexpr int kGroup = 4;
+
+// One thread a block, neighbor and group of channels, neighbors side by side: they read the same
+// pixels of features. blocks[((batch * cells + block) * 9 + n) * (channels + 1) + c].
 template <class T, class A = AccumulateType<T>>
-__global__ void accumulate_kernel(const T* features, const T* association, A* sums, Grid grid,
+__global__ void sum_blocks_kernel(const T* features, const T* association, A* blocks, Grid grid,
                                   int channels, int64_t count) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const int cx = int(i % grid.cols()), cy = int(i / grid.cols() % grid.rows());
-  const int c = int(i / grid.cells() % (channels + 1));
-  const int64_t batch = i / grid.cells() / (channels + 1);
-  features += (batch * channels + c) * grid.pixels();
-  association += batch * kNeighbors * grid.pixels();
-  A total = A(0);
-  for (int bx = max(cx - 1, 0); bx <= min(cx + 1, grid.cols() - 1); ++bx) {
-    A sum = A(0);
+  const int n = int(i % kNeighbors), groups = channels / kGroup + 1;
+  const int64_t at = i / kNeighbors / groups, batch = at / grid.cells(), block = at % grid.cells();
+  const int first = int(i / kNeighbors % groups) * kGroup;
+  const int by = int(block / grid.cols()), bx = int(block % grid.cols());
+  const T* weights = association + (batch * kNeighbors + n) * grid.pixels();
+  features += (batch * channels + first) * grid.pixels();
+  A sums[kGroup] = {};
+  for (int y = grid.begin(by); y < grid.end_y(by); ++y) {
+    A row[kGroup] = {};
     for (int x = grid.begin(bx); x < grid.end_x(bx); ++x) {
-      A column = A(0);
-      for (int by = max(cy - 1, 0); by <= min(cy + 1, grid.rows() - 1); ++by) {
-        const T* weights = association + neighbor(cy - by, cx - bx) * grid.pixels();
-        for (int y = grid.begin(by); y < grid.end_y(by); ++y) {
-          const int64_t at = int64_t(y) * grid.width + x;
-          if (c < channels) {
-            add_products(features + at, weights + at, &column, 1);
-          } else {
-            add(weights + at, &column, 1);
-          }
-        }
+      const int64_t pixel = int64_t(y) * grid.width + x;
+      const A q = A(weights[pixel]);
+      ISP_META_UNROLL
+      for (int c = 0; c < kGroup; ++c) {
+        if (first + c < channels) row[c] += q * A(features[c * grid.pixels() + pixel]);
+        if (first + c == channels) row[c] += q;
       }
-      sum += column;
     }
-    total += sum;
+    ISP_META_UNROLL
+    for (int c = 0; c < kGroup; ++c) sums[c] += row[c];
   }
-  sums[i] = total;
+  A* to = blocks + (at * kNeighbors + n) * (channels + 1) + first;
+  ISP_META_UNROLL
+  for (int c = 0; c < kGroup; ++c) {
+    if (first + c <= channels) to[c] = sums[c];
+  }
+}
+
+// One thread a cell and channel: the nine blocks around it, in the order of the neighbors.
+template <class A>
+__global__ void gather_blocks_kernel(const A* blocks, A* sums, Grid grid, int channels,
+                                     int64_t count) {
+  const int64_t i = thread_index();
+  if (i >= count) return;
+  const int c = int(i % (channels + 1));
+  const int64_t at = i / (channels + 1), batch = at / grid.cells(), cell = at % grid.cells();
+  const int cy = int(cell / grid.cols()), cx = int(cell % grid.cols());
+  A sum = A(0);
+  for (int k = 0; k < kNeighbors; ++k) {
+    const int by = cy + offset_y(k), bx = cx + offset_x(k);
+    if (!grid.exists(by, bx)) continue;
+    const int64_t block = batch * grid.cells() + int64_t(by) * grid.cols() + bx;
+    sum += blocks[(block * kNeighbors + neighbor(cy - by, cx - bx)) * (channels + 1) + c];
+  }
+  sums[(batch * (channels + 1) + c) * grid.cells() + cell] = sum;
 }
 
 template <class T, class A = AccumulateType<T>>
@@ -50,12 +72,16 @@ __global__ void distribute_kernel(const A* centers, const T* association, T* pix
   association += batch * kNeighbors * grid.pixels() + pixel;
   centers += batch * channels * grid.cells() + int64_t(by) * grid.cols() + bx;
   pixels += batch * channels * grid.pixels() + pixel;
-  for (int c = 0; c < channels; ++c) {
+  A q[kNeighbors];
+  ISP_META_UNROLL_NEIGHBORS
+  for (int n = 0; n < kNeighbors; ++n) {
+    q[n] = exists >> n & 1 ? A(association[n * grid.pixels()]) : A(0);
+  }
+  for (int c = 0; c < channels; ++c, centers += grid.cells()) {
     A sum = A(0);
+    ISP_META_UNROLL_NEIGHBORS
     for (int n = 0; n < kNeighbors; ++n) {
-      if (!(exists >> n & 1)) continue;
-      add_products(association + n * grid.pixels(),
-                   centers + c * grid.cells() + offset_y(n) * grid.cols() + offset_x(n), &sum, 1);
+      if (exists >> n & 1) sum += q[n] * centers[offset_y(n) * grid.cols() + offset_x(n)];
     }
     pixels[c * grid.pixels()] = T(sum);
   }
@@ -72,29 +98,35 @@ __global__ void correlate_kernel(const T* features, const A* centers, T* associa
   features += batch * channels * grid.pixels() + pixel;
   centers += batch * (channels + 1) * grid.cells() + int64_t(by) * grid.cols() + bx;
   association += batch * kNeighbors * grid.pixels() + pixel;
-  for (int n = 0; n < kNeighbors; ++n) {
-    A sum = A(0);
-    if (exists >> n & 1) {
-      const A* center = centers + offset_y(n) * grid.cols() + offset_x(n);
-      add(center + channels * grid.cells(), &sum, 1);
-      for (int c = 0; c < channels; ++c) {
-        add_products(features + c * grid.pixels(), center + c * grid.cells(), &sum, 1);
-      }
+  A sums[kNeighbors] = {};
+  for (int c = 0; c <= channels; ++c, centers += grid.cells()) {
+    const A f = c < channels ? A(features[c * grid.pixels()]) : A(1);
+    ISP_META_UNROLL_NEIGHBORS
+    for (int n = 0; n < kNeighbors; ++n) {
+      if (exists >> n & 1) sums[n] += f * centers[offset_y(n) * grid.cols() + offset_x(n)];
     }
-    association[n * grid.pixels()] = T(sum);
   }
+  ISP_META_UNROLL_NEIGHBORS
+  for (int n = 0; n < kNeighbors; ++n) association[n * grid.pixels()] = T(sums[n]);
 }
 
 }  // namespace
 
 const char* launch_accumulate(const Launch& on, const void* features, const void* association,
-                              void* sums, int64_t batch, int channels, Grid grid) {
-  const int64_t count = batch * (channels + 1) * grid.cells();
-  return launch(on, count, [&](auto zero, unsigned blocks, cudaStream_t stream) {
+                              void* blocks, void* sums, int64_t batch, int channels, Grid grid) {
+  const int64_t threads = batch * grid.cells() * kNeighbors * (channels / kGroup + 1);
+  const char* error = launch(on, threads, [&](auto zero, unsigned count, cudaStream_t stream) {
     using T = decltype(zero);
-    ISP_META_LAUNCH(accumulate_kernel<T>, blocks, kThreads, stream, static_cast<const T*>(features),
-                    static_cast<const T*>(association), static_cast<AccumulateType<T>*>(sums), grid,
-                    channels, count);
+    ISP_META_LAUNCH(sum_blocks_kernel<T>, count, kThreads, stream, static_cast<const T*>(features),
+                    static_cast<const T*>(association), static_cast<AccumulateType<T>*>(blocks),
+                    grid, channels, threads);
+  });
+  if (error) return error;
+  const int64_t cells = batch * (channels + 1) * grid.cells();
+  return launch(on, cells, [&](auto zero, unsigned count, cudaStream_t stream) {
+    using A = AccumulateType<decltype(zero)>;
+    ISP_META_LAUNCH(gather_blocks_kernel<A>, count, kThreads, stream, static_cast<const A*>(blocks),
+                    static_cast<A*>(sums), grid, channels, cells);
   });
 }
 

@@ -13,27 +13,27 @@
 
 #include "dtype.h"
 #include "grid.h"
+#include "isa.h"
 
 namespace isp_meta {
 
-// What all three sum: terms of a run of pixels.
-template <class L, class R, class A>
-ISP_META_HD void add_products(const L* __restrict__ left, const R* __restrict__ right,
-                              A* __restrict__ sums, int count) {
-  for (int x = 0; x < count; ++x) sums[x] += A(left[x]) * A(right[x]);
-}
-
-// Those of accumulate's last channel, where f = 1.
-template <class T, class A>
-ISP_META_HD void add(const T* __restrict__ association, A* __restrict__ sums, int count) {
-  for (int x = 0; x < count; ++x) sums[x] += A(association[x]);
-}
-
+// `blocks` is room for (batch, cells, 9, channels + 1) sums, of the type of `sums`.
 const char* launch_accumulate(const Launch& on, const void* features, const void* association,
-                              void* sums, int64_t batch, int channels, Grid grid);
+                              void* blocks, void* sums, int64_t batch, int channels, Grid grid);
 const char* launch_distribute(const Launch& on, const void* centers, const void* association,
                               void* pixels, int64_t batch, int channels, Grid grid);
 const char* launch_correlate(const Launch& on, const void* features, const void* centers,
                              void* association, int64_t batch, int channels, Grid grid);
 
 }  // namespace isp_meta
+
+// Rows of blocks, of cells in accumulate, [begin, end) of a batch, counted through it.
+ISP_META_EACH_ISA(template <class T>
+                  void accumulate(const T* features, const T* association, T* sums, int64_t batch,
+                                  int channels, Grid grid, int64_t begin, int64_t end);
+                  template <class T>
+                  void distribute(const T* centers, const T* association, T* pixels, int64_t batch,
+                                  int channels, Grid grid, int64_t begin, int64_t end);
+                  template <class T>
+                  void correlate(const T* features, const T* centers, T* association, int64_t batch,
+                                 int channels, Grid grid, int64_t begin, int64_t end);)

@@ -21,11 +21,8 @@ Tensor argmax_pool_op(const Tensor& association_any, int64_t cell) {
   }
   with_cpu_dtype(association, [&]<class T>(T) {
     const T* from = association.const_data_ptr<T>();
-    for_cell_rows(batch, grid, [&](int64_t b, int cy) {
-      for (int cx = 0; cx < grid.cols(); ++cx) {
-        to[b * grid.cells() + int64_t(cy) * grid.cols() + cx] =
-            argmax_pool(from + b * kNeighbors * grid.pixels(), grid, cy, cx);
-      }
+    for_row_ranges(batch, grid, 8, [&](int64_t begin, int64_t end) {
+      ISP_META_FASTEST(argmax_pool<T>)(from, to, batch, grid, begin, end);
     });
   });
   return index;

@@ -6,18 +6,6 @@
 namespace isp_meta {
 namespace {
 
-template <class T>
-ISP_META_VECTORIZED void associate_tile(const T* logits, T* association, int64_t plane,
-                                        unsigned exists, int count) {
-  associate<kTile>(logits, association, plane, exists, count);
-}
-
-template <class T>
-ISP_META_VECTORIZED void associate_vjp_tile(const T* grad, const T* association, T* grad_logits,
-                                            int64_t plane, int count) {
-  associate_vjp<kTile>(grad, association, grad_logits, plane, count);
-}
-
 Tensor associate_op(const Tensor& logits_any, int64_t cell, bool mask_outside) {
   const Grid grid = grid_of(logits_any, cell);
   const int64_t batch = logits_any.size(0);
@@ -32,12 +20,8 @@ Tensor associate_op(const Tensor& logits_any, int64_t cell, bool mask_outside) {
   with_cpu_dtype(logits, [&]<class T>(T) {
     const T* from = logits.const_data_ptr<T>();
     T* to = association.mutable_data_ptr<T>();
-    for_cell_rows(batch, grid, [&](int64_t b, int by) {
-      for_pixels(grid, by, [&](int64_t at, int count, unsigned exists) {
-        at += b * kNeighbors * grid.pixels();
-        associate_tile(from + at, to + at, grid.pixels(), mask_outside ? exists : kAllNeighbors,
-                       count);
-      });
+    for_row_ranges(batch, grid, 1, [&](int64_t begin, int64_t end) {
+      ISP_META_FASTEST(associate<T>)(from, to, batch, grid, mask_outside, begin, end);
     });
   });
   return association;
@@ -61,11 +45,8 @@ Tensor associate_backward_op(const Tensor& grad_any, const Tensor& association_a
     const T* from_grad = grad.const_data_ptr<T>();
     const T* from = association.const_data_ptr<T>();
     T* to = grad_logits.mutable_data_ptr<T>();
-    for_cell_rows(batch, grid, [&](int64_t b, int by) {
-      for_pixels(grid, by, [&](int64_t at, int count, unsigned) {
-        at += b * kNeighbors * grid.pixels();
-        associate_vjp_tile(from_grad + at, from + at, to + at, grid.pixels(), count);
-      });
+    for_row_ranges(batch, grid, 1, [&](int64_t begin, int64_t end) {
+      ISP_META_FASTEST(associate_backward<T>)(from_grad, from, to, batch, grid, begin, end);
     });
   });
   return grad_logits;

@@ -13,8 +13,14 @@ __global__ void associate_kernel(const T* logits, T* association, Grid grid, int
   const int y = int(pixel / grid.width), x = int(pixel % grid.width);
   const unsigned exists =
       mask_outside ? grid.neighbors(y / grid.cell, x / grid.cell) : kAllNeighbors;
-  const int64_t at = batch * kNeighbors * grid.pixels() + pixel;
-  associate<1>(logits + at, association + at, grid.pixels(), exists, 1);
+  logits += batch * kNeighbors * grid.pixels() + pixel;
+  association += batch * kNeighbors * grid.pixels() + pixel;
+  AccumulateType<T> z[kNeighbors];
+  ISP_META_UNROLL_NEIGHBORS
+  for (int n = 0; n < kNeighbors; ++n) z[n] = AccumulateType<T>(logits[n * grid.pixels()]);
+  softmax<1>(z, exists, 1);
+  ISP_META_UNROLL_NEIGHBORS
+  for (int n = 0; n < kNeighbors; ++n) association[n * grid.pixels()] = T(z[n]);
 }
 
 template <class T>
@@ -23,7 +29,15 @@ __global__ void associate_vjp_kernel(const T* grad, const T* association, T* gra
   const int64_t i = thread_index();
   if (i >= count) return;
   const int64_t at = i / plane * kNeighbors * plane + i % plane;
-  associate_vjp<1>(grad + at, association + at, grad_logits + at, plane, 1);
+  AccumulateType<T> q[kNeighbors], g[kNeighbors];
+  ISP_META_UNROLL_NEIGHBORS
+  for (int n = 0; n < kNeighbors; ++n) {
+    q[n] = AccumulateType<T>(association[at + n * plane]);
+    g[n] = AccumulateType<T>(grad[at + n * plane]);
+  }
+  softmax_vjp(q, g);
+  ISP_META_UNROLL_NEIGHBORS
+  for (int n = 0; n < kNeighbors; ++n) grad_logits[at + n * plane] = T(g[n]);
 }
 
 }  // namespace

@@ -6,21 +6,6 @@
 namespace isp_meta {
 namespace {
 
-template <class T, class A>
-ISP_META_VECTORIZED void associate_features_tile(const T* features, int64_t plane, const A* centers,
-                                                 int channels, A scale, unsigned exists,
-                                                 T* association, int count) {
-  A z[kNeighbors * kTile];
-  for (int n = 0; n < kNeighbors; ++n) {
-    feature_logit(features, plane, centers + n * kTile, kNeighbors * kTile, channels, scale,
-                  z + n * kTile, count);
-  }
-  softmax<kTile>(z, exists, count);
-  for (int n = 0; n < kNeighbors; ++n) {
-    for (int x = 0; x < count; ++x) association[n * plane + x] = T(z[n * kTile + x]);
-  }
-}
-
 Tensor associate_features_op(const Tensor& features_any, const Tensor& centers_any, int64_t cell,
                              double scale) {
   const Grid grid = grid_of(features_any, cell);
@@ -40,14 +25,9 @@ Tensor associate_features_op(const Tensor& features_any, const Tensor& centers_a
     const T* pixels = features.const_data_ptr<T>();
     const T* cells = centers.const_data_ptr<T>();
     T* to = association.mutable_data_ptr<T>();
-    const int64_t plane = grid.pixels();
-    for_cell_rows(batch, grid, [&](int64_t b, int by) {
-      for_centers(cells + b * channels * grid.cells(), int(channels), grid, by,
-                  [&](const T* tile, int64_t at, int count, unsigned exists) {
-                    associate_features_tile(pixels + b * channels * plane + at, plane, tile,
-                                            int(channels), T(scale), exists,
-                                            to + b * kNeighbors * plane + at, count);
-                  });
+    for_row_ranges(batch, grid, 1, [&](int64_t begin, int64_t end) {
+      ISP_META_FASTEST(associate_features<T>)(pixels, cells, to, batch, int(channels), grid,
+                                              T(scale), begin, end);
     });
   });
   return association;

@@ -15,15 +15,18 @@ __global__ void associate_features_kernel(const T* features, const A* centers, T
   features += batch * channels * grid.pixels() + pixel;
   centers += batch * channels * grid.cells() + int64_t(by) * grid.cols() + bx;
   association += batch * kNeighbors * grid.pixels() + pixel;
-  A z[kNeighbors];
-  ISP_META_UNROLL  // keeps z in registers
-  for (int n = 0; n < kNeighbors; ++n) {
-    z[n] = A(0);
-    if (!(exists >> n & 1)) continue;
-    feature_logit(features, grid.pixels(), centers + offset_y(n) * grid.cols() + offset_x(n),
-                  grid.cells(), channels, scale, z + n, 1);
+  A z[kNeighbors] = {};
+  for (int c = 0; c < channels; ++c, centers += grid.cells()) {
+    const A f = A(features[c * grid.pixels()]);
+    ISP_META_UNROLL_NEIGHBORS
+    for (int n = 0; n < kNeighbors; ++n) {
+      if (exists >> n & 1) z[n] += squared(f, centers[offset_y(n) * grid.cols() + offset_x(n)]);
+    }
   }
+  ISP_META_UNROLL_NEIGHBORS
+  for (int n = 0; n < kNeighbors; ++n) z[n] *= -scale;
   softmax<1>(z, exists, 1);
+  ISP_META_UNROLL_NEIGHBORS
   for (int n = 0; n < kNeighbors; ++n) association[n * grid.pixels()] = T(z[n]);
 }
 

@@ -10,18 +10,11 @@
 
 namespace isp_meta {
 
-// z(n) of one neighbor; channels lie `plane` apart in features, `stride` apart in its centers.
-template <class T, class A>
-ISP_META_HD void feature_logit(const T* __restrict__ features, int64_t plane,
-                               const A* __restrict__ centers, int64_t stride, int channels, A scale,
-                               A* __restrict__ z, int count) {
-  for (int x = 0; x < count; ++x) z[x] = A(0);
-  for (int c = 0; c < channels; ++c) {
-    for (int x = 0; x < count; ++x) {
-      const A difference = A(features[c * plane + x]) - centers[c * stride + x];
-      z[x] -= scale * difference * difference;
-    }
-  }
+// What one channel adds to |f - u|^2.
+template <class A>
+ISP_META_HD A squared(A feature, A center) {
+  const A difference = feature - center;
+  return difference * difference;
 }
 
 const char* launch_associate_features(const Launch& on, const void* features, const void* centers,
@@ -29,3 +22,9 @@ const char* launch_associate_features(const Launch& on, const void* features, co
                                       double scale);
 
 }  // namespace isp_meta
+
+ISP_META_EACH_ISA(
+    // Rows of blocks [begin, end) of a batch.
+    template <class T> void associate_features(const T* features, const T* centers, T* association,
+                                               int64_t batch, int channels, Grid grid, T scale,
+                                               int64_t begin, int64_t end);)

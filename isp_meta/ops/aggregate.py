@@ -18,7 +18,16 @@ import torch
 from torch import Tensor
 
 from . import _native  # noqa: F401
-from .grid import NEIGHBORS, center_dtype, check_beside, check_cell, check_pixels, grid_shape
+from .grid import (
+    NEIGHBORS,
+    center_dtype,
+    check_beside,
+    check_cell,
+    check_pixels,
+    grid_shape,
+    register_batches,
+    under_autocast,
+)
 
 __all__ = ["aggregate", "distribute"]
 
@@ -48,6 +57,7 @@ def aggregate(features: Tensor, association: Tensor, cell: int) -> Tensor:
     Source: Nam et al., CVPR 2022, Eq. 2 left.
     """
     check_cell(cell)
+    features, association = under_autocast(features, association)
     check_pixels("features", features)
     batch, _, height, width = features.shape
     check_beside(
@@ -81,6 +91,7 @@ def distribute(centers: Tensor, association: Tensor, cell: int) -> Tensor:
     Source: Nam et al., CVPR 2022, Eq. 2 right.
     """
     check_cell(cell)
+    centers, association = under_autocast(centers, association)
     check_pixels("association", association, NEIGHBORS)
     if centers.dim() != 4:
         raise ValueError(f"centers must be (B, C, h, w), not {tuple(centers.shape)}")
@@ -153,3 +164,4 @@ for _name, _fake, _backward in (
 ):
     torch.library.register_fake(f"isp_meta::{_name}", _fake)
     torch.library.register_autograd(f"isp_meta::{_name}", _backward, setup_context=_save)
+    register_batches(getattr(_ops, _name), f"isp_meta::{_name}")

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor
 
 from . import _native  # noqa: F401
-from .grid import NEIGHBORS, check_cell, check_pixels, grid_shape
+from .grid import NEIGHBORS, check_cell, check_pixels, grid_shape, register_batches, under_autocast
 
 __all__ = ["argmax_pool"]
 
@@ -32,6 +32,7 @@ def argmax_pool(association: Tensor, cell: int) -> Tensor:
     Source: Nam et al., CVPR 2022, Eq. 3.
     """
     check_cell(cell)
+    (association,) = under_autocast(association)
     check_pixels("association", association, NEIGHBORS)
     index: Tensor = torch.ops.isp_meta.argmax_pool(association.detach(), cell)
     return index
@@ -43,3 +44,4 @@ def _argmax_pool_fake(association: Tensor, cell: int) -> Tensor:
 
 
 torch.library.register_fake("isp_meta::argmax_pool", _argmax_pool_fake)
+register_batches(torch.ops.isp_meta.argmax_pool, "isp_meta::argmax_pool")

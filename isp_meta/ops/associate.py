@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from . import _native  # noqa: F401
-from .grid import NEIGHBORS, check_cell, check_pixels
+from .grid import NEIGHBORS, check_cell, check_pixels, register_batches, under_autocast
 
 __all__ = ["associate"]
 
@@ -39,6 +39,7 @@ def associate(logits: Tensor, cell: int, mask_outside: bool = True) -> Tensor:
     Source: Nam et al., CVPR 2022, section 3.1.
     """
     check_cell(cell)
+    (logits,) = under_autocast(logits)
     check_pixels("logits", logits, NEIGHBORS)
     result: Tensor = _ops.associate(logits, cell, mask_outside)
     return result
@@ -81,3 +82,5 @@ torch.library.register_autograd(
 torch.library.register_autograd(
     "isp_meta::associate_backward", _associate_backward_backward, setup_context=_save_inputs
 )
+register_batches(_ops.associate, "isp_meta::associate")
+register_batches(_ops.associate_backward, "isp_meta::associate_backward")

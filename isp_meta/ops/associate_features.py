@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from . import _native  # noqa: F401
-from .grid import NEIGHBORS, center_dtype, check_beside, check_cell, check_pixels, grid_shape
+from .grid import (
+    NEIGHBORS,
+    center_dtype,
+    check_beside,
+    check_cell,
+    check_pixels,
+    grid_shape,
+    register_batches,
+    under_autocast,
+)
 
 __all__ = ["associate_features"]
 
@@ -39,6 +48,7 @@ def associate_features(features: Tensor, centers: Tensor, cell: int, scale: floa
     Source: Jampani et al., Superpixel Sampling Networks, ECCV 2018, Eq. 3.
     """
     check_cell(cell)
+    features, centers = under_autocast(features, centers)
     check_pixels("features", features)
     batch, channels, height, width = features.shape
     shape = (batch, channels, *grid_shape(height, width, cell))
@@ -63,7 +73,7 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Non
     slope = _ops.associate_backward(grad, association)
     if ctx.needs_input_grad[0]:
         # The term in f itself vanishes, for a softmax's slopes sum to 0 over the neighbors.
-        to_features = 2 * ctx.scale * _ops.distribute(centers, slope, ctx.cell)
+        to_features = _ops.distribute(2 * ctx.scale * centers, slope, ctx.cell)
     if ctx.needs_input_grad[1]:
         sums = _ops.accumulate(features, slope, ctx.cell)
         to_centers = 2 * ctx.scale * (sums[:, :-1] - centers * sums[:, -1:])
@@ -72,3 +82,4 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, Tensor | None, Non
 
 torch.library.register_fake("isp_meta::associate_features", _associate_features_fake)
 torch.library.register_autograd("isp_meta::associate_features", _backward, setup_context=_save)
+register_batches(_ops.associate_features, "isp_meta::associate_features")

@@ -10,10 +10,22 @@ nine neighbors, row-major, and 4 is the pixel's own cell:
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import torch
 from torch import Tensor
 
-__all__ = ["NEIGHBORS", "center_dtype", "check_beside", "check_cell", "check_pixels", "grid_shape"]
+__all__ = [
+    "NEIGHBORS",
+    "center_dtype",
+    "check_beside",
+    "check_cell",
+    "check_pixels",
+    "grid_shape",
+    "register_batches",
+    "under_autocast",
+]
 
 NEIGHBORS = 9
 
@@ -76,3 +88,36 @@ def check_beside(
         raise ValueError(f"{name} lies on {tensor.device}, the pixels on {pixels.device}")
     if tensor.dtype not in dtypes:
         raise TypeError(f"{name} is {tensor.dtype} beside pixels of {pixels.dtype}")
+
+
+def under_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
+    """The tensors as they are; under autocast half types become float32, as for a softmax."""
+    device = tensors[0].device.type
+    if device not in _DTYPES or not torch.is_autocast_enabled(device):
+        return tensors
+    return tuple(t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in tensors)
+
+
+def register_batches(operator: Callable[..., Tensor], name: str) -> None:
+    """Lets ``torch.vmap`` run an operator on the batch B that its tensors already have.
+
+    Args:
+        operator: takes tensors (B, ...), then numbers; gives one tensor (B, ...).
+        name: its qualified name.
+    """
+
+    def rule(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Tensor, int]:
+        def fold(argument: Any, dim: int | None) -> Any:
+            if not isinstance(argument, Tensor):
+                return argument
+            if dim is None:
+                argument = argument.expand(info.batch_size, *argument.shape)
+            else:
+                argument = argument.movedim(dim, 0)
+            return argument.flatten(0, 1)
+
+        result = operator(*map(fold, arguments, in_dims))
+        each = result.shape[0] // info.batch_size
+        return result.reshape(info.batch_size, each, *result.shape[1:]), 0
+
+    torch.library.register_vmap(name, rule)

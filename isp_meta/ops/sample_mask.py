@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from .argmax_pool import argmax_pool
-from .grid import NEIGHBORS
+from .grid import NEIGHBORS, register_batches, under_autocast
 
 __all__ = ["sample_mask"]
 
@@ -37,6 +37,7 @@ def sample_mask(association: Tensor, cell: int, clip: float | None = None) -> Te
     """
     if clip is not None and not clip > 0:
         raise ValueError(f"clip must be > 0 or None, not {clip}")
+    (association,) = under_autocast(association)
     index = argmax_pool(association, cell)
     mask: Tensor = _mask(association, index, cell, clip)
     return mask
@@ -76,10 +77,11 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
     dy = cell_y - pixel // width // ctx.cell
     dx = cell_x - pixel % width // ctx.cell
     entry = ((dy + 1) * 3 + dx + 1) * (height * width) + pixel
-    chosen = grad.flatten(1).gather(1, pixel.flatten(1)).where((index >= 0).flatten(1), 0)
+    chosen = grad.reshape(batch, -1).gather(1, pixel.flatten(1)).where((index >= 0).flatten(1), 0)
     to_association = grad.new_zeros(batch, NEIGHBORS * height * width)
     to_association = to_association.scatter(1, entry.flatten(1), chosen)
     return to_association.view(batch, NEIGHBORS, height, width), None, None, None
 
 
 _mask.register_autograd(_backward, setup_context=_save)
+register_batches(torch.ops.isp_meta.sample_mask, "isp_meta::sample_mask")

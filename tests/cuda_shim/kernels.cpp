@@ -29,9 +29,10 @@ const char* associate_features(Dtype dtype, const void* features, const void* ce
                                    channels, grid, scale);
 }
 
-const char* accumulate(Dtype dtype, const void* features, const void* association, void* sums,
-                       int64_t batch, int channels, Grid grid) {
-  return launch_accumulate({dtype, 0, nullptr}, features, association, sums, batch, channels, grid);
+const char* accumulate(Dtype dtype, const void* features, const void* association, void* blocks,
+                       void* sums, int64_t batch, int channels, Grid grid) {
+  return launch_accumulate({dtype, 0, nullptr}, features, association, blocks, sums, batch,
+                           channels, grid);
 }
 
 const char* distribute(Dtype dtype, const void* centers, const void* association, void* pixels,

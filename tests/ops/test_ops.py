@@ -31,6 +31,8 @@ SHAPES = [
     (9, 8, 1),
     (6, 533, 5),
     (3, 700, 300),
+    (17, 40, 16),
+    (70, 130, 66),
 ]
 
 
@@ -192,11 +194,88 @@ class TestOps:
         for other in seen[1:]:
             assert all(torch.equal(a, b) for a, b in zip(seen[0], other, strict=True))
 
-    @pytest.mark.parametrize("op", OPS, ids=name)
+    def test_streams_of_large_results(self, device: str) -> None:
+        for op in (o for o in OPS if o.name != "argmax_pool" and "sample" not in o.name):
+            tensors = inputs(op, (400, 520, 8), torch.float32, device)
+            close(op.call(*tensors, 8), op.define(*tensors, 8), torch.float32)
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("op", OPS, ids=name)
+class TestFramework:
+    """torch.compile, torch.vmap, torch.export and autocast over the ops."""
+
     def test_compiles_without_a_graph_break(self, op: Op, device: str) -> None:
-        tensors = inputs(op, (21, 35, 8), torch.float32, device)
         compiled = torch.compile(lambda *t: op.call(*t, 8), backend="aot_eager", fullgraph=True)
-        assert torch.equal(compiled(*tensors), op.call(*tensors, 8))
+        results = []
+        for call in (compiled, lambda *t: op.call(*t, 8)):
+            tensors = [t.requires_grad_() for t in inputs(op, (21, 35, 8), torch.float32, device)]
+            result = call(*tensors)
+            gradients = []
+            if result.requires_grad:
+                weight = torch.linspace(-1, 1, result.numel(), device=device).view_as(result)
+                gradients = torch.autograd.grad(result, tensors, weight)
+            results.append([result, *gradients])
+        assert all(torch.equal(a, b) for a, b in zip(*results, strict=True))
+
+    def test_vmap_is_a_larger_batch(self, op: Op, device: str) -> None:
+        many = [
+            torch.stack([t, 0.5 * t + 0.1, t.flip(-1)], 1)
+            for t in inputs(op, (21, 35, 8), torch.float32, device)
+        ]
+        results = torch.vmap(lambda *t: op.call(*t, 8), in_dims=1)(*many)
+        for i, result in enumerate(results):
+            assert torch.equal(result, op.call(*(t[:, i] for t in many), 8))
+        shared = torch.vmap(
+            lambda first: op.call(first, *(t[:, 0] for t in many[1:]), 8), in_dims=1
+        )(many[0])
+        for i, result in enumerate(shared):
+            assert torch.equal(result, op.call(many[0][:, i], *(t[:, 0] for t in many[1:]), 8))
+
+    def test_gradients_in_batches(self, op: Op, device: str) -> None:
+        tensors = [t.requires_grad_() for t in inputs(op, (5, 7, 3), torch.float64, device)]
+        result = op.call(*tensors, 3)
+        if not result.requires_grad:
+            assert op.name == "argmax_pool"
+            return
+        weights = torch.randn(4, *result.shape, dtype=result.dtype, device=device)
+        together = torch.autograd.grad(
+            result, tensors, weights, retain_graph=True, is_grads_batched=True
+        )
+        for i, weight in enumerate(weights):
+            alone = torch.autograd.grad(result, tensors, weight, retain_graph=True)
+            assert all(torch.equal(a[i], b) for a, b in zip(together, alone, strict=True))
+
+    def test_exports_for_any_size(self, op: Op, device: str) -> None:
+        class Module(torch.nn.Module):
+            def forward(self, *tensors: Tensor) -> Tensor:
+                return op.call(*tensors, 8)
+
+        def example(height: int, width: int) -> tuple[Tensor, ...]:
+            return tuple(inputs(op, (height, width, 8), torch.float32, device))
+
+        height, width = (torch.export.Dim(side, min=9, max=4096) for side in ("h", "w"))
+        given = example(21, 35)
+        # The grid of centers follows from the picture's size, so that both cannot be free.
+        free = None if "c" in op.takes else ({2: height, 3: width},) * len(given)
+        shapes = None if free is None else (free,)
+        exported = torch.export.export(Module(), given, dynamic_shapes=shapes).module()
+        for size in ((21, 35), *([] if free is None else [(40, 17)])):
+            tensors = example(*size)
+            assert torch.equal(exported(*tensors), op.call(*tensors, 8))
+
+    def test_autocast_computes_in_float32(self, op: Op, device: str) -> None:
+        tensors = inputs(op, (21, 35, 8), torch.float32, device)
+        narrow = [t.bfloat16().requires_grad_() for t in tensors]
+        expected = op.call(*(t.float() for t in narrow), 8)
+        with torch.autocast(device, dtype=torch.bfloat16):
+            result = op.call(*narrow, 8)
+            mixed = op.call(narrow[0], *(t.float() for t in narrow[1:]), 8)
+        assert torch.equal(result, expected)
+        assert torch.equal(mixed, expected)
+        if result.requires_grad:
+            for gradient in torch.autograd.grad(result.sum(), narrow):
+                assert gradient.dtype == torch.bfloat16
 
 
 @pytest.mark.parametrize("device", DEVICES)

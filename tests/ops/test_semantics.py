@@ -154,6 +154,73 @@ class TestSampleMask:
             assert torch.equal(marked, index[b][index[b] >= 0].unique())
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+class TestCuda:
+    """What only a GPU has: streams, graphs, devices, and tensors past 2^31 elements."""
+
+    def run(self, z: Tensor, f: Tensor) -> Tensor:
+        q = ops.associate(z, 8)
+        u = ops.aggregate(f, q, 8)
+        k = ops.associate_features(f, u, 8, 1.0)
+        return ops.distribute(u, k, 8) + ops.sample_mask(k, 8)
+
+    def given(self, device: str = "cuda") -> tuple[Tensor, Tensor]:
+        return torch.randn(1, 9, 61, 77, device=device), torch.rand(1, 3, 61, 77, device=device)
+
+    def test_runs_on_the_current_stream(self) -> None:
+        z, f = self.given()
+        expected = self.run(z, f)
+        stream = torch.cuda.Stream()
+        with torch.cuda.stream(stream):
+            # Work for a while, so that an op on another stream would read before this is written.
+            torch.cuda._sleep(100_000_000)
+            late = z.clone()
+            result = self.run(late, f)
+        stream.synchronize()
+        assert torch.equal(result, expected)
+
+    def test_waits_for_nothing(self) -> None:
+        z, f = self.given()
+        z.requires_grad_()
+        self.run(z, f).sum().backward()
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            self.run(z, f).sum().backward()
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+    def test_is_captured_by_a_graph(self) -> None:
+        z, f = self.given()
+        side = torch.cuda.Stream()
+        with torch.cuda.stream(side):
+            self.run(z, f)
+        side.synchronize()
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            result = self.run(z, f)
+        other, _ = self.given()
+        z.copy_(other)
+        graph.replay()
+        assert torch.equal(result, self.run(other, f))
+
+    @pytest.mark.skipif(torch.cuda.device_count() < 2, reason="needs two GPUs")
+    def test_runs_where_its_tensors_lie(self) -> None:
+        z, f = self.given()
+        second = self.run(z.to("cuda:1"), f.to("cuda:1"))
+        assert second.device.index == 1
+        assert torch.cuda.current_device() == 0
+        assert torch.equal(second.to("cuda:0"), self.run(z, f))
+
+    def test_counts_past_32_bits(self) -> None:
+        side = 16400  # 9 * side^2 > 2^31, in half precision 4.8 GB
+        if torch.cuda.mem_get_info()[0] < 24 << 30:
+            pytest.skip("needs 24 GiB of free memory on the GPU")
+        z = torch.zeros(1, 9, side, side, dtype=torch.half, device="cuda")
+        z[0, 4, -3, -5] = 4
+        q = ops.associate(z, 8)
+        assert int(ops.argmax_pool(q, 8)[0, -1, -1]) == (side - 3) * side + side - 5
+
+
 def test_missing_native_module_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "isp_meta._ops", None)
     with pytest.raises(ImportError, match=r"native operators do not load.*pip install"):

@@ -1,0 +1,78 @@
+// One call of every CPU loop, on a fixed small picture, for benchmarks/instructions.py to count.
+#include <cstdio>
+#include <cstdlib>
+#include <functional>
+#include <vector>
+
+#include "aggregate/aggregate.h"
+#include "argmax_pool/argmax_pool.h"
+#include "associate/associate.h"
+#include "associate_features/associate_features.h"
+
+using namespace isp_meta;
+
+namespace {
+
+constexpr Grid kGrid{128, 136, 8};
+constexpr int kChannels = 8;
+
+std::vector<float> numbers(int64_t count) {
+  std::vector<float> values(count);
+  unsigned state = 1;
+  for (float& value : values)
+    value = float((state = state * 1664525u + 1013904223u) >> 8) * 0x1p-24f;
+  return values;
+}
+
+const std::vector<float> logits = numbers(kNeighbors * kGrid.pixels());
+const std::vector<float> association = logits;
+const std::vector<float> features = numbers(kChannels * kGrid.pixels());
+const std::vector<float> centers = numbers((kChannels + 1) * kGrid.cells());
+std::vector<float> pixels(kNeighbors* kGrid.pixels());
+std::vector<float> cells((kChannels + 1) * kGrid.cells());
+std::vector<int64_t> samples(kGrid.cells());
+
+}  // namespace
+
+// Their names are those of the operators of torch.ops.isp_meta; what they include is counted.
+extern "C" {
+
+[[gnu::noinline]] void count_associate() {
+  avx2::associate(logits.data(), pixels.data(), 1, kGrid, true, 0, kGrid.rows());
+}
+[[gnu::noinline]] void count_associate_backward() {
+  avx2::associate_backward(logits.data(), association.data(), pixels.data(), 1, kGrid, 0,
+                           kGrid.height);
+}
+[[gnu::noinline]] void count_associate_features() {
+  avx2::associate_features(features.data(), centers.data(), pixels.data(), 1, kChannels, kGrid,
+                           1.0f, 0, kGrid.rows());
+}
+[[gnu::noinline]] void count_accumulate() {
+  avx2::accumulate(features.data(), association.data(), cells.data(), 1, kChannels, kGrid, 0,
+                   kGrid.rows());
+}
+[[gnu::noinline]] void count_distribute() {
+  avx2::distribute(centers.data(), association.data(), pixels.data(), 1, kChannels, kGrid, 0,
+                   kGrid.rows());
+}
+[[gnu::noinline]] void count_correlate() {
+  avx2::correlate(features.data(), centers.data(), pixels.data(), 1, kChannels, kGrid, 0,
+                  kGrid.rows());
+}
+[[gnu::noinline]] void count_argmax_pool() {
+  avx2::argmax_pool(association.data(), samples.data(), 1, kGrid, 0, kGrid.rows());
+}
+
+}  // extern "C"
+
+int main() {
+  count_associate();
+  count_associate_backward();
+  count_associate_features();
+  count_accumulate();
+  count_distribute();
+  count_correlate();
+  count_argmax_pool();
+  std::printf("%d pixels\n", int(kGrid.pixels()));
+}

@@ -1,0 +1,217 @@
+"""The operators as one writes them without native code: python benchmarks/plain_pytorch.py
+
+``Plain`` is the better of what PyTorch offers: block sums by average pooling, centers to pixels by
+nearest interpolation, shifted views for the nine neighbors. ``Published`` finds samples as the
+paper's code does, by sorting all that a cell sees. Run as a script, it checks both against
+isp_meta.ops.reference, which is shorter and slower.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import lru_cache
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from isp_meta import ops
+from isp_meta.ops import reference
+
+CELL, CHANNELS, SCALE, ALPHA, COMPACTNESS = 8, 8, 1.0, 0.2, 10.0
+
+
+@lru_cache
+def outside(height: int, width: int, cell: int, device: str) -> Tensor:
+    cells = reference.neighbor_cells(torch.empty(1, 1, height, width, device=device), cell)
+    return cells == (height // cell) * (width // cell)
+
+
+def shifted(centers: Tensor) -> Iterator[Tensor]:
+    """For each neighbor n the centers, moved so that a cell finds its neighbor n in place."""
+    height, width = centers.shape[-2:]
+    padded = functional.pad(centers, (1, 1, 1, 1))
+    for n in range(9):
+        yield padded[..., n // 3 : n // 3 + height, n % 3 : n % 3 + width]
+
+
+def spread(centers: Tensor, cell: int) -> Tensor:
+    return functional.interpolate(centers, scale_factor=cell)
+
+
+def seen_by_cells(association: Tensor, cell: int) -> Tensor:
+    """(B, 9 * cell^2, h, w): what every cell sees, block after block in the neighbors' order."""
+    batch, _, height, width = association.shape
+    rows, columns = height // cell, width // cell
+    blocks = association.view(batch, 9, rows, cell, columns, cell)
+    blocks = blocks.permute(0, 1, 3, 5, 2, 4).reshape(batch, 9, cell * cell, rows, columns)
+    return torch.cat([list(shifted(blocks[:, n]))[8 - n] for n in reversed(range(9))], 1)
+
+
+def pixels_of(place: Tensor, width: int, cell: int) -> Tensor:
+    """Flat pixel index of a place among what a cell sees."""
+    rows, columns = place.shape[-2:]
+    block, within = place // cell**2, place % cell**2
+    row = torch.arange(rows, device=place.device).view(-1, 1) + block // 3 - 1
+    column = torch.arange(columns, device=place.device) + block % 3 - 1
+    return (row * cell + within // cell) * width + column * cell + within % cell
+
+
+def marked(association: Tensor, value: Tensor, index: Tensor) -> Tensor:
+    batch, _, height, width = association.shape
+    flat = index.flatten(1)
+    empty = association.new_zeros(batch, height * width)
+    soft = empty.scatter_add(1, flat, value.flatten(1))
+    return (empty.scatter(1, flat, 1.0) + soft - soft.detach()).view(batch, 1, height, width)
+
+
+class Plain:
+    """For sides that are multiples of the cell."""
+
+    @staticmethod
+    def associate(logits: Tensor, cell: int) -> Tensor:
+        nowhere = outside(*logits.shape[-2:], cell, str(logits.device))
+        return logits.masked_fill(nowhere, -torch.inf).softmax(1)
+
+    @staticmethod
+    def associate_features(features: Tensor, centers: Tensor, cell: int, scale: float) -> Tensor:
+        distances = [(features - spread(u, cell)).square().sum(1) for u in shifted(centers)]
+        return Plain.associate(-scale * torch.stack(distances, 1), cell)
+
+    @staticmethod
+    def aggregate(features: Tensor, association: Tensor, cell: int) -> Tensor:
+        with_mass = torch.cat([features, torch.ones_like(features[:, :1])], 1)
+        total = features.new_zeros(())
+        for n in range(9):
+            blocks = functional.avg_pool2d(with_mass * association[:, n : n + 1], cell)
+            # A cell is neighbor n of the block that lies on its other side.
+            total = total + list(shifted(blocks))[8 - n]
+        return total[:, :-1] / total[:, -1:]
+
+    @staticmethod
+    def distribute(centers: Tensor, association: Tensor, cell: int) -> Tensor:
+        result = association.new_zeros(())
+        for n, u in enumerate(shifted(centers)):
+            result = result + association[:, n : n + 1] * spread(u, cell)
+        return result
+
+    @staticmethod
+    def strongest(association: Tensor, cell: int) -> tuple[Tensor, Tensor]:
+        value, place = seen_by_cells(association, cell).max(1)
+        return value, pixels_of(place, association.shape[-1], cell)
+
+    @staticmethod
+    def argmax_pool(association: Tensor, cell: int) -> Tensor:
+        return Plain.strongest(association, cell)[1]
+
+    @staticmethod
+    def sample_mask(association: Tensor, cell: int) -> Tensor:
+        return marked(association, *Plain.strongest(association, cell))
+
+    @staticmethod
+    def superpixel_loss(
+        logits: Tensor, srgb: Tensor, raw: Tensor, cell: int, alpha: float, m: float
+    ) -> Tensor:
+        height, width = logits.shape[-2:]
+        y = torch.arange(height, device=logits.device, dtype=logits.dtype).view(-1, 1)
+        x = torch.arange(width, device=logits.device, dtype=logits.dtype)
+        place = torch.stack([y.expand(height, width), x.expand(height, width)])
+        seen = torch.cat([srgb, raw, place.expand(len(srgb), -1, -1, -1)], 1)
+        q = Plain.associate(logits, cell)
+        gap = (seen - Plain.distribute(Plain.aggregate(seen, q, cell), q, cell)).square()
+        pictures = alpha * gap[:, :3].mean() + (1 - alpha) * gap[:, 3:6].mean()
+        return 255**2 * pictures + (m / cell) ** 2 * gap[:, 6:].mean()
+
+
+class Published:
+    """Samples as the paper's code finds them: what each cell sees, sorted nearly in full."""
+
+    @staticmethod
+    def strongest(association: Tensor, cell: int) -> tuple[Tensor, Tensor]:
+        batch, _, height, width = association.shape
+        side, rows, columns = 3 * cell, height // cell, width // cell
+        around = functional.unfold(association, side, padding=cell, stride=cell)
+        around = around.view(batch, 9, 3, cell, 3, cell, rows * columns)
+        own = [around[:, 8 - b, b // 3, :, b % 3].flatten(1, 2) for b in range(9)]
+        seen = torch.stack(own, 1).flatten(1, 2).transpose(1, 2)
+        value, place = seen.topk(seen.shape[-1] - 1)
+        place = place[..., 0].view(batch, rows, columns)
+        return value[..., 0].view(batch, rows, columns), pixels_of(place, width, cell)
+
+    @staticmethod
+    def argmax_pool(association: Tensor, cell: int) -> Tensor:
+        return Published.strongest(association, cell)[1]
+
+    @staticmethod
+    def sample_mask(association: Tensor, cell: int) -> Tensor:
+        return marked(association, *Published.strongest(association, cell))
+
+
+def arguments(
+    name: str, batch: int, height: int, width: int, device: str = "cpu"
+) -> tuple[Any, ...]:
+    """Of the operator of that name; the same for the same shape."""
+    generator = torch.Generator().manual_seed(height)
+
+    def random(kind: Any, channels: int, *sides: int) -> Tensor:
+        return kind(batch, channels, *sides, generator=generator).to(device)
+
+    features = random(torch.rand, CHANNELS, height, width)
+    centers = random(torch.rand, CHANNELS, height // CELL, width // CELL)
+    logits = random(torch.randn, 9, height, width)
+    if name == "superpixel_loss":
+        srgb, raw = features[:, :3].contiguous(), features[:, 3:6].contiguous()
+        return logits, srgb, raw, CELL, ALPHA, COMPACTNESS
+    if name == "associate":
+        return logits, CELL
+    if name == "associate_features":
+        return features, centers, CELL, SCALE
+    association = ops.associate(logits, CELL)
+    if name in ("aggregate", "distribute"):
+        return features if name == "aggregate" else centers, association, CELL
+    return association, CELL
+
+
+# The tensors that have a gradient, where not all of them do.
+LEAVES = {"superpixel_loss": 1}
+
+
+def names() -> list[str]:
+    """Operators that have a formulation here."""
+    return [name for name in ops.__all__ if hasattr(Plain, name)]
+
+
+def with_gradients(operator: Any, name: str, given: tuple[Any, ...]) -> Callable[[], list[Tensor]]:
+    """A call for the operator's result and the gradients of a weighted sum of it."""
+    count = LEAVES.get(name, sum(isinstance(x, Tensor) for x in given))
+    leaves = [x.clone().requires_grad_() for x in given[:count]]
+    with torch.no_grad():
+        weight = torch.rand_like(operator(*given))
+
+    def run() -> list[Tensor]:
+        result = operator(*leaves, *given[count:])
+        return [result, *torch.autograd.grad(result, leaves, weight)]
+
+    return run
+
+
+def main() -> None:
+    """Raises where a formulation differs from the reference in values or gradients."""
+    for home in (Plain, Published):
+        for name in (n for n in names() if hasattr(home, n)):
+            results = []
+            for operator in (getattr(reference, name), getattr(home, name)):
+                given = arguments(name, 2, 48, 40)
+                torch.manual_seed(0)
+                if name == "argmax_pool":
+                    results.append([operator(*given)])
+                else:
+                    results.append(with_gradients(operator, name, given)())
+            for expected, found in zip(*results, strict=True):
+                torch.testing.assert_close(found, expected)
+            print(f"{home.__name__}.{name} is what the reference says")
+
+
+if __name__ == "__main__":
+    main()
