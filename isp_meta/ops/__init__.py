@@ -1,8 +1,10 @@
-"""Superpixels on a grid of cells, differentiable, native on CPU and CUDA.
+"""Superpixels on a grid of cells, interpolation of samples: differentiable, native on CPU and CUDA.
 
     logits ──associate──▶ q ──┬─aggregate──▶ centers ──distribute──▶ pixels
     features ─associate_features─┘ └─argmax_pool──▶ index, sample_mask ──▶ mask
     logits, srgb, raw ──superpixel_loss──▶ loss, index: all of it at once, for training
+
+    guide, samples ──local_rbf──▶ pixels;  samples ──local_rbf_leave_one_out──▶ predictions
 
 :mod:`isp_meta.ops.reference` defines every op in plain PyTorch. Results are the same to the bit for
 any number of threads.
@@ -12,15 +14,19 @@ from .aggregate import aggregate, distribute
 from .argmax_pool import argmax_pool
 from .associate import associate
 from .associate_features import associate_features
+from .local_rbf import RadialBasis, local_rbf, local_rbf_leave_one_out
 from .sample_mask import sample_mask
 from .superpixel_loss import superpixel_loss
 
 __all__ = [
+    "RadialBasis",
     "aggregate",
     "argmax_pool",
     "associate",
     "associate_features",
     "distribute",
+    "local_rbf",
+    "local_rbf_leave_one_out",
     "sample_mask",
     "superpixel_loss",
 ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from .grid import grid_shape
+from .local_rbf import RadialBasis
 
 __all__ = [
     "aggregate",
@@ -16,6 +17,8 @@ __all__ = [
     "associate",
     "associate_features",
     "distribute",
+    "local_rbf",
+    "local_rbf_leave_one_out",
     "neighbor_cells",
     "sample_mask",
     "superpixel_loss",
@@ -135,3 +138,51 @@ def superpixel_loss(
     pictures = alpha * lost(srgb) + (1 - alpha) * lost(raw)
     loss = scale * pictures + (m / cell) ** 2 * lost(position)
     return (loss, argmax_pool(q, cell)) if return_index else loss
+
+
+def _covariance(basis: RadialBasis, left: Tensor, right: Tensor) -> Tensor:
+    """(..., L, R) between points (..., L, D) and (..., R, D)."""
+    squared = (left[..., :, None, :] - right[..., None, :, :]).square().sum(-1)
+    # The slope of a root at 0 is infinite, and times 0 not a number.
+    distance = squared.where(squared > 0, 1).sqrt().where(squared > 0, 0)
+    radial = (-distance).exp() if basis.radial == "exponential" else 1 / (1 + squared)
+    return radial + basis.tail * (1 + left @ right.mT)
+
+
+def _interpolate(
+    basis: RadialBasis, known: Tensor, values: Tensor, neighbors: Tensor, sought: Tensor
+) -> Tensor:
+    """(M, P, V) at the points (M, P, D) from systems of the samples neighbors, (M, K)."""
+    sizes = known.new_tensor([basis.position_scale] * 2 + [basis.guide_scale] * known.shape[1])
+    around = known[neighbors]
+    origin = around.mean(1, keepdim=True)
+    around, at = ((p - origin) / sizes[: known.shape[1]] for p in (around, sought))
+    noise = basis.ridge * torch.eye(around.shape[1], dtype=known.dtype, device=known.device)
+    weights = torch.linalg.solve(_covariance(basis, around, around) + noise, values[neighbors])
+    found: Tensor = _covariance(basis, at, around) @ weights
+    return found
+
+
+def local_rbf(
+    guide: Tensor, points: Tensor, values: Tensor, neighbors: Tensor, cell: int, basis: RadialBasis
+) -> Tensor:
+    """One system a cell, solved for every pixel of it anew."""
+    batch, _, height, width = guide.shape
+    rows, cols = _grid(guide, cell)
+    y, x = (torch.arange(n, device=guide.device) for n in (height, width))
+    system = (y // cell * cols)[:, None] + x // cell
+    system = system + rows * cols * torch.arange(batch, device=guide.device)[:, None, None]
+    position = torch.stack(torch.meshgrid(y, x, indexing="ij")).to(points)
+    position = position.expand(batch, -1, -1, -1)
+    pixels = torch.cat([position, guide.to(points)], 1).permute(0, 2, 3, 1).flatten(0, 2)
+    around = neighbors.flatten(0, 2)[system.flatten()]
+    found = _interpolate(basis, points, values, around, pixels[:, None])[:, 0]
+    return found.view(batch, height, width, -1).permute(0, 3, 1, 2)
+
+
+def local_rbf_leave_one_out(
+    points: Tensor, values: Tensor, neighbors: Tensor, basis: RadialBasis
+) -> Tensor:
+    """The first of each row's samples from the others."""
+    sought = points[neighbors[:, :1]]
+    return _interpolate(basis, points, values, neighbors[:, 1:], sought)[:, 0]

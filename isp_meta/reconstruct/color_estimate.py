@@ -11,12 +11,18 @@ __all__ = ["apply_polynomial", "fit_polynomial"]
 
 _DEGREE = 3
 _POWERS = [p for p in itertools.product(range(_DEGREE + 1), repeat=3) if sum(p) <= _DEGREE]
+# Pixels whose monomials stay in the cache.
+_RUN = 16384
 
 
 def _monomials(color: Tensor) -> Tensor:
-    """(20, ...) monomials up to degree 3 of (3, ...) colors."""
-    power = [torch.ones_like(color), color, color * color, color * color * color]
-    return torch.stack([power[r][0] * power[g][1] * power[b][2] for r, g, b in _POWERS])
+    """(20, N) monomials up to degree 3 of (3, N) colors."""
+    terms = color.new_ones(len(_POWERS), color.shape[1])
+    for i, powers in enumerate(_POWERS[1:], 1):
+        channel = next(c for c in range(3) if powers[c])
+        lower = tuple(power - (c == channel) for c, power in enumerate(powers))
+        torch.mul(terms[_POWERS.index(lower)], color[channel], out=terms[i])
+    return terms
 
 
 def fit_polynomial(srgb: Tensor, value: Tensor) -> Tensor:
@@ -54,5 +60,9 @@ def apply_polynomial(coefficients: Tensor, srgb: Tensor) -> Tensor:
     Returns:
         (3, ...) in [0, 1], dtype of srgb.
     """
-    terms = _monomials(srgb).flatten(1)
-    return (coefficients.to(srgb.dtype) @ terms).clamp(0, 1).view(srgb.shape)
+    coefficients = coefficients.to(srgb.dtype)
+    raw = srgb.new_empty(3, srgb[0].numel())
+    runs = (torch.split(pixels, _RUN, 1) for pixels in (srgb.flatten(1), raw))
+    for colors, result in zip(*runs, strict=True):
+        torch.mm(coefficients, _monomials(colors), out=result).clamp_(0, 1)
+    return raw.view(srgb.shape)

@@ -4,8 +4,9 @@
        │                                                     │ log-gain of the truth against it
        └─▶ settings chosen by leaving samples out ──▶ a system a block ──▶ first guess × gain
 
-The samples lie about evenly, so the nearest ones of a block serve all its pixels: one factorisation
-in place of one a pixel, and 12 megapixels take seconds.
+The samples lie about evenly, so the nearest ones of a block serve all its pixels: one factorization
+in place of one a pixel. Its guide is color and what lies around: where sRGB is clipped, raw still
+varies, and how bright and how burnt the surroundings are is what the JPEG has left to tell.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import repeat
 from operator import itemgetter
 
@@ -23,6 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..frame import Frame, Reconstructor, Samples
+from ..ops import RadialBasis, local_rbf, local_rbf_leave_one_out
 from ..workers import workers
 from .color_estimate import apply_polynomial, fit_polynomial
 from .inputs import picture_and_samples
@@ -30,8 +32,10 @@ from .inputs import picture_and_samples
 __all__ = ["LocalRBFReconstructor", "LocalRBFSetting"]
 
 _LOG_FLOOR = 1e-3
-_RIDGE = 0.01
-_TAIL = 1.0
+# How much the brightness and the share of clipped values around a pixel count, next to its color,
+# and over how many pixels they are taken: with these the samples left out are predicted best.
+_BRIGHTNESS, _BURNT, _AROUND = 0.25, 0.2, 4
+_CLIPPED = 254 / 255
 
 
 @dataclass(frozen=True)
@@ -45,85 +49,98 @@ class LocalRBFSetting:
         kernel: ``exponential`` exp(-r) or ``rational`` 1 / (1 + r²); both positive definite.
         position_scale: pixels that count as distance 1.
         color_scale: sRGB difference that counts as distance 1.
+        ridge: variance of the noise, in units of the kernel's.
     """
 
     target: str
     kernel: str
     position_scale: float
     color_scale: float
+    ridge: float = 0.01
+
+    @property
+    def basis(self) -> RadialBasis:
+        """As the kernel takes it."""
+        tail = float(self.target == "value")
+        return RadialBasis(self.position_scale, self.color_scale, self.kernel, tail, self.ridge)
 
 
-def _kernel(name: str, squared: Tensor) -> Tensor:
-    """Kernel of squared distances, written over them."""
-    if name == "exponential":
-        return squared.clamp_(min=0).sqrt_().neg_().exp_()
-    return squared.clamp_(min=0).add_(1).reciprocal_()
-
-
-def _covariance(setting: LocalRBFSetting, left: Tensor, right: Tensor) -> Tensor:
-    """(n, L, R) kernel plus tail between points (n, L, 5) and (n, R, 5).
-
-    The affine tail is a Gaussian prior on its coefficients, which keeps the system positive
-    definite where all guide colors coincide.
-    """
-    product = torch.bmm(left, right.mT)
-    squared = torch.add(left.square().sum(-1)[:, :, None], product, alpha=-2)
-    squared += right.square().sum(-1)[:, None]
-    covariance = _kernel(setting.kernel, squared)
-    if setting.target == "value":
-        covariance += product.add_(1).mul_(_TAIL)
-    return covariance
-
-
-def _regularized(setting: LocalRBFSetting, points: Tensor) -> Tensor:
-    """(n, K, K) positive definite system of the points (n, K, 5)."""
-    system = _covariance(setting, points, points)
-    # Products of far points are rounded by more than the plain ridge makes up for.
-    largest = points.square().sum(-1).amax(1, keepdim=True)
-    rounding = points.shape[1] * torch.finfo(points.dtype).eps * largest
-    system.diagonal(dim1=1, dim2=2).add_(_RIDGE + rounding)
-    return system
-
-
-def _encode(setting: LocalRBFSetting, value: Tensor, guess: Tensor) -> Tensor:
-    """What the systems interpolate: log-gain against the first guess, or the value itself."""
-    if setting.target == "value":
-        return value
-    return torch.log((value + _LOG_FLOOR) / (guess + _LOG_FLOOR))
+def _encode(value: Tensor, guess: Tensor) -> dict[str, Tensor]:
+    """What the systems may interpolate: log-gain against the first guess, or the value itself."""
+    return {"log_gain": torch.log((value + _LOG_FLOOR) / (guess + _LOG_FLOOR)), "value": value}
 
 
 def _decode(setting: LocalRBFSetting, target: Tensor, guess: Tensor) -> Tensor:
-    """Inverse of :func:`_encode`, in [0, 1]."""
+    """Inverse of :func:`_encode`, in [0, 1], written over both."""
     if setting.target == "value":
-        return target.clamp(0, 1)
-    return ((guess + _LOG_FLOOR) * target.exp()).sub_(_LOG_FLOOR).clamp_(0, 1)
+        return target.clamp_(0, 1)
+    return guess.add_(_LOG_FLOOR).mul_(target.exp_()).sub_(_LOG_FLOOR).clamp_(0, 1)
+
+
+def _surroundings(srgb: Tensor) -> Tensor:
+    """(2, h, w), one a square of ``_AROUND`` pixels: brightness and clipped share, weighted."""
+    _, height, width = srgb.shape
+    pad = (0, -width % _AROUND, 0, -height % _AROUND)
+    brightness = functional.pad(srgb.mean(0)[None, None], pad, mode="replicate")
+    burnt = functional.pad((srgb >= _CLIPPED).to(srgb).mean(0)[None, None], pad, mode="replicate")
+    around = torch.cat([_BRIGHTNESS * brightness, _BURNT * burnt], 1)
+    return functional.avg_pool2d(around, _AROUND)[0]
 
 
 @dataclass(frozen=True)
-class _Known:
-    """The samples, as the systems see them; guess is the cubic's value there."""
+class _Picture:
+    """The picture as the systems see it, and what is known of it."""
 
-    position: Tensor  # (N, 2)
-    color: Tensor  # (N, 3)
+    srgb: Tensor  # (3, H, W)
+    surroundings: Tensor  # (2, h, w)
+    coefficients: Tensor  # of the cubic
+    points: Tensor  # (N, 7) row, column, color, surroundings of the samples
     value: Tensor  # (N, 3)
-    guess: Tensor  # (N, 3)
+    target: dict[str, Tensor]  # of value, as the systems interpolate it
+    guess: Tensor  # (N, 3), the cubic's
     tree: cKDTree
 
-    def points(self, setting: LocalRBFSetting) -> Tensor:
-        scaled = (self.position / setting.position_scale, self.color / setting.color_scale)
-        return torch.cat(scaled, 1)
+    @classmethod
+    def of(cls, srgb: Tensor, samples: Samples, pool: Executor) -> _Picture:
+        bands = pool.map(_surroundings, torch.split(srgb, 32 * _AROUND, 1))
+        around = torch.cat(list(bands), 1)
+        color, value = srgb.reshape(3, -1)[:, samples.index].T.contiguous(), samples.value.to(srgb)
+        coefficients = fit_polynomial(color, value)
+        guess = apply_polynomial(coefficients, color.T).T.contiguous()
+        position = torch.stack([samples.index // samples.width, samples.index % samples.width], 1)
+        tree = cKDTree(position.cpu().numpy())
+        position = position.to(srgb)
+        size = position.new_tensor(around.shape[1:]) * _AROUND
+        at = ((2 * position + 1) / size - 1).flip(1)[None, None]
+        beside = functional.grid_sample(
+            around[None], at, padding_mode="border", align_corners=False
+        )
+        points = torch.cat([position, color, beside[0, :, 0].T], 1)
+        target = _encode(value, guess)
+        return cls(srgb, around, coefficients, points, value, target, guess, tree)
 
     def nearest(self, position: Tensor, count: int) -> Tensor:
         """(n, count) samples nearest in the picture to (n, 2) positions, nearest first."""
-        found = self.tree.query(position.cpu().numpy(), count, workers=-1)[1]
+        found = self.tree.query(position.cpu().numpy(), count)[1]
         return torch.from_numpy(found).view(len(position), count).to(position.device)
+
+    def guide(self, top: int, bottom: int) -> Tensor:
+        """(5, h, W) color and surroundings of the rows [top, bottom)."""
+        first = max(0, top // _AROUND - 1)
+        around = self.surroundings[None, :, first : -(-bottom // _AROUND) + 1]
+        around = functional.interpolate(
+            around, scale_factor=float(_AROUND), mode="bilinear", align_corners=False
+        )
+        begin = top - first * _AROUND
+        around = around[0, :, begin : begin + bottom - top, : self.srgb.shape[2]]
+        return torch.cat([self.srgb[:, top:bottom], around])
 
 
 class LocalRBFReconstructor(Reconstructor):
-    """Interpolates gains, block by block, in position and color; nothing trained.
+    """Interpolates gains, block by block, in position, color and surroundings; nothing trained.
 
     Args:
-        neighbors: samples in each block's system, >= 1.
+        neighbors: samples in each block's system, 1 to 96.
         trials: samples left out, one by one, to choose the setting; 0 takes the first candidate.
         setting: use this one instead of choosing.
 
@@ -134,19 +151,18 @@ class LocalRBFReconstructor(Reconstructor):
         ValueError: an argument out of range.
 
     Source: SAM's five-dimensional interpolation (Punnappurath and Brown, WACV 2021), localized; the
-    leave-one-out errors from one factorisation as in Rippa, *Adv. Comput. Math.* 11, 1999.
+    leave-one-out errors from one factorization as in Rippa, *Adv. Comput. Math.* 11, 1999.
     """
 
-    # About 1.6 MB of kernel values at 25 neighbors and 8x8 blocks: stays near the cache.
-    _BLOCKS_AT_ONCE = 256
-    _STRIP_PIXELS = 1_000_000
+    # Large enough to keep a core busy, small enough for a strip's temporaries to stay near it.
+    _STRIP_PIXELS = 250_000
 
     def __init__(
-        self, neighbors: int = 25, trials: int = 16384, setting: LocalRBFSetting | None = None
+        self, neighbors: int = 36, trials: int = 16384, setting: LocalRBFSetting | None = None
     ) -> None:
         super().__init__()
-        if neighbors < 1 or trials < 0:
-            raise ValueError("neighbors must be >= 1, trials >= 0")
+        if not 1 <= neighbors <= 96 or trials < 0:
+            raise ValueError("neighbors must be 1 to 96, trials >= 0")
         self.neighbors, self.trials, self.setting = neighbors, trials, setting
         self.chosen: LocalRBFSetting | None = None
 
@@ -159,34 +175,24 @@ class LocalRBFReconstructor(Reconstructor):
         """
         srgb, samples = picture_and_samples(frame, "LocalRBFReconstructor")
         _, height, width = srgb.shape
-        coefficients, known = self._prepare(srgb, samples)
         spacing = math.sqrt(height * width / len(samples))
         # Blocks about as large as the samples' spacing: one neighborhood then serves all pixels.
         block = min(16, max(4, round(spacing)))
         raw = srgb.new_empty(srgb.shape)
         rows = max(1, self._STRIP_PIXELS // (width * block)) * block
         with workers() as pool:
-            setting = self.setting or self._choose(known, spacing, pool)
+            picture = _Picture.of(srgb, samples, pool)
+            setting = self.setting or self._choose(picture, spacing, pool)
             self.chosen = setting
 
             def work(top: int) -> None:
-                strip = srgb[:, top : top + rows]
-                guess = apply_polynomial(coefficients, strip)
-                raw[:, top : top + rows] = self._strip(setting, known, strip, guess, top, block)
+                bottom = min(height, top + rows)
+                raw[:, top:bottom] = self._strip(setting, picture, top, bottom, block)
 
             for _ in pool.map(work, range(0, height, rows)):
                 pass
         raw.view(3, -1)[:, samples.index] = samples.value.T.to(raw)
         return raw
-
-    def _prepare(self, srgb: Tensor, samples: Samples) -> tuple[Tensor, _Known]:
-        color = srgb.reshape(3, -1)[:, samples.index].T.contiguous()
-        value = samples.value.to(srgb)
-        coefficients = fit_polynomial(color, value)
-        guess = apply_polynomial(coefficients, color.T).T.contiguous()
-        position = torch.stack([samples.index // samples.width, samples.index % samples.width], 1)
-        tree = cKDTree(position.cpu().numpy())
-        return coefficients, _Known(position.to(srgb), color, value, guess, tree)
 
     @staticmethod
     def _candidates(spacing: float) -> Iterator[LocalRBFSetting]:
@@ -196,76 +202,72 @@ class LocalRBFReconstructor(Reconstructor):
                     for color_scale in (0.05, 0.1, 0.2, 0.4):
                         yield LocalRBFSetting(target, kernel, steps * spacing, color_scale)
 
-    def _choose(self, known: _Known, spacing: float, pool: Executor) -> LocalRBFSetting:
+    def _choose(self, picture: _Picture, spacing: float, pool: Executor) -> LocalRBFSetting:
         """The candidate with the smallest mean squared error in raw at samples left out."""
-        count = len(known.value)
+        count = len(picture.value)
         candidates = list(self._candidates(spacing))
-        generator = torch.Generator().manual_seed(0)
-        left_out = torch.randperm(count, generator=generator)[: self.trials]
+        left_out, weight = self._trials(picture)
         if count < 2 or not len(left_out):
             return candidates[0]
-        position = known.position[left_out.to(known.position.device)]
         # No two samples share a pixel, so the one left out is its own nearest and stands first.
-        around = known.nearest(position, min(self.neighbors + 1, count))
-        # A few trials tell the hopeless from the hopeful; burnt regions need many to be judged.
-        for share, kept in ((16, 6), (1, 1)):
-            some = around[: max(1, len(around) // share)]
-            errors = pool.map(self._left_out_error, candidates, repeat(known), repeat(some))
+        position, size = picture.points[left_out, :2], min(self.neighbors + 1, count)
+        parts = pool.map(picture.nearest, torch.split(position, 1024), repeat(size))
+        around = torch.cat(list(parts))
+        # A few trials tell the hopeless from the hopeful.
+        for share, kept, ridges in ((16, 8, (1,)), (4, 3, (1, 5, 20)), (1, 1, (1,))):
+            some = repeat(around[::share]), repeat(weight[::share])
+            errors = pool.map(self._left_out_error, candidates, repeat(picture), *some)
             ranked = sorted(zip(errors, candidates, strict=True), key=itemgetter(0))
-            candidates = [candidate for _error, candidate in ranked[:kept]]
+            candidates = [
+                replace(candidate, ridge=candidate.ridge * ridge)
+                for _error, candidate in ranked[:kept]
+                for ridge in ridges
+            ]
         return candidates[0]
+
+    def _trials(self, picture: _Picture) -> tuple[Tensor, Tensor]:
+        """Samples to leave out, (M,), and how many each of them stands for.
+
+        Half of them where something is clipped nearby: there lie few samples and most of the error.
+        """
+        generator = torch.Generator().manual_seed(0)
+        burnt = picture.points[:, -1] > 0
+        chosen, weight = [], []
+        for half, members in enumerate((burnt, ~burnt)):
+            index = members.nonzero()[:, 0]
+            order = torch.randperm(len(index), generator=generator).to(index.device)
+            chosen.append(index[order[: (self.trials + half) // 2]])
+            share = len(index) / max(1, len(chosen[-1]))
+            weight.append(picture.points.new_full((len(chosen[-1]),), share))
+        return torch.cat(chosen), torch.cat(weight)
 
     @staticmethod
     @torch.no_grad()
-    def _left_out_error(setting: LocalRBFSetting, known: _Known, around: Tensor) -> float:
+    def _left_out_error(
+        setting: LocalRBFSetting, picture: _Picture, around: Tensor, weight: Tensor
+    ) -> float:
         """Mean squared error at the first sample of each system, predicted from the others."""
-        points = known.points(setting)[around]
-        points = points - points[:, :1]
-        factor = torch.linalg.cholesky_ex(_regularized(setting, points))[0]
-        target = _encode(setting, known.value, known.guess)[around]
-        first = functional.one_hot(torch.zeros(1, dtype=torch.int64), around.shape[1])
-        right = torch.cat([target, first.to(target)[..., None].expand(len(around), -1, 1)], 2)
-        solved = torch.cholesky_solve(right, factor)[:, 0]
-        predicted = target[:, 0] - solved[:, :3] / solved[:, 3:]
-        error = _decode(setting, predicted, known.guess[around[:, 0]]) - known.value[around[:, 0]]
-        return float(error.square().mean())
+        target = picture.target[setting.target]
+        predicted = local_rbf_leave_one_out(picture.points, target, around, setting.basis)
+        left_out = around[:, 0]
+        error = _decode(setting, predicted, picture.guess[left_out]) - picture.value[left_out]
+        return float((weight @ error.square()).mean() / weight.sum())
 
     @torch.no_grad()
     def _strip(
-        self,
-        setting: LocalRBFSetting,
-        known: _Known,
-        srgb: Tensor,
-        guess: Tensor,
-        top: int,
-        block: int,
+        self, setting: LocalRBFSetting, picture: _Picture, top: int, bottom: int, block: int
     ) -> Tensor:
-        """(3, h, W) raw of the rows that start at ``top``."""
-        _, height, width = srgb.shape
-        down, across = -(-height // block), -(-width // block)
-        pad = (0, across * block - width, 0, down * block - height)
-        color = functional.pad(srgb[None], pad, mode="replicate")[0] / setting.color_scale
-        rows = torch.arange(top, top + down * block).to(srgb)
-        columns = torch.arange(across * block).to(srgb)
-        position = torch.stack(torch.meshgrid(rows, columns, indexing="ij"))
-        guide = torch.cat([position / setting.position_scale, color])
-        guide = guide.view(5, down, block, across, block).permute(1, 3, 2, 4, 0)
-        guide = guide.reshape(down * across, block * block, 5)
-        centers = guide[:, :, :2].mean(1) * setting.position_scale
-        nearest = known.nearest(centers, min(self.neighbors, len(known.value)))
-        points, target = known.points(setting), _encode(setting, known.value, known.guess)
-        out = srgb.new_empty(down * across, block * block, 3)
-        batches = (torch.split(whole, self._BLOCKS_AT_ONCE) for whole in (nearest, guide, out))
-        for chosen, pixels, result in zip(*batches, strict=True):
-            # Relative to the block, so that float32 keeps squared distances exact enough.
-            origin = pixels.mean(1, keepdim=True)
-            around, at = points[chosen] - origin, pixels - origin
-            factor = torch.linalg.cholesky_ex(_regularized(setting, around))[0]
-            weights = torch.cholesky_solve(target[chosen], factor)
-            torch.bmm(_covariance(setting, at, around), weights, out=result)
-        result = out.view(down, across, block, block, 3).permute(4, 0, 2, 1, 3)
-        result = result.reshape(3, down * block, across * block)[:, :height, :width]
-        return _decode(setting, result, guess)
+        """(3, h, W) raw of the rows [top, bottom), whose first is a block's first."""
+        guide, points = picture.guide(top, bottom), picture.points.clone()
+        points[:, 0] -= top
+        shape = -(-(bottom - top) // block), -(-guide.shape[2] // block)
+        down, across = (torch.arange(n).to(points) * block + (block - 1) / 2 for n in shape)
+        centers = torch.cartesian_prod(down + top, across)
+        nearest = picture.nearest(centers, min(self.neighbors, len(points)))
+        nearest = nearest.view(1, *shape, -1)
+        target = picture.target[setting.target]
+        result = local_rbf(guide[None], points, target, nearest, block, setting.basis)[0]
+        return _decode(setting, result, apply_polynomial(picture.coefficients, guide[:3]))
 
     def extra_repr(self) -> str:
         """Text inside the parentheses of ``repr``."""

@@ -3,6 +3,7 @@
 #include "argmax_pool/argmax_pool.cu"
 #include "associate/associate.cu"
 #include "associate_features/associate_features.cu"
+#include "local_rbf/local_rbf.cu"
 #include "superpixel_loss/superpixel_loss.cu"
 
 using namespace isp_meta;
@@ -75,6 +76,26 @@ const char* superpixel_loss_backward(Dtype dtype, const void* grad, const void* 
   of.slopes = slopes;
   of.grad_logits = grad_logits;
   return launch_superpixel_loss_backward({dtype, 0, nullptr}, of);
+}
+
+const char* local_rbf(Dtype dtype, const void* guide, const void* points, const void* values,
+                      const int64_t* neighbors, void* pixels, int64_t batch, LocalRBF rbf) {
+  return launch_local_rbf({dtype, 0, nullptr}, guide, points, values, neighbors, pixels, batch,
+                          rbf);
+}
+
+const char* local_rbf_adjoint(Dtype dtype, const void* grad, const void* guide, const void* points,
+                              const int64_t* neighbors, const int64_t* order, const int64_t* starts,
+                              void* parts, void* values, int64_t batch, LocalRBF rbf) {
+  return launch_local_rbf_adjoint({dtype, 0, nullptr}, grad, guide, points, neighbors, order,
+                                  starts, parts, values, batch, rbf);
+}
+
+const char* local_rbf_leave_one_out(Dtype dtype, const void* points, const void* values,
+                                    const int64_t* neighbors, void* predictions, int64_t systems,
+                                    LocalRBF rbf) {
+  return launch_local_rbf_leave_one_out({dtype, 0, nullptr}, points, values, neighbors, predictions,
+                                        systems, rbf);
 }
 
 }  // extern "C"

@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from isp_meta.ops import reference
+from isp_meta.ops import RadialBasis, reference
 from isp_meta.ops.grid import center_dtype, grid_shape
 
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
@@ -26,6 +26,16 @@ SCHEDULES = (1, 2, 3)
 
 class Grid(ctypes.Structure):
     _fields_ = (("height", ctypes.c_int), ("width", ctypes.c_int), ("cell", ctypes.c_int))
+
+
+class LocalRBF(ctypes.Structure):
+    _fields_ = (
+        ("grid", Grid),
+        *((name, ctypes.c_int) for name in ("guides", "neighbors", "channels")),
+        ("samples", ctypes.c_int64),
+        *((name, ctypes.c_double) for name in ("position", "guide", "tail", "ridge")),
+        ("radial", ctypes.c_int),
+    )
 
 
 class Kernels:
@@ -191,6 +201,60 @@ def check_superpixel_loss(kernels: Kernels, shape: tuple[int, int, int], dtype: 
     return 3
 
 
+def check_local_rbf(
+    kernels: Kernels, shape: tuple[int, int, int], size: int, basis: RadialBasis, dtype: torch.dtype
+) -> int:
+    """Systems of ``size`` samples, of five values each: more than a thread sums at once."""
+    height, width, cell = shape
+    batch, guides, channels, count = 2, 3, 5, size + 7
+    center, cells = center_dtype(dtype), grid_shape(*shape)
+    guide = torch.rand(batch, guides, height, width).to(dtype)
+    points = torch.cat([torch.rand(count, 2) * 9, torch.rand(count, guides)], 1).to(center)
+    values = torch.randn(count, channels).to(center)
+    neighbors = torch.rand(batch, *cells, count).argsort(-1)[..., : size + 1]
+    rows, around = neighbors.flatten(0, 2).contiguous(), neighbors[..., 1:].contiguous()
+    grad = torch.randn(batch, channels, height, width).to(center)
+    in_order, order = around.flatten().sort(stable=True)
+    starts = torch.searchsorted(in_order, torch.arange(count + 1))
+    parts = torch.empty(around.numel(), channels, dtype=center)
+    position, scale, radial, tail, ridge = basis.arguments
+    grid = Grid(height, width, min(cell, max(height, width)))
+    rbf = LocalRBF(grid, guides, size, channels, count, position, scale, tail, ridge, radial)
+    guide64, points64, values64 = guide.double(), points.double(), values.double()
+    pixels = reference.local_rbf(guide64, points64, values64.requires_grad_(), around, cell, basis)
+    total = batch * cells[0] * cells[1]
+    expected = {
+        "local_rbf": (pixels.detach(), (guide, points, values, around, ..., batch)),
+        "local_rbf_adjoint": (
+            slopes(pixels, values64, grad.double()),
+            (grad, guide, points, around, order, starts, parts, ..., batch),
+        ),
+    }
+    if dtype == center:
+        left_out = reference.local_rbf_leave_one_out(points64, values64.detach(), rows, basis)
+        expected["local_rbf_leave_one_out"] = (left_out, (points, values, rows, ..., total))
+    for name, (truth, arguments) in expected.items():
+
+        def launch(
+            result: Tensor, name: str = name, arguments: tuple[object, ...] = arguments
+        ) -> None:
+            given = (result if a is ... else a for a in arguments)
+            wide = (ctypes.c_int64(a) if isinstance(a, int) else a for a in given)
+            kernels(name, dtype, *wide, rbf)
+
+        out = torch.empty(truth.shape, dtype=center)
+        check(f"{name} {shape} {size} {basis} {dtype}", kernels, out, truth, launch, dtype)
+    return len(expected)
+
+
+RBF_CASES = (
+    ((5, 7, 9), 9, RadialBasis(6, 0.3)),
+    ((21, 19, 8), 7, RadialBasis(6, 0.3, "rational")),
+    ((13, 6, 4), 1, RadialBasis(6, 0.3, tail=0.7)),
+    ((9, 12, 11), 70, RadialBasis(6, 0.3, "rational", tail=0.2, ridge=0.5)),
+)
+
+
 def main() -> None:
     kernels = Kernels(sys.argv[1])
     torch.manual_seed(0)
@@ -200,6 +264,7 @@ def main() -> None:
         kernels("argmax_pool", torch.float32, short, index, 1, Grid(8, 8, 4))
         return
     cases = sum(check_shape(kernels, *case) for case in itertools.product(SHAPES, DTYPES))
+    cases += sum(check_local_rbf(kernels, *case, dtype) for case in RBF_CASES for dtype in DTYPES)
     print(f"{cases} kernel cases equal the reference, each under {len(SCHEDULES)} schedules")
 
 

@@ -1,21 +1,25 @@
 import itertools
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import torch
 from scenes import cubic, smooth
+from scipy.ndimage import map_coordinates
+from torch.nn.functional import avg_pool2d
 
 from isp_meta.frame import Frame, Samples
 from isp_meta.reconstruct import LocalRBFReconstructor, RBFReconstructor
 from isp_meta.reconstruct.color_estimate import apply_polynomial, fit_polynomial
-from isp_meta.reconstruct.local_rbf import LocalRBFSetting
+from isp_meta.reconstruct.local_rbf import LocalRBFSetting, _Picture
+from isp_meta.workers import workers
 
 SETTINGS = [
     LocalRBFSetting(target, kernel, 12.0, 0.2)
     for target, kernel in itertools.product(("log_gain", "value"), ("exponential", "rational"))
 ]
-RIDGE, FLOOR = 0.01, 1e-3
+FLOOR = 1e-3
 
 
 def sampled(srgb, raw, cell=8):
@@ -44,19 +48,24 @@ def decibels(estimate, truth):
     return -10 * math.log10(float((estimate - truth).square().mean()))
 
 
+def picture_of(frame):
+    with workers() as pool:
+        return _Picture.of(frame.srgb, frame.samples, pool)
+
+
 class Oracle:
     """The interpolation as the docstrings state it, one system at a time, in NumPy."""
 
-    def __init__(self, setting, points, value, guess, origin):
-        self.setting, self.origin = setting, origin
+    def __init__(self, setting, points, value, guess):
+        self.setting, self.origin = setting, points.mean(0)
         self.points = self.scale(points)
         log_gain = setting.target == "log_gain"
         target = np.log((value + FLOOR) / (guess + FLOOR)) if log_gain else value
-        system = self.kernel(self.points, self.points) + RIDGE * np.eye(len(points))
+        system = self.kernel(self.points, self.points) + setting.ridge * np.eye(len(points))
         self.weights = np.linalg.solve(system, target)
 
     def scale(self, points):
-        sizes = [self.setting.position_scale] * 2 + [self.setting.color_scale] * 3
+        sizes = [self.setting.position_scale] * 2 + [self.setting.color_scale] * 5
         return (points - self.origin) / np.array(sizes)
 
     def kernel(self, left, right):
@@ -72,31 +81,23 @@ class Oracle:
         return target.clip(0, 1)
 
 
-def known_to_numpy(known):
-    points = torch.cat([known.position, known.color], 1).numpy()
-    return points, known.value.numpy(), known.guess.numpy()
-
-
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.target}-{s.kernel}")
 def test_error_left_out_is_that_of_fitting_again_without_the_sample(setting):
     srgb, raw = varied(40, 56)
-    frame = sampled(srgb.double(), raw, cell=6)
-    reconstructor = LocalRBFReconstructor(neighbors=9)
-    known = reconstructor._prepare(frame.srgb, frame.samples)[1]
-    around = known.nearest(known.position, 10)
-    assert around[:, 0].tolist() == list(range(len(known.value)))
-    points, value, guess = known_to_numpy(known)
-    errors = []
-    for left_out, *others in around.tolist():
-        fit = Oracle(setting, points[others], value[others], guess[others], points[left_out])
-        one = slice(left_out, left_out + 1)
-        errors.append(fit(points[one], guess[one]) - value[one])
-    expected = float(np.mean(np.square(errors)))
-    got = LocalRBFReconstructor._left_out_error(setting, known, around)
-    assert got == pytest.approx(expected, rel=1e-9)
-    singles = (t.float() for t in (known.position, known.color, known.value, known.guess))
-    got = LocalRBFReconstructor._left_out_error(setting, type(known)(*singles, known.tree), around)
-    assert got == pytest.approx(expected, rel=1e-3)
+    weight = torch.rand(63, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    for dtype, exactness in ((torch.float64, 1e-9), (torch.float32, 1e-3)):
+        picture = picture_of(sampled(srgb.to(dtype), raw, cell=6))
+        around = picture.nearest(picture.points[:, :2], 10)
+        assert around[:, 0].tolist() == list(range(63))
+        points, value, guess = (t.numpy() for t in (picture.points, picture.value, picture.guess))
+        errors = []
+        for left_out, *others in around.tolist():
+            fit = Oracle(setting, points[others], value[others], guess[others])
+            one = slice(left_out, left_out + 1)
+            errors.append(fit(points[one], guess[one]) - value[one])
+        squares = np.square(errors).mean((1, 2))
+        got = LocalRBFReconstructor._left_out_error(setting, picture, around, weight.to(dtype))
+        assert got == pytest.approx(np.average(squares, weights=weight), rel=exactness)
 
 
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.target}-{s.kernel}")
@@ -106,29 +107,88 @@ def test_pixels_are_the_interpolation_of_their_blocks_nearest_samples(setting):
     frame = Frame(srgb=srgb.double(), samples=Samples.at(index, raw))
     height, width, block, neighbors = 21, 27, 5, 7
     assert round(math.sqrt(height * width / len(frame.samples))) == block
-    reconstructor = LocalRBFReconstructor(neighbors, setting=setting)
-    got = reconstructor(frame)
-    points, value, guess = known_to_numpy(reconstructor._prepare(frame.srgb, frame.samples)[1])
-    estimate = global_estimate(frame).numpy()
+    got = LocalRBFReconstructor(neighbors, setting=setting)(frame)
+    picture = picture_of(frame)
+    points, value, guess = (t.numpy() for t in (picture.points, picture.value, picture.guess))
+    guide, estimate = picture.guide(0, height).numpy(), global_estimate(frame).numpy()
     expected = np.full((3, height, width), np.nan)
     for top, left in itertools.product(range(0, height, block), range(0, width, block)):
-        # Blocks reach over the border as wholes; the picture goes on there as its last pixel.
         rows, columns = np.mgrid[top : top + block, left : left + block].reshape(2, -1)
         inside = (rows < height) & (columns < width)
-        color = frame.srgb.numpy()[:, rows.clip(max=height - 1), columns.clip(max=width - 1)]
-        pixels = np.concatenate([[rows, columns], color]).T
-        origin = pixels.mean(0)
-        distance = np.linalg.norm(points[:, :2] - origin[:2], axis=1)
+        center = [rows.mean(), columns.mean()]
+        distance = np.linalg.norm(points[:, :2] - center, axis=1)
         nearest, following = np.split(distance.argsort(), [neighbors])
         if np.isclose(distance[nearest[-1]], distance[following[0]]):
             continue  # Either may be the last neighbor.
-        fit = Oracle(setting, points[nearest], value[nearest], guess[nearest], origin)
-        here = rows[inside], columns[inside]
-        expected[:, here[0], here[1]] = fit(pixels[inside], estimate[:, here[0], here[1]].T).T
+        fit = Oracle(setting, points[nearest], value[nearest], guess[nearest])
+        rows, columns = rows[inside], columns[inside]
+        pixels = np.concatenate([[rows, columns], guide[:, rows, columns]]).T
+        expected[:, rows, columns] = fit(pixels, estimate[:, rows, columns].T).T
     expected.reshape(3, -1)[:, frame.samples.index] = frame.samples.value.T
     judged = np.isfinite(expected)
     assert judged.mean() > 0.7
     np.testing.assert_allclose(got.numpy()[judged], expected[judged], rtol=0, atol=1e-7)
+
+
+@pytest.mark.parametrize("size", [(8, 16), (21, 27), (3, 2)])
+def test_guide_is_color_and_the_brightness_and_clipped_share_around(size):
+    height, width = size
+    srgb = (1.3 * smooth(height, width)).clamp(max=1).double()
+    frame = sampled(srgb, srgb, cell=2)
+    picture = picture_of(frame)
+    guide = picture.guide(0, height)
+    assert torch.equal(guide[:3], srgb)
+    rows, columns = (np.minimum(np.arange(-(-n // 4) * 4), n - 1) for n in size)
+    padded = srgb.numpy()[:, rows][:, :, columns]
+    for plane, weight, number in ((padded, 0.25, 3), (padded >= 254 / 255, 0.2, 4)):
+        means = plane.mean(0).reshape(len(rows) // 4, 4, -1, 4).mean((1, 3))
+        at = np.stack(np.mgrid[:height, :width]) / 4 + 0.125 - 0.5
+        wanted = weight * map_coordinates(means, at, order=1, mode="nearest")
+        np.testing.assert_allclose(guide[number], wanted, rtol=0, atol=1e-12)
+    at_samples = guide.flatten(1)[:, frame.samples.index].T
+    torch.testing.assert_close(picture.points[:, 2:], at_samples, rtol=0, atol=1e-12)
+    parts = [picture.guide(top, min(height, top + 5)) for top in range(0, height, 5)]
+    torch.testing.assert_close(torch.cat(parts, 1), guide, rtol=0, atol=1e-12)
+
+
+def test_where_the_picture_is_clipped_the_surroundings_tell():
+    noise = torch.rand(1, 96 + 12, 128 + 12, generator=torch.Generator().manual_seed(0))
+    light = avg_pool2d(avg_pool2d(noise, 7, 1), 7, 1)[0]
+    light = 0.05 + 0.95 * ((light - light.min()) / (light.max() - light.min())) ** 2
+    raw = light * torch.tensor([0.5, 1.0, 0.7])[:, None, None]
+    srgb = (raw * torch.tensor([4.4, 2.2, 3.1])[:, None, None]).clamp(max=1).sqrt()
+    frame = sampled(srgb, raw)
+    assert 0.05 < float((srgb == 1).all(0).float().mean()) < 0.3
+    got = LocalRBFReconstructor()(frame)
+    picture = picture_of(frame)
+    blind = torch.cat([picture.points[:, :5], torch.zeros(len(picture.points), 2)], 1)
+    around = picture.nearest(picture.points[:, :2], 37)
+    chosen = LocalRBFSetting("log_gain", "exponential", 64.0, 0.1)
+    weight = torch.ones(len(around))
+    errors = [
+        LocalRBFReconstructor._left_out_error(
+            chosen, replace(picture, points=points), around, weight
+        )
+        for points in (picture.points, blind)
+    ]
+    assert errors[0] < 0.6 * errors[1]
+    assert decibels(got, raw) > 30
+
+
+def test_trials_are_drawn_evenly_from_what_is_clipped_and_what_is_not():
+    srgb = smooth(96, 128)
+    srgb[:, :20, :30] = 1
+    frame = sampled(srgb, srgb, cell=4)
+    picture = picture_of(frame)
+    burnt = picture.points[:, -1] > 0
+    chosen, weight = LocalRBFReconstructor(trials=60)._trials(picture)
+    assert len(chosen.unique()) == len(chosen) == 60
+    assert int(burnt[chosen].sum()) == 30
+    total = [float(weight[burnt[chosen] == side].sum()) for side in (True, False)]
+    assert total == pytest.approx([int(burnt.sum()), int((~burnt).sum())])
+    every, weight = LocalRBFReconstructor(trials=10**6)._trials(picture)
+    assert sorted(every.tolist()) == list(range(len(burnt)))
+    assert bool((weight == 1).all())
 
 
 @pytest.mark.parametrize("setting", [None, *SETTINGS], ids=str)
@@ -169,13 +229,12 @@ def test_beats_one_polynomial_and_the_global_interpolation_where_tones_are_local
 
 @pytest.mark.parametrize("size", [(61, 45), (40, 64)])
 @pytest.mark.parametrize("setting", SETTINGS, ids=lambda s: f"{s.target}-{s.kernel}")
-def test_strips_and_batches_change_nothing(size, setting, monkeypatch):
+def test_strips_change_nothing(size, setting, monkeypatch):
     srgb, raw = varied(*size)
     frame = sampled(srgb.double(), raw)
     reconstructor = LocalRBFReconstructor(setting=setting)
     whole = reconstructor(frame)
     monkeypatch.setattr(LocalRBFReconstructor, "_STRIP_PIXELS", 1)
-    monkeypatch.setattr(LocalRBFReconstructor, "_BLOCKS_AT_ONCE", 3)
     torch.testing.assert_close(reconstructor(frame), whole, rtol=0, atol=1e-10)
 
 
@@ -218,7 +277,6 @@ def test_what_is_chosen_follows_the_picture():
     reconstructor(sampled(srgb, of_color))
     far = reconstructor.chosen
     assert near.position_scale < far.position_scale
-    assert near.color_scale > far.color_scale
 
 
 def test_a_setting_that_is_given_is_used_and_without_trials_the_first_is():
@@ -240,7 +298,7 @@ def test_the_picture_given_is_left_as_it_was():
     assert torch.equal(frame.samples.value, before[1])
 
 
-@pytest.mark.parametrize("argument", [{"neighbors": 0}, {"trials": -1}])
+@pytest.mark.parametrize("argument", [{"neighbors": 0}, {"neighbors": 97}, {"trials": -1}])
 def test_refuses_an_argument_out_of_range(argument):
     with pytest.raises(ValueError, match=next(iter(argument))):
         LocalRBFReconstructor(**argument)
