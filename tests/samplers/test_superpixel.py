@@ -77,13 +77,13 @@ def test_keeps_at_most_one_pixel_a_cell_within_its_nine_cells(size, cell, conten
 
 
 @pytest.mark.parametrize("iterations", [1, 2, 3, 5])
-@pytest.mark.parametrize("strip", [1, 40 * 16])
-def test_strips_give_the_samples_of_the_whole(iterations, strip, monkeypatch):
-    # m / cell is a power of 2, so that positions are exact wherever a strip begins.
+@pytest.mark.parametrize("tile", [1, 17])
+def test_tiles_give_the_samples_of_the_whole(iterations, tile, monkeypatch):
+    # m / cell is a power of 2, so that positions are exact wherever a tile begins.
     frame = textured(103, 40)
     sampler = SuperpixelSampler(4, iterations, m=8.0, scale=0.01)
     whole = sampler(frame)
-    monkeypatch.setattr(SuperpixelSampler, "_STRIP_PIXELS", strip)
+    monkeypatch.setattr(SuperpixelSampler, "_TILE", tile)
     assert sampler(frame).index.tolist() == whole.index.tolist()
     assert len(whole) > 200
 
