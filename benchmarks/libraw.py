@@ -2,9 +2,9 @@
 
 Levels, demosaic, as-shot white balance, color matrix and gamma, nothing else: no tone curve, no
 automatic brightness, no lens shading; LibRaw gives 16 bits. PSNR over all pixels; over those at
-least 8 pixels from the border; of these, over those with nothing near saturation within 4 pixels,
-and over the others. The rows below the first take one difference after the other away. Menon's
-method and AHD are not meant to agree; the last row has two of LibRaw's own.
+least 8 pixels from the border; of these, over those with nothing within 4 pixels that white balance
+clips, and over the others. The rows below the first take one difference after the other away.
+Menon's method and AHD are not meant to agree; the last row has two of LibRaw's own.
 
 A headerless file (.raw, 16 bits, little-endian, RGGB) takes --size and --levels; it gets a known
 camera's color matrix and a gray world's white balance, and both read the same DNG.
@@ -26,13 +26,14 @@ from torch.nn import functional
 
 from isp_meta import Frame, Pipeline, Stage, read_raw, write_dng
 from isp_meta.data import sample_path
+from isp_meta.evaluation import psnr
 from isp_meta.io import known_camera
 from isp_meta.stages import BlackLevel, ColorMatrix, Demosaic, Gamma, WhiteBalance, gray_world
 from isp_meta.stages.demosaic import DemosaicMethod
 from isp_meta.stages.white_balance import as_shot_gains
 
 SRGB, LINEAR_LIGHT = (2.4, 12.92), (1, 1)
-BORDER, REACH, NEAR_SATURATION = 8, 4, 0.9
+BORDER, REACH = 8, 4
 KNOWN = ("Canon", "EOS 5D Mark III")
 
 
@@ -86,24 +87,19 @@ def ours(
     )
 
 
-def psnr(error: Tensor) -> float:
-    return -10 * float(error.double().square().mean().log10())
-
-
 def compare(path: Path) -> list[dict[str, str | float]]:
     frame = read_raw(path)
-    bright = BlackLevel()(frame).mosaic > NEAR_SATURATION
-    near = functional.max_pool2d(bright.float(), 2 * REACH + 1, 1, REACH)[0] > 0
-    near = near[BORDER:-BORDER, BORDER:-BORDER]
+    clipped = Pipeline([BlackLevel(), GainsBeforeDemosaic()])(frame).mosaic >= 1
+    near = functional.max_pool2d(clipped.float(), 2 * REACH + 1, 1, REACH)[0] > 0
+    inside = torch.zeros_like(near)
+    inside[BORDER:-BORDER, BORDER:-BORDER] = True
+    near &= inside
     rows: list[dict[str, str | float]] = []
 
     def row(name: str, one: Tensor, other: Tensor) -> None:
-        error = one - other
-        inner = error[:, BORDER:-BORDER, BORDER:-BORDER]
-        parts = (error, inner, inner[:, ~near], inner[:, near])
-        keys = ("all", "inside", "unsaturated", "near_saturation")
-        values = (round(psnr(part), 2) for part in parts)
-        rows.append({"compared": name, **dict(zip(keys, values, strict=True))})
+        parts = {"all": None, "inside": inside, "unclipped": inside & ~near, "clipped": near}
+        figures = {part: round(psnr(one, other, where), 2) for part, where in parts.items()}
+        rows.append({"compared": name, **figures})
 
     with rawpy.imread(str(path)) as raw:
         theirs, matrix = libraw(raw, "LINEAR")
@@ -148,7 +144,7 @@ def main() -> None:
         "rawpy": rawpy.__version__,
         "libraw": ".".join(map(str, rawpy.libraw_version)),
     }
-    print(describe(where))
+    print(describe(where).splitlines()[0])
     print(f"LibRaw {where['libraw']}, rawpy {where['rawpy']}")
     tables = {}
     with tempfile.TemporaryDirectory() as folder:
@@ -160,11 +156,11 @@ def main() -> None:
                 else raw
             )
             tables[raw.name] = rows = compare(path)
-            print(f"\n{raw.name:24}{'PSNR, dB':>10}{'inside':>10}{'unsat.':>10}{'saturated':>10}")
+            print(f"\n{raw.name:24}{'PSNR, dB':>10}{'inside':>10}{'unclipped':>11}{'clipped':>9}")
             for row in rows:
                 print(
-                    "{compared:24}{all:>10.2f}{inside:>10.2f}{unsaturated:>10.2f}"
-                    "{near_saturation:>10.2f}".format(**row)
+                    "{compared:24}{all:>10.2f}{inside:>10.2f}{unclipped:>11.2f}"
+                    "{clipped:>9.2f}".format(**row)
                 )
     if arguments.json:
         result = {"machine": where, "pictures": tables}

@@ -75,7 +75,7 @@ def fit(
     *,
     learn: Sequence[str] = (),
     steps: int = 400,
-    rate: float = 0.01,
+    rate: float = 0.005,
     side: int = 400,
     progress: Progress | None = None,
 ) -> Fit:

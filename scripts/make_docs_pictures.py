@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 from io import BytesIO
 from pathlib import Path
+from typing import get_args
 
 import torch
 from torch import Tensor
@@ -17,7 +18,8 @@ from torch import Tensor
 from isp_meta import Frame, Pipeline, presets, read_raw
 from isp_meta.evaluation import contact_sheet, stage_pictures, upright
 from isp_meta.io import write_atomic
-from isp_meta.stages import Demosaic, MosaicNoiseReduction, WhiteBalance
+from isp_meta.stages import Demosaic, Exposure, MosaicNoiseReduction, WhiteBalance
+from isp_meta.stages.demosaic import DemosaicMethod
 
 LARGEST = 250_000
 SIDE = 384
@@ -57,63 +59,66 @@ def crop(pipeline: Pipeline, frame: Frame, top: int, left: int, zoom: int = 1) -
     return part.repeat_interleave(zoom, 1).repeat_interleave(zoom, 2)
 
 
-def rendered_by_presets(frame: Frame) -> Labeled:
-    pictures = [
-        (f"presets.{name}()", whole(getattr(presets, name)(), frame))
+def of_presets(frame: Frame) -> Labeled:
+    """The picture under each preset and some random ones."""
+    made = {
+        f"presets.{name}()": getattr(presets, name)()
         for name in ("minimal", "karaimer_brown", "camera")
-    ]
+    }
     for seed in range(1, RANDOM_CAMERAS + 1):
         generator = torch.Generator().manual_seed(seed)
-        pictures.append((f"presets.random(), seed {seed}", whole(presets.random(generator), frame)))
-    return pictures
+        made[f"presets.random(), seed {seed}"] = presets.random(generator)
+    return [(label, whole(pipeline, frame)) for label, pipeline in made.items()]
 
 
-def demosaiced(frame: Frame) -> Labeled:
-    return [
-        (
-            f'Demosaic("{name}"), 2x',
-            crop(presets.minimal().replace("Demosaic", Demosaic(name)), frame, 1270, 1640, zoom=2),
-        )
-        for name in ("bilinear", "malvar", "menon")
-    ]
+def of_demosaic(frame: Frame) -> Labeled:
+    """Fine lines by each method, enlarged."""
+    made = {
+        f'Demosaic("{method}")': presets.minimal().replace("Demosaic", Demosaic(method))
+        for method in get_args(DemosaicMethod)
+    }
+    return [(label, crop(pipeline, frame, 1270, 1640, 3)) for label, pipeline in made.items()]
 
 
-def less_noise(frame: Frame) -> Labeled:
+def of_noise_reduction(frame: Frame) -> Labeled:
+    """A shadow that local tone mapping opens."""
     camera = presets.camera()
     noisy = without(camera, "NoiseReduction")
     place = camera.position("Demosaic")
-    of_mosaic = Pipeline([*noisy[:place], MosaicNoiseReduction(), *noisy[place:]])
-    labeled = {
-        "without noise reduction": noisy,
-        "NoiseReduction()": camera,
-        "MosaicNoiseReduction() in its place": of_mosaic,
+    made = {
+        "no noise reduction": noisy,
+        "NoiseReduction": camera,
+        "MosaicNoiseReduction": Pipeline([*noisy[:place], MosaicNoiseReduction(), *noisy[place:]]),
     }
-    return [(label, crop(made, frame, 1480, 420)) for label, made in labeled.items()]
+    return [(label, crop(pipeline, frame, 1480, 420)) for label, pipeline in made.items()]
 
 
-def local_tones(frames: list[Frame]) -> Labeled:
+def of_local_tone_mapping(*frames: Frame) -> Labeled:
+    """Whole pictures without and with it."""
     camera = presets.camera()
-    return [
-        (label, whole(made, frame))
-        for frame in frames
-        for label, made in (
-            ("without local tone mapping", without(camera, "LocalToneMapping")),
-            ("LocalToneMapping()", camera),
-        )
-    ]
+    made = {
+        "no local tone mapping": without(camera, "LocalToneMapping"),
+        "LocalToneMapping": camera,
+    }
+    return [(label, whole(made[label], frame)) for frame in frames for label in made]
 
 
-def highlights(frame: Frame) -> Labeled:
+def of_highlights(frame: Frame) -> Labeled:
+    """A bright sky, two stops darker, so that what lies beyond white shows."""
+    darker = presets.camera().replace("Exposure", Exposure(-2, clip=False))
+    clipped = without(darker, "HighlightReconstruction").replace("WhiteBalance", WhiteBalance())
+    made = {
+        "clipped by white balance, -2 stops": clipped,
+        "HighlightReconstruction, -2 stops": darker,
+    }
+    return [(label, crop(pipeline, frame, 60, 1900)) for label, pipeline in made.items()]
+
+
+def of_sharpening(frame: Frame) -> Labeled:
+    """Edges without and with it, enlarged."""
     camera = presets.camera()
-    clipped = without(camera, "HighlightReconstruction").replace("WhiteBalance", WhiteBalance())
-    labeled = {"clipped by white balance": clipped, "HighlightReconstruction()": camera}
-    return [(label, crop(made, frame, 60, 1900)) for label, made in labeled.items()]
-
-
-def sharpened(frame: Frame) -> Labeled:
-    camera = presets.camera()
-    labeled = {"without sharpening": without(camera, "Sharpening"), "Sharpening()": camera}
-    return [(label, crop(made, frame, 1000, 1500)) for label, made in labeled.items()]
+    made = {"no sharpening": without(camera, "Sharpening"), "Sharpening": camera}
+    return [(label, crop(pipeline, frame, 1100, 1560, 2)) for label, pipeline in made.items()]
 
 
 @torch.no_grad()
@@ -127,13 +132,13 @@ def main() -> None:
 
     hero6, fusion = read_raw(arguments.hero6), read_raw(arguments.fusion_back)
     folder = arguments.folder
-    write(folder / "stages.jpg", stage_pictures(presets.camera(), hero6, SIDE), 4, 1200)
-    write(folder / "presets.jpg", rendered_by_presets(hero6), 3)
-    write(folder / "demosaic.jpg", demosaiced(hero6), 3)
-    write(folder / "noise-reduction.jpg", less_noise(hero6), 3)
-    write(folder / "local-tone.jpg", local_tones([hero6, fusion]), 2)
-    write(folder / "highlights-rebuilt.jpg", highlights(hero6), 2)
-    write(folder / "sharpening.jpg", sharpened(hero6), 2)
+    write(folder / "stages.jpg", stage_pictures(presets.camera(), hero6, SIDE), 4, 1080)
+    write(folder / "presets.jpg", of_presets(hero6), 3)
+    write(folder / "demosaic.jpg", of_demosaic(hero6), 3)
+    write(folder / "noise-reduction.jpg", of_noise_reduction(hero6), 3)
+    write(folder / "local-tone.jpg", of_local_tone_mapping(hero6, fusion), 2)
+    write(folder / "reconstruction.jpg", of_highlights(hero6), 2)
+    write(folder / "sharpening.jpg", of_sharpening(hero6), 2)
 
 
 if __name__ == "__main__":

@@ -4,10 +4,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from PIL import Image
 
-from isp_meta import read_metadata
+from isp_meta import read_metadata, read_raw
 from isp_meta.io import read_linear
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
@@ -32,6 +33,22 @@ def test_own_pipeline(tmp_path):
     assert len(carried.samples) == 96 * 128
 
 
+def test_fit_camera(tmp_path):
+    made = run("fit_camera.py", tmp_path)
+    assert "ToneCurve" in (made / "fit_camera.toml").read_text()
+    with Image.open(made / "fit_camera.jpg") as shown:
+        panels = np.asarray(shown, np.float32).reshape(384, 3, 512, 3).swapaxes(0, 1)
+    before, after = (np.square(panel - panels[2]).mean() for panel in panels[:2])
+    assert after < before / 10
+
+
+def test_unprocess(tmp_path):
+    made = run("unprocess.py", tmp_path)
+    assert read_raw(made / "unprocess.dng").codes.shape == (1, 768, 1024)
+    with Image.open(made / "unprocess.jpg") as shown:
+        assert shown.size == (1024, 768)
+
+
 @pytest.mark.parametrize(
     ("script", "picture", "size"),
     [
@@ -47,4 +64,7 @@ def test_pictures(script, picture, size, tmp_path):
 
 def test_all_are_tested():
     scripts = {path.name for path in EXAMPLES.glob("*.py")}
-    assert scripts == {"embed_and_recover.py", "own_pipeline.py", "superpixels.py", "highlights.py"}
+    assert scripts == {
+        *("embed_and_recover.py", "own_pipeline.py", "superpixels.py", "highlights.py"),
+        *("fit_camera.py", "unprocess.py"),
+    }

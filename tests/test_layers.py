@@ -47,7 +47,10 @@ THIRD_PARTY_OF = {
     **{part: {"torch", "numpy"} for part in VALUES},
     "ops": {"torch"},
 }
-ONE_DOOR = {"rawpy": {"io/raw.py", "io/known_camera.py", "io/libraw_demosaic.py"}, "pyexiv2": {"io/exif.py"}}
+ONE_DOOR = {
+    "rawpy": {"io/raw.py", "io/known_camera.py", "io/libraw_demosaic.py"},
+    "pyexiv2": {"io/exif.py"},
+}
 
 
 def part_of(path):

@@ -12,9 +12,11 @@ from isp_meta.pipeline import Pipeline
 from isp_meta.stage import Stage
 from isp_meta.stages import (
     BlackLevel,
+    CameraToWorking,
     ColorMatrix,
     Demosaic,
     Gamma,
+    HighlightCompression,
     Quantize,
     ToneCurve,
     WhiteBalance,
@@ -342,3 +344,19 @@ def test_workers_leave_the_number_of_threads_as_it_was():
         assert torch.get_num_threads() == 2
     finally:
         torch.set_num_threads(before)
+
+
+def test_bound_a_chosen_neutral_reaches_the_stages_behind():
+    camera = Camera(as_shot_neutral=(0.5, 1.0, 0.6))
+    frame = Frame(camera, raw=torch.rand(3, 8, 9, generator=torch.Generator().manual_seed(0)))
+    chosen = WhiteBalance([1.0, 1.3, 2.4], clip=False)
+    for balance in (chosen, Pipeline([chosen])):
+        pipeline = Pipeline([balance, CameraToWorking("srgb", clip=False), HighlightCompression()])
+        neutral = pipeline(frame).camera.neutral
+        assert pipeline.camera_after(camera).neutral == neutral
+        assert float(pipeline.bind(camera).find("HighlightCompression").white) == pytest.approx(2.4)
+        torch.testing.assert_close(pipeline.bind(camera)(frame).rgb, pipeline(frame).rgb)
+        as_shot = pipeline.replace(0, WhiteBalance(clip=False)).bind(camera)
+        assert not torch.allclose(
+            as_shot.find("CameraToWorking").matrix, pipeline.bind(camera)[1].matrix
+        )

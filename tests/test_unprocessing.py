@@ -4,8 +4,6 @@ import pytest
 import torch
 
 from isp_meta import Camera, Pipeline, unprocess
-from isp_meta.errors import RawFileError
-from isp_meta.frame import Frame
 from isp_meta.io import known_camera, remosaic
 from isp_meta.presets import minimal, random
 from isp_meta.stages import BlackLevel, ColorMatrix, Gamma, ToneCurve, WhiteBalance, as_shot_gains
@@ -139,9 +137,3 @@ def test_what_does_not_fit_is_refused(srgb, options, text):
 def test_values_out_of_range_count_as_black_and_white():
     frame = unprocess(torch.tensor([-0.5, 1.5]).expand(3, 2, 2), a_camera(), noise=None)
     assert frame.codes.flatten().tolist() == [BLACK[0], 16383, BLACK[2], 16383]
-
-
-def test_a_camera_that_nobody_knows_is_no_camera():
-    with pytest.raises(RawFileError):
-        unprocess(torch.zeros(3, 2, 2), known_camera("Nobody", "Nothing"))
-    assert Frame().camera == Camera()

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from .. import io
-from ..errors import ImageFileError
+from ..errors import ImageFileError, PictureMismatch
 from ..fitting import Fit
 from ..fitting import fit as fit_pipeline
 from .console import errors, progress, say
@@ -53,7 +53,10 @@ def command(
         def show(done: int, loss: float) -> None:
             step(f"step {done} of {steps}, off by {255 * loss:.1f} of 255")
 
-        found = fit_pipeline(chosen, frame, srgb, learn=learn or (), steps=steps, progress=show)
+        try:
+            found = fit_pipeline(chosen, frame, srgb, learn=learn or (), steps=steps, progress=show)
+        except PictureMismatch as error:
+            raise PictureMismatch(f"{picture}: {error}") from error
         io.write_atomic(output, found.pipeline.to_toml().encode(), overwrite=overwrite)
     _report(output, found, time.perf_counter() - start)
 

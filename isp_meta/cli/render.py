@@ -14,6 +14,7 @@ from rich.table import Table
 
 from .. import io
 from ..errors import OutputError, RawFileError
+from ..evaluation import contact_sheet, stage_pictures
 from ..frame import Frame
 from ..pipeline import Pipeline
 from ..stopwatch import StageTime
@@ -36,6 +37,17 @@ _ENDINGS = (".jpg", ".jpeg", ".png", *_TIFF)
 # What a stage gives that a picture can be made of, the most finished first.
 _SHOWN = ("srgb", "rgb", "raw", "mosaic", "codes")
 _CODES = 65535.0
+_SHEET_WIDTH, _SHEET_COLUMNS = 1600, 4
+
+SheetOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--contact-sheet",
+        metavar="JPEG",
+        help="Write only this: what leaves each stage, side by side.",
+        readable=False,
+    ),
+]
 
 
 def command(
@@ -59,6 +71,7 @@ def command(
     profile: Annotated[
         bool, typer.Option("--profile", help="Print seconds and memory of each stage.")
     ] = False,
+    sheet: SheetOption = None,
     print_pipeline: Annotated[
         bool, typer.Option("--print-pipeline", help="Print the pipeline as TOML; render nothing.")
     ] = False,
@@ -79,6 +92,12 @@ def command(
         if print_pipeline:
             typer.echo(chosen.to_toml(), nl=False)
             return
+    if sheet is not None:
+        if len(raws) > 1 or output is not None or profile:
+            stop("--contact-sheet takes one RAW, and neither -o nor --profile", 2)
+        with errors(raws[0]):
+            _write_sheet(raws[0], sheet, chosen, quality, overwrite)
+        return
 
     def work(item: tuple[Path, Path]) -> None:
         raw, path = item
@@ -135,6 +154,27 @@ def _render(
     height, width = getattr(frame, field).shape[-2:]
     say(f"{path}: {width}x{height}, {size:,} bytes")
     return {"read": clock[1] - clock[0], "write": clock[3] - clock[2]}, times
+
+
+def _write_sheet(raw: Path, path: Path, pipeline: Pipeline, quality: int, overwrite: bool) -> None:
+    if path.suffix.lower() not in (".jpg", ".jpeg"):
+        stop(f"{path}: name it .jpg", 2)
+    io.check_target(path, overwrite=overwrite, sources=[raw])
+    with progress(raw.name) as step:
+        step("reading raw")
+        frame = io.read_raw(raw)
+        step("rendering")
+        try:
+            pictures = stage_pictures(pipeline, frame, _SHEET_WIDTH // _SHEET_COLUMNS)
+        except ValueError as error:
+            raise RawFileError(f"{raw}: cannot be rendered, {error}") from error
+        picture = contact_sheet(pictures, _SHEET_COLUMNS, _SHEET_WIDTH)
+        io.write_atomic(
+            path,
+            lambda file: picture.save(file, format="JPEG", quality=quality),
+            overwrite=overwrite,
+        )
+    say(f"{path}: {picture.width}x{picture.height}, {path.stat().st_size:,} bytes")
 
 
 def _write(path: Path, frame: Frame, field: str, quality: int, overwrite: bool) -> int:

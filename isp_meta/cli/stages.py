@@ -81,7 +81,7 @@ def command(
 def _show(offer: Offer) -> None:
     values = describe(offer)
     flow = f"{', '.join(values['needs']) or '?'} -> {', '.join(values['gives']) or '?'}"
-    say(f"{offer.name:<18} {flow:<22} {offer.package} {offer.version}")
+    say(f"{offer.name:<23} {flow:<22} {offer.package} {offer.version}")
     for parameter in values["parameters"]:
         default = "required" if parameter["required"] else f"= {parameter['default']!r}"
         say(f"    {parameter['name']} {default}  {parameter['range'] or ''}".rstrip())

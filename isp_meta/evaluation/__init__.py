@@ -2,7 +2,7 @@
 
 from .compare import Comparison, compare
 from .metrics import psnr, ssim
-from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures
+from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures, upright
 
 __all__ = [
     "Comparison",
@@ -13,4 +13,5 @@ __all__ = [
     "sample_overlay",
     "ssim",
     "stage_pictures",
+    "upright",
 ]

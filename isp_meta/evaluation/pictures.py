@@ -10,21 +10,20 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 from torch.nn import functional
 
-from ..camera import Camera
 from ..frame import Frame, Samples
 from ..io.image import to_uint8
 from ..pipeline import Pipeline
 from ..stages import srgb_encode
 
-__all__ = ["contact_sheet", "error_map", "sample_overlay", "stage_pictures"]
+__all__ = ["contact_sheet", "error_map", "sample_overlay", "stage_pictures", "upright"]
 
 # What a stage gives that can be shown, the most finished first, and how.
 _SHOWN = {
     "srgb": "srgb",
     "rgb": "rgb, sRGB-encoded",
     "raw": "raw, sRGB-encoded",
-    "mosaic": "mosaic, each 2x2 one pixel, sRGB-encoded",
-    "codes": "codes, each 2x2 one pixel, sRGB-encoded",
+    "mosaic": "mosaic, 2x2 binned, sRGB-encoded",
+    "codes": "codes, 2x2 binned, sRGB-encoded",
 }
 _GAP = 8
 _TEXT = 14
@@ -60,6 +59,23 @@ def sample_overlay(srgb: Tensor, samples: Samples, zoom: int = 2) -> Image.Image
         shown[channel][marked] = level
     pixels = (shown.clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(np.repeat(np.repeat(pixels, zoom, 0), zoom, 1))
+
+
+def upright(picture: Tensor, orientation: int) -> Tensor:
+    """The picture as it is to be seen.
+
+    Args:
+        picture: (..., H, W), in the order in which the sensor delivered it.
+        orientation: of its camera, 1 to 8.
+
+    Returns:
+        (..., H, W), or (..., W, H) from 5 on.
+
+    Source: CIPA DC-008 (Exif 2.32), Orientation.
+    """
+    turned = picture.mT if orientation >= 5 else picture
+    flipped = {-1: (2, 3, 6, 7), -2: (3, 4, 7, 8)}
+    return turned.flip([side for side, those in flipped.items() if orientation in those])
 
 
 def stage_pictures(pipeline: Pipeline, frame: Frame, side: int = 512) -> list[tuple[str, Tensor]]:
@@ -165,7 +181,7 @@ def _shown(frame: Frame, field: str, side: int) -> Tensor:
     scale = min(side / max(height, width), 1.0)
     size = max(round(height * scale), 1), max(round(width * scale), 1)
     small = functional.adaptive_avg_pool2d(picture.clamp(0, 1), size)
-    return _upright(small if field == "srgb" else srgb_encode(small), frame.camera)
+    return upright(small if field == "srgb" else srgb_encode(small), frame.camera.orientation)
 
 
 def _binned(mosaic: Tensor, cfa: str) -> Tensor:
@@ -179,10 +195,3 @@ def _binned(mosaic: Tensor, cfa: str) -> Tensor:
     return torch.stack(
         [planes[[place for place in range(4) if cfa[place] == color]].mean(0) for color in "RGB"]
     )
-
-
-def _upright(picture: Tensor, camera: Camera) -> Tensor:
-    """The picture as it is to be seen (Exif 2.32, Orientation)."""
-    turned = picture.mT if camera.orientation >= 5 else picture
-    flipped = {-1: (2, 3, 6, 7), -2: (3, 4, 7, 8)}
-    return turned.flip([side for side, those in flipped.items() if camera.orientation in those])

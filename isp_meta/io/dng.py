@@ -220,6 +220,7 @@ def _tiff(
             extratags=[*tags, EXIF_PLACEHOLDER],
             metadata=None,
             software=False,
+            maxworkers=os.cpu_count(),  # tifffile's own default leaves half of the cores idle
             **(LOSSLESS_JPEG if compress and codes.shape[1] >= _TILE else {}),
         )
     return append_exif(buffer.getvalue(), camera)

@@ -111,7 +111,7 @@ def camera(camera: Camera | None = None, *, jpeg_quality: float | None = None) -
             Exposure(clip=False),
             LookTable(clip=False),
             WorkingToDisplay("srgb", gamut="keep"),
-            NoiseReduction(),
+            NoiseReduction(luma=0.003),
             LocalToneMapping(),
             HighlightCompression(),
             ToneCurve.of_camera(),
