@@ -39,6 +39,7 @@ __all__ = ["dump", "load"]
 
 _LARGEST = 1 << 24
 _WIDTH = 100
+_DEEPEST = 32  # pipelines within pipelines
 
 Place = tuple[str | int, ...]
 Kind = type[Any]  # of Pipeline, which imports this file
@@ -86,11 +87,8 @@ class _Reader:
         for key in tables:
             if key != "stage":
                 raise self.error((key,), f"unknown key {key!r}; a pipeline is [[stage]] tables")
-        try:
-            stages = self._list(tables.get("stage"), ("stage",))
-            self._build(stages, ("stage",))
-        except RecursionError:
-            raise PipelineFileError(f"{self.name}: nests pipelines too deep") from None
+        stages = self._list(tables.get("stage"), ("stage",))
+        self._build(stages, ("stage",))
         return stages
 
     def error(self, place: Place, text: str) -> PipelineFileError:
@@ -110,6 +108,8 @@ class _Reader:
     def _list(self, tables: Any, place: Place) -> list[Stage]:
         if not isinstance(tables, list) or not all(isinstance(t, dict) for t in tables):
             raise self.error(place, "holds no [[stage]] table")
+        if len(place) > 2 * _DEEPEST:
+            raise PipelineFileError(f"{self.name}: nests pipelines too deep, beyond {_DEEPEST}")
         return [self._stage(table, (*place, i)) for i, table in enumerate(tables)]
 
     def _stage(self, table: dict[str, Any], place: Place) -> Stage:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 
 import torch
-from kornia.metrics import ssim as ssim_map
 from torch import Tensor
 
 __all__ = ["psnr", "ssim"]
@@ -59,6 +58,8 @@ def ssim(estimate: Tensor, truth: Tensor) -> float:
     """
     if estimate.shape != truth.shape:
         raise ValueError(f"shapes differ: {tuple(estimate.shape)} and {tuple(truth.shape)}")
+    from kornia.metrics import ssim as ssim_map  # takes longer to load than PyTorch's own parts
+
     channels, height, width = truth.shape
     halo = _WINDOW // 2
     if min(height, width) <= halo:

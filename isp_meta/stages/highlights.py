@@ -33,7 +33,7 @@ __all__ = [
 
 # Shares of the saturation level between which a channel stops counting as measured, and those
 # between which its color stops being believed: demosaicing and noise spread saturation around.
-_SATURATED = (0.96, 0.99)
+_SATURATED = (0.90, 0.98)
 _BELIEVED = (0.85, 0.95)
 # Where all channels come near saturation a color is a guess; from here on it fades to white.
 _FADING = (0.5, 1.0)
@@ -96,7 +96,7 @@ def reconstruct_highlights(rgb: Tensor, gains: Tensor, level: Tensor | None = No
     A pixel thus takes its brightness from what the sensor did measure there, and its color from
     around it. As the last channel saturates the color fades, and burnt-out light is white. The
     color field is made of averages over ever smaller surroundings, each of which fills the holes of
-    the next. A pixel whose channels all stay below 96% of their levels is not changed; no channel
+    the next. A pixel whose channels all stay below 90% of their levels is not changed; no channel
     gets darker.
 
     Args:

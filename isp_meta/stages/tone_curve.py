@@ -8,7 +8,6 @@ from functools import lru_cache
 from typing import ClassVar, Literal, get_args
 
 import torch
-from scipy.interpolate import CubicSpline
 from torch import Tensor
 
 from ..camera import Camera, ColorProfile
@@ -59,6 +58,8 @@ def profile_curve(profile: ColorProfile) -> Tensor | None:
     """
     if profile.tone_curve is None:
         return None
+    from scipy.interpolate import CubicSpline  # 0.3 s to load, and few profiles have a curve
+
     x, y = profile.tone_curve.double().cpu().T.numpy()
     uniform = torch.linspace(0, 1, _PROFILE_KNOTS, dtype=torch.float64)
     curve = torch.from_numpy(CubicSpline(x, y, bc_type="natural")(uniform.numpy()))

@@ -161,11 +161,9 @@ def test_a_batch_is_each_of_its_pictures(name):
             torch.testing.assert_close(value[i], getattr(stage(one), key), rtol=1e-6, atol=1e-6)
 
 
-@every_stage("pointwise")
+@pytest.mark.parametrize("name", [n for n in EXAMPLES if getattr(stages, n).pointwise])
 def test_a_pointwise_stage_does_on_a_part_what_it_does_on_the_whole(name):
     stage, frame = make(name), frame_of(16, 64)
-    if not stage.pointwise:
-        pytest.skip("it is not")
     part = frame.replace(**{key: getattr(frame, key)[..., 5:9, 16:48] for key in PICTURES})
     line = frame.replace(**{key: getattr(frame, key).flatten(-2)[:, None] for key in PICTURES})
     for key, value in outputs(stage, frame).items():
