@@ -17,9 +17,9 @@ from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from itertools import repeat
 from operator import itemgetter
+from typing import TYPE_CHECKING
 
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 from torch.nn import functional
 
@@ -28,6 +28,9 @@ from ..ops import RadialBasis, local_rbf, local_rbf_leave_one_out
 from ..workers import workers
 from .color_estimate import apply_polynomial, fit_polynomial
 from .inputs import picture_and_samples
+
+if TYPE_CHECKING:
+    from scipy.spatial import cKDTree
 
 __all__ = ["LocalRBFReconstructor", "LocalRBFSetting"]
 
@@ -102,6 +105,8 @@ class _Picture:
 
     @classmethod
     def of(cls, srgb: Tensor, samples: Samples, pool: Executor) -> _Picture:
+        from scipy.spatial import cKDTree  # 0.3 s to load, which embedding need not wait for
+
         bands = pool.map(_surroundings, torch.split(srgb, 32 * _AROUND, 1))
         around = torch.cat(list(bands), 1)
         color, value = srgb.reshape(3, -1)[:, samples.index].T.contiguous(), samples.value.to(srgb)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import torch
-from scipy.spatial import cKDTree
 from torch import Tensor
 
 from ..frame import Frame, Reconstructor
@@ -119,6 +118,8 @@ class RBFReconstructor(Reconstructor):
             for at, target in chunks:
                 target.copy_(rbf_interpolate(points, values, at, self.kernel, self.ridge))
         else:
+            from scipy.spatial import cKDTree  # 0.3 s to load, which embedding need not wait for
+
             tree = cKDTree(points.numpy())
             for at, target in chunks:
                 nearest = torch.from_numpy(tree.query(at.numpy(), self.neighbors)[1])
