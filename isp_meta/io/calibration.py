@@ -7,35 +7,13 @@ from itertools import product
 
 import numpy as np
 
+from ..colorimetry import ILLUMINANT_KELVIN
 from .tags import Tag, TiffTags
 
 __all__ = ["as_shot_neutral", "black_levels", "color_matrix", "noise_profile"]
 
 D65_KELVIN = 6504.0
 _D65 = 21
-# EXIF LightSource to correlated color temperature, as Adobe's DNG SDK reads them.
-_KELVIN = {
-    1: 5500.0,  # daylight
-    2: 4150.0,  # fluorescent
-    3: 2850.0,  # tungsten
-    4: 5500.0,  # flash
-    9: 5500.0,  # fine weather
-    10: 6500.0,  # cloudy
-    11: 7500.0,  # shade
-    12: 6400.0,  # daylight fluorescent
-    13: 5050.0,  # day white fluorescent
-    14: 4150.0,  # cool white fluorescent
-    15: 3525.0,  # white fluorescent
-    16: 2925.0,  # warm white fluorescent
-    17: 2850.0,  # standard light A
-    18: 5500.0,  # standard light B
-    19: 6500.0,  # standard light C
-    20: 5500.0,  # D55
-    21: 6500.0,  # D65
-    22: 7500.0,  # D75
-    23: 5000.0,  # D50
-    24: 3200.0,  # ISO studio tungsten
-}
 
 
 def black_levels(tags: TiffTags, top: int, left: int) -> tuple[float, ...] | None:
@@ -102,7 +80,7 @@ def color_matrix(tags: TiffTags) -> tuple[tuple[float, ...], int] | None:
             continue
         illuminant = int(tags.numbers.get(illuminant_code, (0.0,))[0])
         # Color differences go with reciprocal temperature (mired), not with temperature.
-        kelvin = _KELVIN.get(illuminant, 1.0)
+        kelvin = ILLUMINANT_KELVIN.get(illuminant, 1.0)
         distance = abs(1 / kelvin - 1 / D65_KELVIN)
         found.append((distance, tuple(float(v) for v in product3.ravel()), illuminant))
     if not found:
