@@ -13,24 +13,21 @@ from PIL import Image, ImageDraw, ImageFont
 from torch import Tensor
 
 import isp_meta
-from isp_meta import Frame, Pipeline, Stage
+from isp_meta import Pipeline
 from isp_meta.data import sample_path
 from isp_meta.evaluation import sample_overlay
-from isp_meta.stages import ColorMatrix, Gamma, ToneCurve, WhiteBalance, srgb_decode, srgb_encode
+from isp_meta.stages import (
+    ColorMatrix,
+    Exposure,
+    Gamma,
+    ToneCurve,
+    WhiteBalance,
+    srgb_decode,
+    srgb_encode,
+)
 
 STOPS = -2
 SIZE = (512, 384)
-
-
-class Exposure(Stage):
-    """Scales linear light."""
-
-    needs = frozenset({"rgb"})
-    gives = frozenset({"rgb"})
-
-    def forward(self, frame: Frame) -> Frame:
-        """Replaces ``rgb``."""
-        return frame.replace(rgb=frame.require("rgb", by="Exposure") * 2.0**STOPS)
 
 
 def panel(picture: Tensor | Image.Image, text: str) -> Image.Image:
@@ -53,7 +50,7 @@ with tempfile.TemporaryDirectory() as folder:
     isp_meta.embed(sample_path(), jpeg)
     frame = isp_meta.recover(jpeg)
 
-develop = Pipeline([WhiteBalance(), Exposure(), ColorMatrix(), ToneCurve.filmic(), Gamma()])
+develop = Pipeline([WhiteBalance(), Exposure(STOPS), ColorMatrix(), ToneCurve.filmic(), Gamma()])
 kept = sample_overlay(frame.srgb, frame.samples, zoom=4).crop((2816, 1536, 3328, 1920))
 panels = [
     panel(frame.srgb, "the JPEG"),

@@ -22,7 +22,7 @@ from isp_meta.stages import (
 )
 
 
-class Saturation(Stage):
+class GrayMix(Stage):
     """Moves colors away from their gray, or toward it."""
 
     needs = frozenset({"rgb"})
@@ -34,7 +34,7 @@ class Saturation(Stage):
 
     def forward(self, frame: Frame) -> Frame:
         """Replaces ``rgb``."""
-        rgb = frame.require("rgb", by="Saturation")
+        rgb = frame.require("rgb", by="GrayMix")
         gray = rgb.mean(0, keepdim=True)
         return frame.replace(rgb=(gray + self.strength * (rgb - gray)).clamp(0, 1))
 
@@ -45,7 +45,7 @@ camera = Pipeline(
         Demosaic("bilinear"),
         WhiteBalance(),
         ColorMatrix(),
-        Saturation(1.3),
+        GrayMix(1.3),
         ToneCurve.filmic(exposure=1.5),
         Gamma(),
         Quantize(8),

@@ -3,7 +3,7 @@
     codes ──BlackLevel──▶ mosaic ──Demosaic──▶ raw ──WhiteBalance──▶ rgb
           ──ColorMatrix──▶ rgb ──ToneCurve──▶ rgb ──Gamma──▶ srgb ──Quantize──▶ srgb
 
-Each is a thin :class:`isp_meta.frame.Stage` over a pure function that lies beside it.
+Each is a thin :class:`isp_meta.stage.Stage` over a pure function that lies beside it.
 """
 
 from .black_level import BlackLevel, black_level

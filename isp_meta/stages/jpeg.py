@@ -62,8 +62,9 @@ def jpeg(
 
     The differentiable mode pads, averages and interpolates chroma as libjpeg does, but rounds
     neither YCbCr nor the result to whole levels, and its rounding keeps a little of what rounding
-    loses: the result is up to 1.4 dB nearer to the picture than libjpeg's. Its quantization tables
-    are libjpeg's at whole qualities; their gradient is that of the tables before they are rounded.
+    loses: below quality 100 the result is up to 1.4 dB nearer to the picture than libjpeg's, and at
+    100, where little is lost, about 5 dB. Its quantization tables are libjpeg's at whole qualities;
+    their gradient is that of the tables before they are rounded.
     It traces under torch.compile, and under torch.export for one size. The exact mode, which leaves
     PyTorch, does not.
 
