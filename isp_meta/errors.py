@@ -20,6 +20,10 @@ __all__ = [
     "PipelineFileError",
     "PipelineOrderError",
     "RawFileError",
+    "ResultsError",
+    "TrainingError",
+    "TrainingSetError",
+    "WeightsFileError",
 ]
 
 
@@ -75,5 +79,21 @@ class NotInvertible(IspMetaError, ValueError):
     """A stage that loses information was asked for its inverse."""
 
 
+class TrainingSetError(IspMetaError):
+    """A training set that cannot be made or read: no pictures, a missing or damaged part."""
+
+
+class ResultsError(IspMetaError):
+    """Results of a benchmark that cannot be read, or that were measured with other settings."""
+
+
 class ExportError(IspMetaError):
     """A pipeline that another runtime's format cannot express, or not rightly."""
+
+
+class TrainingError(IspMetaError, ValueError):
+    """A training that cannot start or go on: its config, a checkpoint, or a loss gone astray."""
+
+
+class WeightsFileError(IspMetaError):
+    """A file of trained weights that cannot be read, or that belongs to another network."""

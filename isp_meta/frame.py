@@ -1,4 +1,4 @@
-"""What crosses layers: one picture, the pixels kept from it, who chooses and who uses them.
+"""What crosses layers: one picture, what is kept of its raw, who chooses and who uses that.
 
 A :class:`Frame` is one photograph at any point between sensor and file. Each stage reads some of
 its fields and fills others; the names of those fields are the whole contract:
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from .camera import Camera
 from .errors import PipelineOrderError
 
-__all__ = ["Frame", "Reconstructor", "Sampler", "Samples"]
+__all__ = ["Frame", "ParametricModel", "Reconstructor", "Sampler", "Samples"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -80,6 +80,70 @@ class Samples:
         mask = torch.zeros(self.height * self.width, device=self.index.device)
         mask[self.index] = 1.0
         return mask.view(1, self.height, self.width)
+
+
+@dataclass(frozen=True, eq=False)
+class ParametricModel:
+    """The way from one picture's sRGB back to its raw, as a formula: no pixel is kept.
+
+        raw = (matrix · f⁻¹(srgb) + Σₖ weightsₖ max(0, 1 - |srgb - pointsₖ| / radius)²) / gains
+
+    Attributes:
+        gains: (3,) of white balance (T_w), 1/8192 to 8192.
+        matrix: (3, 3) display-linear color to white-balanced raw (T_s⁻¹), within ±8192.
+        curves: (3, 256) inverse tone curve f⁻¹ of each channel at evenly spaced sRGB values from 0
+            to 1, straight in between, never falling, within ±8192.
+        points: (N, 3) sRGB of the control points of the gamut mapping h⁻¹, in [0, 1], N <= 5000.
+            It acts behind the matrix: for a linear one that is only another scale of weights.
+        weights: (N, 3) of those points, within ±8192.
+        radius: sRGB difference over which a point's influence falls to 0, 1/8192 to 8192.
+
+    All tensors are float32; see :func:`isp_meta.reconstruct.fit_parametric`.
+
+    Raises:
+        ValueError: shapes or dtypes that do not fit, a value out of range or not finite.
+    """
+
+    gains: Tensor
+    matrix: Tensor
+    curves: Tensor
+    points: Tensor
+    weights: Tensor
+    radius: float
+
+    KNOTS: ClassVar[int] = 256
+    MOST_POINTS: ClassVar[int] = 5000
+    # Within it no sum in the formula can leave float32.
+    LARGEST: ClassVar[float] = 8192.0
+
+    def __post_init__(self) -> None:
+        count, most = len(self.points), self.LARGEST
+        if count > self.MOST_POINTS:
+            raise ValueError(f"{count} control points are too many, {self.MOST_POINTS} is the most")
+        for name, shape, low, high in (
+            ("gains", (3,), 1 / most, most),
+            ("matrix", (3, 3), -most, most),
+            ("curves", (3, self.KNOTS), -most, most),
+            ("points", (count, 3), 0.0, 1.0),
+            ("weights", (count, 3), -most, most),
+        ):
+            value: Tensor = getattr(self, name)
+            if value.shape != shape or value.dtype != torch.float32:
+                raise ValueError(f"{name} must be {shape} float32, not {tuple(value.shape)}")
+            if not bool(((value >= low) & (value <= high)).all()):
+                raise ValueError(f"{name} must be finite and within {low:g} to {high:g}")
+        if not 1 / most <= self.radius <= most:
+            raise ValueError(f"radius must be {1 / most:g} to {most:g}, not {self.radius}")
+        if not bool((self.curves.diff() >= 0).all()):
+            raise ValueError("curves must never fall")
+
+    def rounded(self) -> ParametricModel:
+        """As metadata keep it: points in steps of 1/65535, weights binary16, radius binary32."""
+        steps = (self.points * 65535).round() / 65535
+        radius = float(torch.tensor(self.radius, dtype=torch.float32))
+        return dataclasses.replace(
+            self, points=steps, weights=self.weights.half().float(), radius=radius
+        )
 
 
 @dataclass(frozen=True, eq=False)

@@ -54,6 +54,7 @@ def test_unprocess(tmp_path):
     [
         ("superpixels.py", "superpixels.png", (768, 384)),
         ("highlights.py", "highlights.jpg", (1032, 776)),
+        ("training_set.py", "training_set.png", (1024, 512)),
     ],
 )
 def test_pictures(script, picture, size, tmp_path):
@@ -62,9 +63,15 @@ def test_pictures(script, picture, size, tmp_path):
         assert len(shown.convert("L").getcolors()) > 200
 
 
+def test_evaluate(tmp_path):
+    made = run("evaluate.py", tmp_path) / "evaluate"
+    assert "uniform+cubic" in (made / "results.md").read_text(encoding="utf-8")
+    assert len(list(made.glob("hero6_crop.dng/*.png"))) == 4
+
+
 def test_all_are_tested():
     scripts = {path.name for path in EXAMPLES.glob("*.py")}
     assert scripts == {
         *("embed_and_recover.py", "own_pipeline.py", "superpixels.py", "highlights.py"),
-        *("fit_camera.py", "unprocess.py"),
+        *("fit_camera.py", "unprocess.py", "training_set.py", "evaluate.py"),
     }

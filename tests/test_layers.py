@@ -13,10 +13,12 @@ VALUES = {"camera", "colorimetry", "frame", "stage", "errors"}
 FAMILIES = {"stages", "samplers", "reconstruct", "codec", "carriers", "io"}
 WIRING = {
     *("presets", "export", "capture", "recover", "training", "evaluation", "libraw"),
-    *("fitting", "unprocessing"),
+    *("fitting", "unprocessing", "scenes"),
 }
 BELOW_WIRING = (
-    VALUES | FAMILIES | {"ops", "pipeline", "plugins", "stopwatch", "weights", "data", "_payload"}
+    VALUES
+    | FAMILIES
+    | {"ops", "networks", "pipeline", "plugins", "stopwatch", "workers", "data", "_payload"}
 )
 
 # What each part of the package may import of the rest of it.
@@ -34,9 +36,10 @@ MAY_IMPORT = {
     "pipeline_file": VALUES | {"plugins", "io"},
     "pipeline": VALUES | {"bands", "pipeline_file", "stopwatch"},
     "data": set(),
-    "weights": VALUES,
+    "networks": {"errors", "ops"},
     **{family: VALUES | {"ops"} for family in FAMILIES},
-    "reconstruct": VALUES | {"ops", "workers"},
+    "reconstruct": VALUES | {"ops", "networks", "workers"},
+    "samplers": VALUES | {"ops", "networks"},
     "stages": VALUES | {"ops", "workers"},
     "codec": VALUES | {"ops", "_payload"},
     **dict.fromkeys(WIRING, BELOW_WIRING | WIRING),

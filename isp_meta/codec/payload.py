@@ -8,11 +8,12 @@ from typing import Literal
 import torch
 
 from ..camera import Camera
-from ..frame import Samples
+from ..frame import ParametricModel, Samples
 from . import sections
 from .binding import Binding
 from .camera import pack_camera, unpack_camera
 from .header import Header
+from .parametric import pack_parametric, unpack_parametric
 from .positions import pack_positions, unpack_positions
 from .reader import Reader, text_field
 from .values import check_room, pack_values, unpack_values
@@ -22,6 +23,7 @@ __all__ = ["Coding", "Payload", "decode", "encode"]
 Coding = Literal["range", "packed"]
 
 _KNOWN = frozenset({b"CAMR", b"IDNT", b"BIND", b"MEAN", b"POSN", b"VALU"})
+_OPTIONAL = frozenset({b"pARA"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +36,7 @@ class Payload:
         binding: the finished picture that they belong to.
         bits: depth of a value, 8 to 16.
         demosaic, sampler: short names of what made the raw picture and chose the pixels.
+        parametric: how to undo the rendering without samples, or None; rounded once decoded.
 
     Raises:
         ValueError: the binding is of a picture of another size.
@@ -45,6 +48,7 @@ class Payload:
     bits: int = 14
     demosaic: str = ""
     sampler: str = ""
+    parametric: ParametricModel | None = None
 
     def __post_init__(self) -> None:
         kept = (self.samples.width, self.samples.height)
@@ -87,6 +91,8 @@ def encode(payload: Payload, *, coding: Coding = "range") -> bytes:
         b"POSN": pack_positions(samples, header, packed=packed),
         b"VALU": pack_values(samples, header, packed=packed),
     }
+    if payload.parametric is not None:
+        content[b"pARA"] = pack_parametric(payload.parametric)
     return sections.join(header, content)
 
 
@@ -96,7 +102,7 @@ def decode(data: bytes) -> Payload:
     Raises:
         PayloadCorrupt: no payload, damaged, or of a version that this reader does not know.
     """
-    header, content = sections.split(bytes(data), _KNOWN)
+    header, content = sections.split(bytes(data), _KNOWN, _OPTIONAL)
     camera = unpack_camera(content[b"CAMR"], header.orientation)
     names = Reader(content[b"IDNT"], "section IDNT of the raw metadata")
     sampler, demosaic = names.text(), names.text()
@@ -106,4 +112,6 @@ def decode(data: bytes) -> Payload:
     index = unpack_positions(content[b"POSN"], header)
     value = unpack_values(content[b"VALU"], index, header)
     samples = Samples(torch.from_numpy(index), value, header.height, header.width, header.cell)
-    return Payload(samples, camera, binding, header.bits, demosaic, sampler)
+    stored = content.get(b"pARA")
+    parametric = None if stored is None else unpack_parametric(stored)
+    return Payload(samples, camera, binding, header.bits, demosaic, sampler, parametric)

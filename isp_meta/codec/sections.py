@@ -38,11 +38,14 @@ def join(header: Header, sections: Mapping[bytes, bytes]) -> bytes:
     return data + hashlib.sha256(data).digest()
 
 
-def split(data: bytes, known: frozenset[bytes]) -> tuple[Header, dict[bytes, bytes]]:
+def split(
+    data: bytes, known: frozenset[bytes], optional: frozenset[bytes] = frozenset()
+) -> tuple[Header, dict[bytes, bytes]]:
     """Header and sections of a payload, all checksums verified.
 
     Args:
-        known: names that must all be there; other ancillary ones are left out.
+        known: names that must all be there.
+        optional: ancillary names that may be there; other ancillary ones are left out.
 
     Raises:
         PayloadCorrupt: no payload, damaged, or a critical section that this reader does not know.
@@ -55,9 +58,9 @@ def split(data: bytes, known: frozenset[bytes]) -> tuple[Header, dict[bytes, byt
     sections = {
         name: content
         for name, content in _read(Reader(data[size:content_end], "the raw metadata")).items()
-        if name in known or _critical(name)
+        if name in known | optional or _critical(name)
     }
-    for name in sections.keys() - known:
+    for name in sections.keys() - known - optional:
         raise PayloadCorrupt(
             f"the raw metadata needs section {name.decode()}, which this version does not know"
         )

@@ -1,17 +1,38 @@
-"""How near a recovered picture comes to the true one: figures and pictures."""
+"""How near a recovered picture comes to the true one: figures, pictures, benchmarks."""
 
+from .benchmark import Benchmark, benchmark
 from .compare import Comparison, compare
+from .fidelity import Fidelity, measure
+from .maps import ErrorMaps
+from .methods import Method, training_free
 from .metrics import psnr, ssim
 from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures, upright
+from .renderings import FileInput, Rendering, local_tone
+from .results import Results
+from .tables import tables
+from .trained import Weights
 
 __all__ = [
+    "Benchmark",
     "Comparison",
+    "ErrorMaps",
+    "Fidelity",
+    "FileInput",
+    "Method",
+    "Rendering",
+    "Results",
+    "Weights",
+    "benchmark",
     "compare",
     "contact_sheet",
     "error_map",
+    "local_tone",
+    "measure",
     "psnr",
     "sample_overlay",
     "ssim",
     "stage_pictures",
+    "tables",
+    "training_free",
     "upright",
 ]

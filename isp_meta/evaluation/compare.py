@@ -11,6 +11,7 @@ from typing import get_args
 from torch import Tensor
 
 from .. import io
+from ..camera import Camera
 from ..errors import PictureMismatch
 from ..frame import Frame
 from ..pipeline import Pipeline
@@ -19,7 +20,7 @@ from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod
 from .metrics import psnr, ssim
 
-__all__ = ["Comparison", "compare"]
+__all__ = ["Comparison", "compare", "unclipped_pixels"]
 
 _JPEG = {".jpg", ".jpeg", ".jpe", ".jfif"}
 
@@ -89,8 +90,7 @@ def compare(
             f"{recovered}: has {got.shape[2]}x{got.shape[1]} pixels, "
             f"{raw} has {truth.shape[2]}x{truth.shape[1]}"
         )
-    gains = as_shot_gains(true.camera.as_shot_neutral).to(truth)[:, None, None]
-    unclipped = (truth * gains < 1).all(0)
+    unclipped = unclipped_pixels(truth, true.camera)
     cfa = true.camera.cfa
     figures = Comparison(
         psnr=psnr(got, truth),
@@ -103,6 +103,12 @@ def compare(
         width=truth.shape[2],
     )
     return figures, got, truth
+
+
+def unclipped_pixels(raw: Tensor, camera: Camera) -> Tensor:
+    """(H, W) bool: where (3, H, W) raw times white-balance gain is below 1 in every channel."""
+    gains = as_shot_gains(camera.as_shot_neutral).to(raw)[:, None, None]
+    return (raw * gains < 1).all(0)
 
 
 def _to_raw(frame: Frame, method: DemosaicMethod) -> Frame:

@@ -5,7 +5,7 @@ from .icc import icc_profile
 from .image import MOST_PIXELS, decode_image, encode_jpeg, to_uint8
 from .input import read_bytes
 from .known_camera import known_camera
-from .linear import is_linear_dng, read_linear, write_npy, write_tiff16
+from .linear import has_16_bits, is_linear_dng, read_linear, write_npy, write_tiff16
 from .opcodes import read_opcodes
 from .output import check_target, write_atomic
 from .picture import encode_png, encode_tiff16
@@ -19,6 +19,7 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "encode_tiff16",
+    "has_16_bits",
     "icc_profile",
     "is_linear_dng",
     "known_camera",

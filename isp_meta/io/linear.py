@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+import struct
 from io import BytesIO
 from pathlib import Path
 
+import imagecodecs
 import numpy as np
 import tifffile
 import torch
@@ -20,10 +22,11 @@ from .input import read_bytes
 from .output import write_atomic
 from .tags import LINEAR_RAW, Tag, TiffTags, last_byte, open_tiff, raw_page, read_tags
 
-__all__ = ["is_linear_dng", "read_linear", "write_npy", "write_tiff16"]
+__all__ = ["has_16_bits", "is_linear_dng", "read_linear", "write_npy", "write_tiff16"]
 
 _FULL = 65535
 _MOST_PIXELS = 1 << 28
+_PNG = b"\x89PNG\r\n\x1a\n"
 
 
 def write_tiff16(path: str | os.PathLike[str], raw: Tensor, *, overwrite: bool = False) -> None:
@@ -70,10 +73,10 @@ def _checked(raw: Tensor) -> Tensor:
 
 
 def read_linear(path: str | os.PathLike[str]) -> Frame:
-    """Reads linear raw-RGB from a linear DNG, a 16-bit RGB TIFF or a NumPy array.
+    """Reads linear raw-RGB from a linear DNG, a 16-bit RGB TIFF or PNG, or a NumPy array.
 
     Args:
-        path: ``.dng``, ``.tif``, ``.tiff`` or ``.npy``, as this package writes them.
+        path: ``.dng``, ``.tif``, ``.tiff`` or ``.npy``, as this package writes them, or ``.png``.
 
     Returns:
         A Frame with ``raw`` (3, H, W) float32; in [0, 1] but for ``.npy``, whose values are taken
@@ -83,7 +86,13 @@ def read_linear(path: str | os.PathLike[str]) -> Frame:
         RawFileError: missing, damaged, or of another kind; names file, cause and what to do.
     """
     suffix = Path(path).suffix.lower()
-    readers = {".dng": _read_dng, ".tif": _read_tiff, ".tiff": _read_tiff, ".npy": _read_npy}
+    readers = {
+        ".dng": _read_dng,
+        ".tif": _read_tiff,
+        ".tiff": _read_tiff,
+        ".png": _read_png,
+        ".npy": _read_npy,
+    }
     if suffix not in readers:
         raise RawFileError(f"{path}: {suffix or 'no suffix'} is none of {', '.join(readers)}")
     data = read_bytes(path)
@@ -103,6 +112,22 @@ def is_linear_dng(path: str | os.PathLike[str]) -> bool:
     """
     tags = read_tags(read_bytes(path))
     return tags is not None and tags.is_dng and tags.numbers.get(Tag.PHOTOMETRIC) == (LINEAR_RAW,)
+
+
+def has_16_bits(path: str | os.PathLike[str]) -> bool:
+    """Whether a file is a PNG or TIFF of 16 bits a sample, as :func:`read_linear` wants them.
+
+    Raises:
+        RawFileError: the file cannot be read.
+    """
+    data = read_bytes(path)
+    if data[:8] == _PNG:
+        return data[24:25] == b"\x10"
+    try:
+        with open_tiff(data) as tif:
+            return bool(raw_page(tif).dtype == np.uint16)
+    except Exception:  # no TIFF, or a damaged one, which its reader will say
+        return False
 
 
 def _read_dng(data: bytes, path: str | os.PathLike[str]) -> Frame:
@@ -155,6 +180,16 @@ def _pixels(data: bytes, path: str | os.PathLike[str]) -> NDArray[np.float64]:
         if last_byte(page) > len(data):
             raise RawFileError(f"{path}: truncated; get a fresh copy")
         return page.asarray().astype(np.float64)
+
+
+def _read_png(data: bytes, path: str | os.PathLike[str]) -> Frame:
+    # Width, height, bit depth and color type of IHDR, which a PNG begins with.
+    width, height, depth, kind = struct.unpack_from(">IIBB", data, 16)
+    if data[:8] != _PNG or (depth, kind) != (16, 2):
+        raise RawFileError(f"{path}: is not 16-bit RGB; export it so")
+    if width * height > _MOST_PIXELS:
+        raise RawFileError(f"{path}: claims {width}x{height} pixels")
+    return Frame(raw=_planes(imagecodecs.png_decode(data) / _FULL))
 
 
 def _read_npy(_data: bytes, path: str | os.PathLike[str]) -> Frame:

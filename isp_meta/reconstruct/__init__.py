@@ -1,6 +1,18 @@
 """From the JPEG's pixels and the kept samples back to linear raw-RGB."""
 
 from .local_rbf import LocalRBFReconstructor
+from .parametric import ParametricReconstructor
+from .parametric_fit import fit_parametric
 from .rbf import RBFReconstructor
+from .trainable import Online, TrainableReconstructor
+from .unet import UNetReconstructor
 
-__all__ = ["LocalRBFReconstructor", "RBFReconstructor"]
+__all__ = [
+    "LocalRBFReconstructor",
+    "Online",
+    "ParametricReconstructor",
+    "RBFReconstructor",
+    "TrainableReconstructor",
+    "UNetReconstructor",
+    "fit_parametric",
+]

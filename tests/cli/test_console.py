@@ -14,7 +14,10 @@ import typer
 from isp_meta.cli.console import errors
 from isp_meta.errors import PayloadCorrupt
 
-COMMANDS = ("embed", "recover", "inspect", "verify", "extract", "strip", "compare", "demo")
+COMMANDS = (
+    *("embed", "recover", "inspect", "verify", "extract", "strip", "compare", "demo"),
+    *("prepare", "train", "evaluate"),
+)
 NAMES = [
     "[bold]photo[red]",
     "[x",

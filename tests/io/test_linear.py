@@ -64,7 +64,7 @@ def test_mosaic_is_refused() -> None:
         read_linear(sample_path())
 
 
-@pytest.mark.parametrize("name", ["a.dng", "a.tif", "a.npy", "a.jpg"])
+@pytest.mark.parametrize("name", ["a.dng", "a.tif", "a.npy", "a.png", "a.jpg"])
 @pytest.mark.parametrize("content", [b"", b"II*\0", b"\x93NUMPY\x01\x00v\x00{", bytes(1000)])
 def test_damaged_files(tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)

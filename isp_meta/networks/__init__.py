@@ -1,0 +1,11 @@
+"""Networks that samplers and reconstructors are built on, and how to run them on any picture.
+
+They know pictures as tensors, (B, C, H, W), and nothing of frames, cameras or files.
+"""
+
+from .cost import multiply_adds
+from .published import load_published
+from .tiles import Window, run_tiled
+from .unet import UNet
+
+__all__ = ["UNet", "Window", "load_published", "multiply_adds", "run_tiled"]

@@ -1,0 +1,110 @@
+"""What the names of a training's config stand for: networks, samplers, reconstructors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Protocol, TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import TrainingError
+from ..frame import Frame, Samples
+from ..networks import UNet
+from ..reconstruct.trainable import TrainableReconstructor
+from ..reconstruct.unet import UNetReconstructor
+from ..samplers.choice import Choice
+from ..samplers.free_form import FreeFormSampler
+from ..samplers.learned import LearnedSampler
+from .config import ReconstructorConfig, SamplerConfig, TrainingConfig
+from .dataset import CropDataset
+
+__all__ = ["RECONSTRUCTORS", "SAMPLER_NETWORKS", "TrainableSampler", "build", "crops"]
+
+Maker = TypeVar("Maker", bound=Callable[..., Any])
+
+
+class TrainableSampler(Protocol):
+    """A sampler whose choice has a gradient."""
+
+    network: nn.Module
+
+    def choose(self, srgb: Tensor, raw: Tensor) -> Choice:
+        """Mask and L_S of a batch."""
+
+    def __call__(self, frame: Frame) -> Samples:
+        """Samples of a picture."""
+
+
+def _unet_sampler(inputs: int, outputs: int, config: SamplerConfig) -> nn.Module:
+    return UNet(inputs, outputs, config.width)
+
+
+def _unet_reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
+    return UNetReconstructor(UNet(7, 3, config.width, head="sigmoid"))
+
+
+SAMPLER_NETWORKS: dict[str, Callable[[int, int, SamplerConfig], nn.Module]] = {
+    "unet": _unet_sampler,
+}
+"""Kind in the config ─▶ network of so many inputs and outputs."""
+
+RECONSTRUCTORS: dict[str, Callable[[ReconstructorConfig], TrainableReconstructor]] = {
+    "unet": _unet_reconstructor,
+}
+"""Kind in the config ─▶ reconstructor."""
+
+
+def build(
+    config: TrainingConfig,
+) -> tuple[LearnedSampler | FreeFormSampler | None, TrainableReconstructor]:
+    """Sampler and reconstructor with fresh weights, the same ones for the same seed.
+
+    Returns:
+        The sampler is None where the config's samples need no network.
+
+    Raises:
+        TrainingError: a kind that does not exist.
+    """
+    with torch.random.fork_rng([]):
+        torch.manual_seed(config.run.seed)
+        return _sampler(config), _known(RECONSTRUCTORS, "reconstructor", config.reconstructor.kind)(
+            config.reconstructor
+        )
+
+
+def crops(config: TrainingConfig) -> tuple[CropDataset, CropDataset]:
+    """The crops to train on and those to validate on.
+
+    Raises:
+        TrainingError: the config names no training set. TrainingSetError: it cannot be read.
+    """
+    data, seed = config.data, config.run.seed
+    if not data.folder:
+        raise TrainingError("[data] folder: must name a training set; isp-meta prepare makes one")
+    try:
+        train = CropDataset(data.folder, "train", data.crop, data.augment, seed)
+        return train, CropDataset(data.folder, "val", data.crop, augment=False)
+    except ValueError as error:
+        raise TrainingError(f"[data] {error}") from error
+
+
+def _sampler(config: TrainingConfig) -> LearnedSampler | FreeFormSampler | None:
+    if not config.samples.trains_sampler:
+        return None
+    make = _known(SAMPLER_NETWORKS, "sampler", config.sampler.kind)
+    sees = config.sampler.inputs
+    inputs = 6 if sees == "both" else 3
+    clip = config.sampler.clip or None
+    if config.samples.kind == "free_form":
+        network = make(inputs, 1, config.sampler)
+        return FreeFormSampler(network, config.samples.share, sees, clip=clip)
+    network = make(inputs, 9, config.sampler)
+    alpha, m = config.sampler.alpha, config.sampler.m
+    return LearnedSampler(network, config.samples.cell, sees, alpha, m, clip=clip)
+
+
+def _known(kinds: dict[str, Maker], section: str, kind: str) -> Maker:
+    if kind not in kinds:
+        raise TrainingError(f"[{section}] kind: must be one of {', '.join(kinds)}, not {kind!r}")
+    return kinds[kind]
