@@ -1,8 +1,8 @@
 """The default: one small radial-basis system a block, shared by all the block's pixels.
 
-    samples ─▶ cubic sRGB → raw for the whole picture ─▶ first guess
-       │                                                     │ log-gain of the truth against it
-       └─▶ settings chosen by leaving samples out ──▶ a system a block ──▶ first guess × gain
+    samples ─▶ formulas sRGB → raw for the whole picture ─▶ first guess
+       │                                                        │ log-gain of the truth against it
+       └─▶ settings chosen by leaving samples out ─────▶ a system a block ──▶ first guess × gain
 
 The samples lie about evenly, so the nearest ones of a block serve all its pixels: one factorization
 in place of one a pixel. Its guide is color and what lies around: where sRGB is clipped, raw still
@@ -12,10 +12,10 @@ varies, and how bright and how burnt the surroundings are is what the JPEG has l
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from itertools import repeat
+from itertools import product, repeat
 from operator import itemgetter
 from typing import TYPE_CHECKING
 
@@ -26,7 +26,7 @@ from torch.nn import functional
 from ..frame import Frame, Reconstructor, Samples
 from ..ops import RadialBasis, local_rbf, local_rbf_leave_one_out
 from ..workers import workers
-from .color_estimate import apply_polynomial, fit_polynomial
+from .first_guess import GUESSES, FirstGuess, first_guesses, log_gain, times_gain
 from .inputs import picture_and_samples
 
 if TYPE_CHECKING:
@@ -34,7 +34,6 @@ if TYPE_CHECKING:
 
 __all__ = ["LocalRBFReconstructor", "LocalRBFSetting"]
 
-_LOG_FLOOR = 1e-3
 # How much the brightness and the share of clipped values around a pixel count, next to its color,
 # and over how many pixels they are taken: with these the samples left out are predicted best.
 _BRIGHTNESS, _BURNT, _AROUND = 0.25, 0.2, 4
@@ -53,6 +52,7 @@ class LocalRBFSetting:
         position_scale: pixels that count as distance 1.
         color_scale: sRGB difference that counts as distance 1.
         ridge: variance of the noise, in units of the kernel's.
+        guess: ``cubic``, ``color`` or ``detail``: which first guess a log-gain is against.
     """
 
     target: str
@@ -60,6 +60,7 @@ class LocalRBFSetting:
     position_scale: float
     color_scale: float
     ridge: float = 0.01
+    guess: str = "cubic"
 
     @property
     def basis(self) -> RadialBasis:
@@ -68,16 +69,9 @@ class LocalRBFSetting:
         return RadialBasis(self.position_scale, self.color_scale, self.kernel, tail, self.ridge)
 
 
-def _encode(value: Tensor, guess: Tensor) -> dict[str, Tensor]:
-    """What the systems may interpolate: log-gain against the first guess, or the value itself."""
-    return {"log_gain": torch.log((value + _LOG_FLOOR) / (guess + _LOG_FLOOR)), "value": value}
-
-
 def _decode(setting: LocalRBFSetting, target: Tensor, guess: Tensor) -> Tensor:
-    """Inverse of :func:`_encode`, in [0, 1], written over both."""
-    if setting.target == "value":
-        return target.clamp_(0, 1)
-    return guess.add_(_LOG_FLOOR).mul_(target.exp_()).sub_(_LOG_FLOOR).clamp_(0, 1)
+    """Raw in [0, 1] of what the systems interpolated, written over both."""
+    return target.clamp_(0, 1) if setting.target == "value" else times_gain(guess, target)
 
 
 def _surroundings(srgb: Tensor) -> Tensor:
@@ -96,11 +90,9 @@ class _Picture:
 
     srgb: Tensor  # (3, H, W)
     surroundings: Tensor  # (2, h, w)
-    coefficients: Tensor  # of the cubic
     points: Tensor  # (N, 7) row, column, color, surroundings of the samples
     value: Tensor  # (N, 3)
-    target: dict[str, Tensor]  # of value, as the systems interpolate it
-    guess: Tensor  # (N, 3), the cubic's
+    guesses: dict[str, FirstGuess]
     tree: cKDTree
 
     @classmethod
@@ -110,8 +102,7 @@ class _Picture:
         bands = pool.map(_surroundings, torch.split(srgb, 32 * _AROUND, 1))
         around = torch.cat(list(bands), 1)
         color, value = srgb.reshape(3, -1)[:, samples.index].T.contiguous(), samples.value.to(srgb)
-        coefficients = fit_polynomial(color, value)
-        guess = apply_polynomial(coefficients, color.T).T.contiguous()
+        guesses = first_guesses(srgb, samples.index, value, pool)
         position = torch.stack([samples.index // samples.width, samples.index % samples.width], 1)
         tree = cKDTree(position.cpu().numpy())
         position = position.to(srgb)
@@ -121,8 +112,13 @@ class _Picture:
             around[None], at, padding_mode="border", align_corners=False
         )
         points = torch.cat([position, color, beside[0, :, 0].T], 1)
-        target = _encode(value, guess)
-        return cls(srgb, around, coefficients, points, value, target, guess, tree)
+        return cls(srgb, around, points, value, guesses, tree)
+
+    def target(self, setting: LocalRBFSetting) -> Tensor:
+        """(N, 3) what the systems interpolate: the value itself, or its log-gain."""
+        if setting.target == "value":
+            return self.value
+        return log_gain(self.value, self.guesses[setting.guess].at_samples)
 
     def nearest(self, position: Tensor, count: int) -> Tensor:
         """(n, count) samples nearest in the picture to (n, 2) positions, nearest first."""
@@ -147,7 +143,8 @@ class LocalRBFReconstructor(Reconstructor):
     Args:
         neighbors: samples in each block's system, 1 to 96.
         trials: samples left out, one by one, to choose the setting; 0 takes the first candidate.
-        setting: use this one instead of choosing.
+        setting: use this one instead of choosing; where samples are too few for its first guess,
+            with the cubic.
 
     Attributes:
         chosen: the setting of the latest picture, None before.
@@ -188,6 +185,8 @@ class LocalRBFReconstructor(Reconstructor):
         with workers() as pool:
             picture = _Picture.of(srgb, samples, pool)
             setting = self.setting or self._choose(picture, spacing, pool)
+            if setting.guess in GUESSES and setting.guess not in picture.guesses:
+                setting = replace(setting, guess=GUESSES[0])
             self.chosen = setting
 
             def work(top: int) -> None:
@@ -200,17 +199,17 @@ class LocalRBFReconstructor(Reconstructor):
         return raw
 
     @staticmethod
-    def _candidates(spacing: float) -> Iterator[LocalRBFSetting]:
-        for target in ("log_gain", "value"):
-            for kernel in ("exponential", "rational"):
-                for steps in (1, 2, 4, 8, 16):
-                    for color_scale in (0.05, 0.1, 0.2, 0.4):
-                        yield LocalRBFSetting(target, kernel, steps * spacing, color_scale)
+    def _candidates(spacing: float, guesses: Iterable[str]) -> Iterator[LocalRBFSetting]:
+        # A value needs no guess.
+        against = [*(("log_gain", guess) for guess in guesses), ("value", GUESSES[0])]
+        bases = product(("exponential", "rational"), (1, 2, 4, 8, 16), (0.05, 0.1, 0.2, 0.4))
+        for (target, guess), (kernel, steps, color_scale) in product(against, bases):
+            yield LocalRBFSetting(target, kernel, steps * spacing, color_scale, guess=guess)
 
     def _choose(self, picture: _Picture, spacing: float, pool: Executor) -> LocalRBFSetting:
         """The candidate with the smallest mean squared error in raw at samples left out."""
         count = len(picture.value)
-        candidates = list(self._candidates(spacing))
+        candidates = list(self._candidates(spacing, picture.guesses))
         left_out, weight = self._trials(picture)
         if count < 2 or not len(left_out):
             return candidates[0]
@@ -252,10 +251,11 @@ class LocalRBFReconstructor(Reconstructor):
         setting: LocalRBFSetting, picture: _Picture, around: Tensor, weight: Tensor
     ) -> float:
         """Mean squared error at the first sample of each system, predicted from the others."""
-        target = picture.target[setting.target]
+        target = picture.target(setting)
         predicted = local_rbf_leave_one_out(picture.points, target, around, setting.basis)
         left_out = around[:, 0]
-        error = _decode(setting, predicted, picture.guess[left_out]) - picture.value[left_out]
+        guess = picture.guesses[setting.guess].left_out[left_out]
+        error = _decode(setting, predicted, guess) - picture.value[left_out]
         return float((weight @ error.square()).mean() / weight.sum())
 
     @torch.no_grad()
@@ -270,9 +270,9 @@ class LocalRBFReconstructor(Reconstructor):
         centers = torch.cartesian_prod(down + top, across)
         nearest = picture.nearest(centers, min(self.neighbors, len(points)))
         nearest = nearest.view(1, *shape, -1)
-        target = picture.target[setting.target]
+        target = picture.target(setting)
         result = local_rbf(guide[None], points, target, nearest, block, setting.basis)[0]
-        return _decode(setting, result, apply_polynomial(picture.coefficients, guide[:3]))
+        return _decode(setting, result, picture.guesses[setting.guess].rows(top, bottom))
 
     def extra_repr(self) -> str:
         """Text inside the parentheses of ``repr``."""

@@ -11,8 +11,11 @@ from torch.nn.functional import avg_pool2d
 
 from isp_meta.frame import Frame, Samples
 from isp_meta.reconstruct import LocalRBFReconstructor, RBFReconstructor
+from isp_meta.reconstruct import local_rbf as local_rbf_module
 from isp_meta.reconstruct.color_estimate import apply_polynomial, fit_polynomial
+from isp_meta.reconstruct.first_guess import GUESSES, first_guesses
 from isp_meta.reconstruct.local_rbf import LocalRBFSetting, _Picture
+from isp_meta.stages import Sharpening
 from isp_meta.workers import workers
 
 SETTINGS = [
@@ -53,6 +56,21 @@ def picture_of(frame):
         return _Picture.of(frame.srgb, frame.samples, pool)
 
 
+def known(picture, guess="cubic"):
+    """Points and values of the samples, and what the guess is there."""
+    return (t.numpy() for t in (picture.points, picture.value, picture.guesses[guess].at_samples))
+
+
+@pytest.fixture
+def only_cubic(monkeypatch):
+    """Lets the reconstructor know no first guess but the cubic, from the moment it is called."""
+
+    def cubic_of(*arguments):
+        return {"cubic": first_guesses(*arguments)["cubic"]}
+
+    return lambda: monkeypatch.setattr(local_rbf_module, "first_guesses", cubic_of)
+
+
 class Oracle:
     """The interpolation as the docstrings state it, one system at a time, in NumPy."""
 
@@ -89,7 +107,7 @@ def test_error_left_out_is_that_of_fitting_again_without_the_sample(setting):
         picture = picture_of(sampled(srgb.to(dtype), raw, cell=6))
         around = picture.nearest(picture.points[:, :2], 10)
         assert around[:, 0].tolist() == list(range(63))
-        points, value, guess = (t.numpy() for t in (picture.points, picture.value, picture.guess))
+        points, value, guess = known(picture)
         errors = []
         for left_out, *others in around.tolist():
             fit = Oracle(setting, points[others], value[others], guess[others])
@@ -109,7 +127,7 @@ def test_pixels_are_the_interpolation_of_their_blocks_nearest_samples(setting):
     assert round(math.sqrt(height * width / len(frame.samples))) == block
     got = LocalRBFReconstructor(neighbors, setting=setting)(frame)
     picture = picture_of(frame)
-    points, value, guess = (t.numpy() for t in (picture.points, picture.value, picture.guess))
+    points, value, guess = known(picture)
     guide, estimate = picture.guide(0, height).numpy(), global_estimate(frame).numpy()
     expected = np.full((3, height, width), np.nan)
     for top, left in itertools.product(range(0, height, block), range(0, width, block)):
@@ -248,7 +266,7 @@ def test_what_is_chosen_does_not_depend_on_strips(monkeypatch):
 
 
 @pytest.mark.parametrize("scene", ["local", "by color", "by position"])
-def test_the_setting_chosen_is_nearly_the_best_of_all(scene):
+def test_the_setting_chosen_is_nearly_the_best_of_all(scene, monkeypatch):
     srgb, raw = varied(80, 80)
     if scene == "by color":
         raw = 0.5 + 0.4 * torch.sin(12 * srgb)
@@ -257,26 +275,79 @@ def test_the_setting_chosen_is_nearly_the_best_of_all(scene):
     frame = sampled(srgb, raw, cell=4)
     reconstructor = LocalRBFReconstructor()
     chosen = decibels(reconstructor(frame), raw)
-    candidates = LocalRBFReconstructor._candidates(4.0)
+    # Every candidate starts from the same guesses: fitting them once is enough.
+    guesses = picture_of(frame).guesses
+    monkeypatch.setattr(local_rbf_module, "first_guesses", lambda *_: guesses)
+    candidates = LocalRBFReconstructor._candidates(4.0, GUESSES)
     every = {c: decibels(LocalRBFReconstructor(setting=c)(frame), raw) for c in candidates}
     assert reconstructor.chosen in every
-    assert len(every) == 80
+    assert len(every) == 160
     assert chosen == pytest.approx(every[reconstructor.chosen], abs=1e-9)
     assert chosen > max(every.values()) - 1.0
     assert chosen > np.median(list(every.values())) + 0.5
 
 
-def test_what_is_chosen_follows_the_picture():
+def test_what_is_chosen_follows_the_picture(only_cubic):
     srgb = smooth(96, 128)
     columns = torch.linspace(0, 1, 128)
     fine = cubic(srgb) * (0.6 + 0.35 * torch.sin(40 * columns))
     of_color = 0.5 + 0.4 * torch.sin(12 * srgb)
     reconstructor = LocalRBFReconstructor()
-    reconstructor(sampled(srgb, fine))
-    near = reconstructor.chosen
-    reconstructor(sampled(srgb, of_color))
-    far = reconstructor.chosen
-    assert near.position_scale < far.position_scale
+
+    def chosen(raw):
+        reconstructor(sampled(srgb, raw))
+        return reconstructor.chosen
+
+    assert chosen(fine).guess == "cubic"
+    assert chosen(of_color).guess == "color"
+    only_cubic()
+    assert chosen(fine).position_scale < chosen(of_color).position_scale
+
+
+def sharpened(height, width):
+    """Blobs under texture, developed with a gamma and sharpened; and their raw."""
+    noise = torch.rand(1, 1, height + 2, width + 2, generator=torch.Generator().manual_seed(1))
+    texture = avg_pool2d(noise, 3, 1)[0] - 0.5
+    raw = (smooth(height, width) * torch.exp(1.5 * texture)).clamp(0, 1)
+    return Sharpening(1.5)(Frame(srgb=raw ** (1 / 2.2))).srgb, raw
+
+
+def test_detail_takes_sharpening_back(only_cubic):
+    srgb, raw = sharpened(128, 192)
+    frame, reconstructor = sampled(srgb, raw), LocalRBFReconstructor()
+    got = decibels(reconstructor(frame), raw)
+    assert reconstructor.chosen.guess == "detail"
+    only_cubic()
+    assert got > decibels(reconstructor(frame), raw) + 1
+    assert reconstructor.chosen.guess == "cubic"
+
+
+def test_few_samples_leave_the_cubic():
+    srgb, raw = sharpened(64, 80)
+    frame, reconstructor = sampled(srgb, raw), LocalRBFReconstructor()
+    assert len(frame.samples) == 80
+    assert decibels(reconstructor(frame), raw) > 25
+    assert reconstructor.chosen.guess == "cubic"
+    asked = LocalRBFReconstructor(setting=replace(SETTINGS[0], guess="detail"))
+    assert torch.equal(asked(frame), LocalRBFReconstructor(setting=SETTINGS[0])(frame))
+    assert asked.chosen == SETTINGS[0]
+
+
+@pytest.mark.parametrize("guess", GUESSES)
+def test_the_error_left_out_is_against_the_guess_left_out(guess):
+    frame = sampled(*(t.double() for t in sharpened(64, 80)), cell=5)
+    setting = replace(SETTINGS[0], guess=guess)
+    picture = picture_of(frame)
+    around = picture.nearest(picture.points[:, :2], 10)
+    points, value, at_samples = known(picture, guess)
+    left_out = picture.guesses[guess].left_out.numpy()
+    squares = []
+    for one, *others in around.tolist():
+        fit = Oracle(setting, points[others], value[others], at_samples[others])
+        squares.append(np.square(fit(points[[one]], left_out[[one]]) - value[one]).mean())
+    weight = torch.ones(len(around), dtype=torch.float64)
+    got = LocalRBFReconstructor._left_out_error(setting, picture, around, weight)
+    assert got == pytest.approx(np.mean(squares), rel=1e-8)
 
 
 def test_a_setting_that_is_given_is_used_and_without_trials_the_first_is():
@@ -287,7 +358,7 @@ def test_a_setting_that_is_given_is_used_and_without_trials_the_first_is():
     assert given.chosen == SETTINGS[3]
     untried = LocalRBFReconstructor(trials=0)
     untried(frame)
-    assert untried.chosen == next(LocalRBFReconstructor._candidates(8.0))
+    assert untried.chosen == next(LocalRBFReconstructor._candidates(8.0, ["cubic"]))
 
 
 def test_the_picture_given_is_left_as_it_was():

@@ -1,0 +1,181 @@
+"""What a cubic in color leaves over, as far as one formula for the whole picture can tell it.
+
+log gain = smooth function of color + weights · local contrast
+
+Both are linear in what is fitted, so a ridge regression on the samples finds them, and the same
+factorization tells what each sample would have been predicted to be without it.
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+__all__ = ["Correction", "fit_correction"]
+
+_CENTERS, _LENGTH = 128, 0.5
+# Fewer samples than this say too little about so many weights.
+_FEWEST = 100
+_SMOOTHNESS, _RIDGES = (1e-6, 1e-5, 1e-4, 1e-3, 1e-2), (1e-5, 1e-3, 1e-1)
+# What happened to clipped samples is hardly a function of color; they count as so many others.
+_CLIPPED_WEIGHT = 0.25
+# Samples that are fitted, of more; and of those the ones on which smoothness and ridge are chosen.
+_FITTED, _TRIALS = 16384, 4096
+# Knots a color of the table that stands for the function of color; finer ones change nothing.
+_KNOTS = 33
+# A gain beyond e² is no correction but a mistake.
+_LIMIT = 2.0
+
+
+def _matern(color: Tensor, centers: Tensor) -> Tensor:
+    """(N, M) kernel of colors and centers: Matérn, 5/2."""
+    r = torch.cdist(color, centers).mul_(math.sqrt(5) / _LENGTH)
+    return (1 + r + r.square() / 3) * torch.exp(-r)
+
+
+def _spread(color: Tensor) -> Tensor:
+    """(M, 3) colors as far from each other as they lie, at most ``_CENTERS``."""
+    color = color[:: max(1, len(color) // 4096)]
+    distance = (color - color.mean(0)).norm(dim=1)
+    chosen = [int(distance.argmin())]
+    distance = (color - color[chosen[0]]).norm(dim=1)
+    while len(chosen) < _CENTERS:
+        farthest = int(distance.argmax())
+        if distance[farthest] < 1e-3:
+            break
+        chosen.append(farthest)
+        distance = torch.minimum(distance, (color - color[farthest]).norm(dim=1))
+    return color[chosen]
+
+
+@dataclass(frozen=True, eq=False)
+class Correction:
+    """Log gain of every pixel.
+
+    Attributes:
+        table: (1, 3, n, n, n), the function of color on a lattice of sRGB: blue, green, red.
+        weights: (3, F) of the features.
+    """
+
+    table: Tensor
+    weights: Tensor
+
+    def __call__(self, srgb: Tensor, features: Tensor) -> Tensor:
+        """Log gain, (3, ...).
+
+        Args:
+            srgb: (3, ...) in [0, 1]. features: (F, ...).
+        """
+        at = srgb.flatten(1).T.mul(2).sub_(1).view(1, 1, 1, -1, 3)
+        gain = functional.grid_sample(
+            self.table, at, mode="bilinear", padding_mode="border", align_corners=True
+        ).view(3, -1)
+        gain = torch.addmm(gain, self.weights, features.flatten(1))
+        return gain.clamp_(-_LIMIT, _LIMIT).view(srgb.shape)
+
+
+@dataclass(frozen=True)
+class _Ridge:
+    """A weighted ridge regression: the normal equations, and what they say of each sample."""
+
+    design: Tensor  # (N, P)
+    target: Tensor  # (N, 3)
+    weight: Tensor  # (N,)
+    penalty: Tensor  # (P, P), of the kernel's weights
+    features: int  # the last columns
+
+    def solve(self, smoothness: float, ridge: float) -> tuple[Tensor, Tensor]:
+        """(P, 3) weights and (N, 3) what each sample is predicted to be without itself."""
+        weighted = self.design * self.weight[:, None]
+        normal = self.design.T @ weighted
+        scale = float(self.weight.sum())
+        penalized = normal + self.penalty * (smoothness * scale)
+        diagonal = penalized.diagonal()
+        if self.features:
+            diagonal[-self.features :] += normal.diagonal()[-self.features :] * ridge
+        diagonal += 1e-9 * (normal.diagonal().mean() + scale)
+        factor = torch.linalg.cholesky(penalized)
+        solution = torch.cholesky_solve(weighted.T @ self.target, factor)
+        influence = torch.linalg.solve_triangular(factor, self.design.T, upper=False)
+        influence = (influence.square().sum(0) * self.weight).clamp_(max=0.99)
+        error = (self.target - self.design @ solution) / (1 - influence)[:, None]
+        return solution, self.target - error
+
+    def error(self, smoothness: float, ridge: float) -> float:
+        """Weighted mean square of what the samples left out are missed by."""
+        missed = self.target - self.solve(smoothness, ridge)[1]
+        # The weights are brightness, so this is about the error in raw.
+        return float((self.weight.square() @ missed.square()).sum())
+
+    def some(self, step: int) -> _Ridge:
+        """Every so manieth sample."""
+        return _Ridge(
+            self.design[::step],
+            self.target[::step],
+            self.weight[::step],
+            self.penalty,
+            self.features,
+        )
+
+
+def fit_correction(
+    color: Tensor, features: Tensor, target: Tensor, value: Tensor
+) -> tuple[Correction, Tensor] | None:
+    """Fits log gains at samples, smoothness and ridge chosen by leaving samples out.
+
+    Args:
+        color: (N, 3) sRGB of the samples. features: (N, F), F >= 0. target: (N, 3) log gain.
+        value: (N, 3) raw, in [0, 1]: bright samples weigh more.
+
+    Returns:
+        The correction, and (N, 3) the log gain of each sample as the others predict it (as all do,
+        where there are so many that one does not count). None where there are too few samples.
+
+    Source: leave-one-out errors of linear smoothers by their leverage, Allen's PRESS, 1974.
+    """
+    usable = (color < 1).all(1)
+    if int(usable.sum()) < _FEWEST:
+        return None
+    step = -(-len(color) // _FITTED)
+    system, centers = _system(
+        color[::step], features[::step], target[::step], value[::step], usable[::step]
+    )
+    trial = system.some(max(1, len(system.target) // _TRIALS))
+    ridges = _RIDGES if features.shape[1] else _RIDGES[:1]
+    choices = [(smoothness, ridge) for smoothness in _SMOOTHNESS for ridge in ridges]
+    best = min(choices, key=lambda choice: trial.error(*choice))
+    solution, predicted = system.solve(*best)
+    correction = _correction(solution, centers, target.dtype)
+    if step > 1:
+        return correction, correction(color.T, features.T).T.contiguous()
+    return correction, predicted.to(target.dtype).clamp_(-_LIMIT, _LIMIT)
+
+
+def _system(
+    color: Tensor, features: Tensor, target: Tensor, value: Tensor, usable: Tensor
+) -> tuple[_Ridge, Tensor]:
+    """The regression, and the (M, 3) centers of its kernel."""
+    color = color.double()
+    centers = _spread(color[usable] if bool(usable.any()) else color)
+    design = torch.cat([_matern(color, centers), features.double()], 1)
+    count = len(centers)
+    penalty = design.new_zeros(design.shape[1], design.shape[1])
+    penalty[:count, :count] = _matern(centers, centers)
+    weight = (value.double().mean(1) + 0.005) * torch.where(usable, 1.0, _CLIPPED_WEIGHT)
+    return _Ridge(design, target.double(), weight, penalty, features.shape[1]), centers
+
+
+def _correction(solution: Tensor, centers: Tensor, dtype: torch.dtype) -> Correction:
+    """Of (M + F, 3) weights of the kernel's centers and of the features."""
+    count = len(centers)
+    knots = torch.linspace(0, 1, _KNOTS, dtype=dtype, device=centers.device)
+    lattice = torch.cartesian_prod(knots, knots, knots).flip(1)
+    kernel = _matern(lattice, centers.to(dtype))
+    # Weights of near centers all but cancel, so their sum takes doubles.
+    table = torch.cat([part.double() @ solution[:count] for part in torch.split(kernel, 4096)])
+    weights = solution[count:].T.contiguous()
+    return Correction(table.T.reshape(1, 3, *(_KNOTS,) * 3).to(dtype), weights.to(dtype))
