@@ -1,7 +1,9 @@
 """What a training does, as a TOML file and as frozen values: the defaults are the paper's.
 
-[data] ─▶ crops ─▶ [sampler] [reconstructor] [samples] ─▶ [loss] [meta] ─▶ [optimizer] [schedule]
-                                                  [validation] [run]: seed, batch, steps, output
+data ─▶ crops ─▶ sampler, reconstructor, samples ─▶ loss, meta ─▶ optimizer, schedule ─▶ run
+                                    validation ◀──────────────────────────┘
+
+Each word is a table of the file.
 """
 
 from __future__ import annotations
