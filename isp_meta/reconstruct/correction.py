@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -88,10 +89,19 @@ class _Ridge:
     penalty: Tensor  # (P, P), of the kernel's weights
     features: int  # the last columns
 
+    @cached_property
+    def normal(self) -> Tensor:
+        """(P, P) of the normal equations, before any penalty."""
+        return self.design.T @ (self.design * self.weight[:, None])
+
+    @cached_property
+    def right(self) -> Tensor:
+        """(P, 3), their right side."""
+        return self.design.T @ (self.target * self.weight[:, None])
+
     def solve(self, smoothness: float, ridge: float) -> tuple[Tensor, Tensor]:
         """(P, 3) weights and (N, 3) what each sample is predicted to be without itself."""
-        weighted = self.design * self.weight[:, None]
-        normal = self.design.T @ weighted
+        normal = self.normal
         scale = float(self.weight.sum())
         penalized = normal + self.penalty * (smoothness * scale)
         diagonal = penalized.diagonal()
@@ -99,7 +109,7 @@ class _Ridge:
             diagonal[-self.features :] += normal.diagonal()[-self.features :] * ridge
         diagonal += 1e-9 * (normal.diagonal().mean() + scale)
         factor = torch.linalg.cholesky(penalized)
-        solution = torch.cholesky_solve(weighted.T @ self.target, factor)
+        solution = torch.cholesky_solve(self.right, factor)
         influence = torch.linalg.solve_triangular(factor, self.design.T, upper=False)
         influence = (influence.square().sum(0) * self.weight).clamp_(max=0.99)
         error = (self.target - self.design @ solution) / (1 - influence)[:, None]

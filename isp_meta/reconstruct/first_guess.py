@@ -89,12 +89,17 @@ def first_guesses(
     coefficients = fit_polynomial(color, value)
     cubic = apply_polynomial(coefficients, color.T).T.contiguous()
     guesses = {"cubic": FirstGuess(srgb, coefficients, None, None, cubic, cubic)}
-    target = log_gain(value, cubic)
+    target, clipped = log_gain(value, cubic), _clipped(color.T).T
+    # By one worker, while the others look at the picture.
+    of_color = pool.submit(fit_correction, color, clipped, target, value)
     bands = DetailBands.of(srgb)
-    clipped = _clipped(color.T).T
-    for name in ("color", "detail"):
-        features = torch.cat([clipped, bands.at(index, pool)], 1) if name == "detail" else clipped
-        fitted = fit_correction(color, features, target, value)
+    every = torch.cat([clipped, bands.at(index, pool)], 1)
+    for name, features in (("color", clipped), ("detail", every)):
+        fitted = (
+            fit_correction(color, features, target, value)
+            if name == "detail"
+            else of_color.result()
+        )
         if fitted is None:
             break
         correction, predicted = fitted
