@@ -25,10 +25,10 @@ from .errors import ImageFileError, PipelineOrderError, RawFileError
 from .frame import Frame
 from .pipeline import Pipeline
 from .presets.random_cameras import KNOWN_CAMERAS
-from .stages import gray_world
+from .stages import Jpeg, Quantize, gray_world
 from .unprocessing import unprocess
 
-__all__ = ["SUFFIXES", "find_scenes", "linear_camera", "read_scene", "render_scene"]
+__all__ = ["SUFFIXES", "find_scenes", "linear_camera", "read_scene", "render_scene", "without_file"]
 
 _RENDERED = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
 
@@ -144,6 +144,16 @@ def render_scene(frame: Frame, pipeline: Pipeline) -> Frame:
         raise PipelineOrderError("the pipeline has no stage after the demosaic that gives srgb")
     rendered = after(frame, keep=("srgb",))
     return frame.replace(srgb=rendered.srgb.clamp(0, 1), space=rendered.space)
+
+
+def without_file(pipeline: Pipeline) -> Pipeline:
+    """A pipeline without what a file's format does to a picture: no Quantize, no Jpeg.
+
+    Args:
+        pipeline: any; pipelines among its stages are searched too.
+    """
+    kept = (stage for stage in pipeline if not isinstance(stage, Quantize | Jpeg))
+    return Pipeline(without_file(stage) if isinstance(stage, Pipeline) else stage for stage in kept)
 
 
 def linear_camera(path: str | os.PathLike[str], raw: Tensor) -> Camera:

@@ -13,8 +13,8 @@ from .. import io, presets
 from ..errors import PipelineOrderError
 from ..frame import Frame
 from ..pipeline import Pipeline
-from ..scenes import render_scene
-from ..stages import Jpeg, LocalToneMapping, Quantize, quantize
+from ..scenes import render_scene, without_file
+from ..stages import LocalToneMapping, quantize
 
 __all__ = ["FileInput", "Rendering", "local_tone"]
 
@@ -49,8 +49,7 @@ class Rendering:
     def __post_init__(self) -> None:
         stages = list(self.pipeline)
         start = max((i + 1 for i, stage in enumerate(stages) if "raw" in stage.gives), default=0)
-        kept = [stage for stage in stages[start:] if not isinstance(stage, Quantize | Jpeg)]
-        object.__setattr__(self, "pipeline", Pipeline(kept))
+        object.__setattr__(self, "pipeline", without_file(Pipeline(stages[start:])))
         if not self.pipeline.needs <= {"raw"} or "srgb" not in self.pipeline.gives:
             raise PipelineOrderError(
                 f"{self.name}: must lead from raw to srgb, but needs "

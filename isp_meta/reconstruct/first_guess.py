@@ -16,12 +16,20 @@ from .color_estimate import apply_polynomial, fit_polynomial
 from .correction import Correction, fit_correction
 from .detail import DetailBands
 
-__all__ = ["GUESSES", "LOG_FLOOR", "FirstGuess", "first_guesses", "log_gain", "times_gain"]
+__all__ = [
+    "CLIPPED",
+    "GUESSES",
+    "LOG_FLOOR",
+    "FirstGuess",
+    "first_guesses",
+    "log_gain",
+    "times_gain",
+]
 
 GUESSES = ("cubic", "color", "detail")
 
-# As 8 bits and JPEG leave it.
-_CLIPPED = 254 / 255
+CLIPPED = 254 / 255
+"""sRGB from which a color counts as clipped: 8 bits and JPEG may leave it a step lower."""
 
 LOG_FLOOR = 1e-3
 """Added to raw before its logarithm: gains of what is darker say little."""
@@ -39,7 +47,7 @@ def times_gain(guess: Tensor, gain: Tensor) -> Tensor:
 
 def _clipped(srgb: Tensor) -> Tensor:
     """(4, ...) 1 where a color is clipped, and where all are: raw jumps there."""
-    clipped = srgb >= _CLIPPED
+    clipped = srgb >= CLIPPED
     return torch.cat([clipped, clipped.all(0, keepdim=True)]).to(srgb)
 
 
@@ -94,22 +102,14 @@ def first_guesses(
     of_color = pool.submit(fit_correction, color, clipped, target, value)
     bands = DetailBands.of(srgb)
     every = torch.cat([clipped, bands.at(index, pool)], 1)
-    for name, features in (("color", clipped), ("detail", every)):
-        fitted = (
-            fit_correction(color, features, target, value)
-            if name == "detail"
-            else of_color.result()
-        )
-        if fitted is None:
-            break
-        correction, predicted = fitted
-        gain = correction(color.T, features.T).T
-        guesses[name] = FirstGuess(
-            srgb,
-            coefficients,
-            correction,
-            bands if name == "detail" else None,
-            times_gain(cubic.clone(), gain.contiguous()),
-            times_gain(cubic.clone(), predicted),
-        )
+    of_detail = fit_correction(color, every, target, value)
+    for name, features, read, fitted in (
+        ("color", clipped, None, of_color.result()),
+        ("detail", every, bands, of_detail),
+    ):
+        if fitted is not None:
+            correction, predicted = fitted
+            gain = correction(color.T, features.T).T.contiguous()
+            at_samples, left_out = (times_gain(cubic.clone(), g) for g in (gain, predicted))
+            guesses[name] = FirstGuess(srgb, coefficients, correction, read, at_samples, left_out)
     return guesses

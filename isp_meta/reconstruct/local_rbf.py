@@ -26,7 +26,7 @@ from torch.nn import functional
 from ..frame import Frame, Reconstructor, Samples
 from ..ops import RadialBasis, local_rbf, local_rbf_leave_one_out
 from ..workers import workers
-from .first_guess import GUESSES, FirstGuess, first_guesses, log_gain, times_gain
+from .first_guess import CLIPPED, GUESSES, FirstGuess, first_guesses, log_gain, times_gain
 from .inputs import picture_and_samples
 
 if TYPE_CHECKING:
@@ -37,7 +37,6 @@ __all__ = ["LocalRBFReconstructor", "LocalRBFSetting"]
 # How much the brightness and the share of clipped values around a pixel count, next to its color,
 # and over how many pixels they are taken: with these the samples left out are predicted best.
 _BRIGHTNESS, _BURNT, _AROUND = 0.25, 0.2, 4
-_CLIPPED = 254 / 255
 
 
 @dataclass(frozen=True)
@@ -79,7 +78,7 @@ def _surroundings(srgb: Tensor) -> Tensor:
     _, height, width = srgb.shape
     pad = (0, -width % _AROUND, 0, -height % _AROUND)
     brightness = functional.pad(srgb.mean(0)[None, None], pad, mode="replicate")
-    burnt = functional.pad((srgb >= _CLIPPED).to(srgb).mean(0)[None, None], pad, mode="replicate")
+    burnt = functional.pad((srgb >= CLIPPED).to(srgb).mean(0)[None, None], pad, mode="replicate")
     around = torch.cat([_BRIGHTNESS * brightness, _BURNT * burnt], 1)
     return functional.avg_pool2d(around, _AROUND)[0]
 

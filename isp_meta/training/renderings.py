@@ -22,8 +22,7 @@ from .. import io, presets
 from ..errors import PipelineFileError
 from ..frame import Frame
 from ..pipeline import Pipeline
-from ..scenes import render_scene
-from ..stages import Jpeg, Quantize
+from ..scenes import render_scene, without_file
 
 __all__ = ["FULL", "InputKind", "Recipe", "Rendering", "crop_count", "render", "seeded"]
 
@@ -82,19 +81,13 @@ class Recipe:
             PipelineFileError: there is none; lists those there are.
         """
         if "\n" in preset:
-            return _endless(Pipeline.from_toml(preset))
+            return without_file(Pipeline.from_toml(preset))
         name = preset.replace("-", "_")
         if name not in presets.__all__:
             known = ", ".join(sorted(presets.__all__))
             raise PipelineFileError(f"there is no preset {preset!r}, only {known}")
         make = getattr(presets, name)
-        return _endless(make(generator) if make is presets.random else make())
-
-
-def _endless(pipeline: Pipeline) -> Pipeline:
-    """Without what a file's format does to a picture: the kind of input decides that."""
-    kept = (stage for stage in pipeline if not isinstance(stage, (Quantize, Jpeg)))
-    return Pipeline(_endless(stage) if isinstance(stage, Pipeline) else stage for stage in kept)
+        return without_file(make(generator) if make is presets.random else make())
 
 
 @dataclass(frozen=True)
