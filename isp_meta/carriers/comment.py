@@ -10,31 +10,16 @@ Source of the place: Nam et al., CVPR 2022, section 1.
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator
 
-from ..errors import CarrierError, PayloadCorrupt
+from ..errors import CarrierError
+from .pieces import Piece
 
-__all__ = ["Piece", "join", "parse", "split"]
+__all__ = ["parse", "split"]
 
 _MARK = b"isp.meta\x00"
 _HEAD = struct.Struct(">9sHHH")
 _END = b"."
-
-
-@dataclass(frozen=True)
-class Piece:
-    """One COM body.
-
-    Attributes:
-        sequence: 0 for the first piece.
-        count: of all pieces.
-        content: of this piece; None where the body is damaged.
-    """
-
-    sequence: int
-    count: int
-    content: bytes | None
 
 
 def parse(body: bytes) -> Piece | None:
@@ -65,25 +50,3 @@ def split(payload: bytes, most_body: int) -> Iterator[bytes]:
     for sequence in range(count):
         content = payload[sequence * step : (sequence + 1) * step]
         yield _HEAD.pack(_MARK, sequence, count, len(content)) + content + _END
-
-
-def join(pieces: Iterable[Piece]) -> bytes:
-    """The payload of its pieces, in any order; equal repeats are allowed.
-
-    Raises:
-        PayloadCorrupt: a piece is missing, damaged, or contradicts another.
-    """
-    contents: dict[int, bytes] = {}
-    counts = set()
-    for piece in pieces:
-        if piece.content is None:
-            raise PayloadCorrupt("a comment of the JPEG file that holds raw metadata is damaged")
-        counts.add(piece.count)
-        if contents.setdefault(piece.sequence, piece.content) != piece.content:
-            raise PayloadCorrupt(
-                f"the JPEG file's comments hold raw metadata with two different parts "
-                f"{piece.sequence}"
-            )
-    if counts != {len(contents)} or sorted(contents) != list(range(len(contents))):
-        raise PayloadCorrupt("the JPEG file's comments lack parts of the raw metadata")
-    return b"".join(contents[sequence] for sequence in sorted(contents))

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..errors import CarrierError, PayloadCorrupt, PayloadMissing
-from . import comment, jumbf
+from . import comment, jumbf, mpf
+from .pieces import join
 from .segments import (
     APP0,
     APP1,
@@ -27,9 +28,10 @@ from .segments import (
     segment_bytes,
 )
 
-__all__ = ["Place", "extract", "insert", "scan_digest", "strip"]
+__all__ = ["PLACES", "Place", "extract", "insert", "scan_digest", "strip"]
 
 Place = Literal["app11", "com"]
+PLACES: tuple[Place, ...] = ("app11", "com")
 
 _APPLICATION = frozenset(range(0xE0, 0xF0))
 _LEADING = {
@@ -42,7 +44,8 @@ def insert(jpeg: bytes, payload: bytes, *, place: Place = "app11") -> bytes:
     """A JPEG file that carries a payload, in place of any that it carried before.
 
     It goes behind JFIF, EXIF and XMP, which readers expect first, and before a multi-picture index
-    (MPF), which finds its further pictures by their distance from itself.
+    (MPF), which finds its further pictures by their distance from itself; never between segments
+    of somebody else's JUMBF box (C2PA).
 
     Args:
         jpeg: the file's bytes.
@@ -53,7 +56,7 @@ def insert(jpeg: bytes, payload: bytes, *, place: Place = "app11") -> bytes:
         CarrierError: no JPEG file, or a damaged one; a payload too long.
         ValueError: another place.
     """
-    if place not in ("app11", "com"):
+    if place not in PLACES:
         raise ValueError(f"place must be app11 or com, not {place!r}")
     jpeg = strip(jpeg)
     segments = read_segments(jpeg)
@@ -62,8 +65,12 @@ def insert(jpeg: bytes, payload: bytes, *, place: Place = "app11") -> bytes:
     else:
         marker, bodies = APP11, jumbf.split(payload, _free_instance(segments), MOST_BODY)
     at = _insertion_point(segments)
-    new = b"".join(segment_bytes(marker, body) for body in bodies)
-    return jpeg[:at] + new + jpeg[at:]
+    new = [segment_bytes(marker, body) for body in bodies]
+    before = [jpeg[segment.start : segment.end] for segment in segments if segment.end <= at]
+    after = [
+        _stored(jpeg, segment, sum(map(len, new))) for segment in segments if segment.start >= at
+    ]
+    return b"".join((*before, *new, *after, jpeg[segments[-1].end :]))
 
 
 def extract(jpeg: bytes) -> bytes:
@@ -78,7 +85,7 @@ def extract(jpeg: bytes) -> bytes:
     payloads = {jumbf.join(pieces) for pieces in _boxes(segments).values()}
     comments = [piece for segment in segments if (piece := _comment(segment))]
     if comments:
-        payloads.add(comment.join(comments))
+        payloads.add(join(comments, "comments of the JPEG file"))
     if not payloads:
         raise PayloadMissing("the JPEG file carries no raw metadata")
     if len(payloads) > 1:
@@ -95,11 +102,13 @@ def strip(jpeg: bytes) -> bytes:
     segments = read_segments(jpeg)
     boxes = _boxes(segments)
     kept = [
-        jpeg[segment.start : segment.end]
+        segment
         for segment in segments
         if not _comment(segment) and not ((piece := _piece(segment)) and piece.box in boxes)
     ]
-    return b"".join(kept) + jpeg[segments[-1].end :]
+    growth = sum(s.end - s.start for s in kept) - segments[-1].end
+    stored = [_stored(jpeg, segment, growth) for segment in kept]
+    return b"".join((*stored, jpeg[segments[-1].end :]))
 
 
 def scan_digest(jpeg: bytes) -> bytes:
@@ -119,6 +128,19 @@ def scan_digest(jpeg: bytes) -> bytes:
             digest.update(bytes((segment.marker,)) + len(segment.body).to_bytes(8, "big"))
             digest.update(segment.body)
     return digest.digest()
+
+
+def _stored(jpeg: bytes, segment: Segment, growth: int) -> bytes:
+    """A segment's bytes in a file whose first picture grows by so many bytes."""
+    stored = jpeg[segment.start : segment.end]
+    if growth and _is_index(segment):
+        head = stored[: len(stored) - len(segment.body)]
+        return head + mpf.with_longer_first(segment.body, growth)
+    return stored
+
+
+def _is_index(segment: Segment) -> bool:
+    return segment.marker == APP2 and segment.body.startswith(mpf.MARK)
 
 
 def _piece(segment: Segment) -> jumbf.Piece | None:
@@ -141,14 +163,16 @@ def _boxes(segments: Sequence[Segment]) -> dict[tuple[int, int], list[jumbf.Piec
     return boxes
 
 
+def _instance(segment: Segment) -> int | None:
+    """Box instance number of any JUMBF box's segment."""
+    if segment.marker != APP11 or not segment.body.startswith(b"JP"):
+        return None
+    return int.from_bytes(segment.body[2:4], "big")
+
+
 def _free_instance(segments: Sequence[Segment]) -> int:
     """A box instance number that no other JUMBF box in the file has."""
-    taken = {
-        int.from_bytes(segment.body[2:4], "big")
-        for segment in segments
-        if segment.marker == APP11 and segment.body.startswith(b"JP")
-    }
-    free = set(range(1, 0x10000)) - taken
+    free = set(range(1, 0x10000)) - {_instance(segment) for segment in segments}
     if not free:
         raise CarrierError("the JPEG file has no box instance number left")
     return min(free)
@@ -157,10 +181,15 @@ def _free_instance(segments: Sequence[Segment]) -> int:
 def _insertion_point(segments: Sequence[Segment]) -> int:
     point = segments[0].end
     for segment in segments:
-        if segment.marker == SOS or (
-            segment.marker == APP2 and segment.body.startswith(b"MPF\x00")
-        ):
+        if segment.marker == SOS or _is_index(segment):
             break
         if segment.body.startswith(_LEADING.get(segment.marker, ())):
             point = segment.end
+    # A box whose segments lie around EXIF is at odds with the standard, but stays together.
+    runs: dict[int, tuple[int, int]] = {}
+    for segment in segments:
+        if (instance := _instance(segment)) is not None:
+            runs[instance] = (runs.get(instance, (segment.start, 0))[0], segment.end)
+    while inside := [start for start, end in runs.values() if start < point < end]:
+        point = min(inside)
     return point

@@ -19,6 +19,9 @@ MOST_BODY = 65533
 SOI, EOI, SOS, COM = 0xD8, 0xD9, 0xDA, 0xFE
 APP0, APP1, APP2, APP11, APP14 = 0xE0, 0xE1, 0xE2, 0xEB, 0xEE
 
+# A payload of 4 GB in comments, and as much again of everything else.
+_MOST_SEGMENTS = 1 << 17
+
 # Start of frame, of every process; C4, C8 and CC are tables and a reserved code.
 FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 
@@ -64,6 +67,8 @@ def read_segments(jpeg: bytes) -> Sequence[Segment]:
         raise CarrierError("not a JPEG file: it does not start with FF D8")
     segments = [Segment(SOI, 0, 2, b"")]
     while segments[-1].marker != EOI:
+        if len(segments) == _MOST_SEGMENTS:
+            raise CarrierError(f"the JPEG file has more than {_MOST_SEGMENTS} segments")
         segments.append(_read_segment(jpeg, segments[-1].end))
     markers = {segment.marker for segment in segments}
     if not markers & FRAMES or SOS not in markers:
