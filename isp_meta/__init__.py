@@ -15,6 +15,7 @@ from .io import read_raw, write_dng
 from .pipeline import Pipeline
 from .recover import Metadata, read_metadata, recover
 from .stage import Stage
+from .transfer import attach, extract, strip
 from .unprocessing import unprocess
 
 __version__ = "0.1.0"
@@ -31,7 +32,9 @@ __all__ = [
     "Sampler",
     "Samples",
     "Stage",
+    "attach",
     "embed",
+    "extract",
     "fit",
     "ops",
     "presets",
@@ -41,6 +44,7 @@ __all__ = [
     "recover",
     "samplers",
     "stages",
+    "strip",
     "unprocess",
     "write_dng",
 ]

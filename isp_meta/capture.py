@@ -1,4 +1,4 @@
-"""Capture: a raw file goes in, a JPEG that carries its raw comes out.
+"""Capture: a raw file goes in, a JPEG (PNG, TIFF) that carries its raw comes out.
 
     raw file ─▶ Pipeline ─┬─ srgb ─▶ JPEG ─▶ decoded again ─┐
                           └─ raw ──────────────────────────┴▶ sampler ─▶ payload ─▶ into the JPEG
@@ -23,17 +23,19 @@ from .errors import CarrierError, ImageFileError, IspMetaError, PictureMismatch,
 from .frame import Frame, Sampler
 from .pipeline import Pipeline
 from .samplers import SuperpixelSampler
-from .stages import Demosaic, SampleMetadata
+from .stages import Demosaic, Quantize, SampleMetadata
 
 __all__ = ["Carrier", "Embedded", "embed"]
 
-Carrier = Literal["app11", "com", "sidecar"]
+Carrier = Literal["app11", "com", "chunk", "tag", "sidecar"]
 Progress = Callable[[str], None]
 
 # Block means of one scene's raw and rendered picture rank alike, however the tones were mapped. On
 # three photographs renderings correlated by 0.98 or more, overexposed by two stops by 0.79 or
 # more; mirrored, turned and unrelated pictures by at most 0.51.
 _LEAST_CORRELATION = 0.6
+
+_PLACES = {".png": carriers.png.PLACES} | dict.fromkeys((".tif", ".tiff"), carriers.tiff.PLACES)
 
 # Spread of block means in which there is nothing to recognise: of raw, and of 8-bit codes.
 _FLAT_RAW = 1e-3
@@ -76,24 +78,28 @@ def embed(
     subsampling: str = "4:4:4",
     jpeg_in: str | os.PathLike[str] | None = None,
     bits: int = 14,
-    carrier: Carrier = "app11",
+    carrier: Carrier | None = None,
+    depth: int | None = None,
+    gps: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Embedded:
-    """Renders a raw file to a JPEG and hides the raw pixels worth keeping in it.
+    """Renders a raw file to a picture and hides the raw pixels worth keeping in it.
 
     Args:
         raw: a raw file, or a Frame with ``codes`` and ``camera``.
-        jpeg: the JPEG to write.
-        pipeline: from ``codes`` to ``raw`` and ``srgb``; default :func:`isp_meta.presets.minimal`.
-            If it has a SampleMetadata stage, its samples are stored.
+        jpeg: the JPEG to write; ``.png``, ``.tif`` and ``.tiff`` make a PNG or TIFF.
+        pipeline: from ``codes`` to ``raw`` and ``srgb``; default :func:`isp_meta.presets.minimal`,
+            which rounds to ``depth``. If it has a SampleMetadata stage, its samples are stored.
         sampler: default ``SuperpixelSampler()``, which keeps about 1.5 % of the pixels.
         quality, subsampling: of the JPEG that is rendered.
-        jpeg_in: an existing JPEG of the same scene, size and pixel order to embed into, in place of
-            rendering one; its compressed picture is copied, never encoded again.
+        jpeg_in: an existing picture of the same scene, size and pixel order to embed into, in place
+            of rendering one; its compressed picture is copied, never encoded again.
         bits: depth of the stored values, 8 to 16.
-        carrier: where the payload goes: "app11" (JUMBF in the JPEG), "com" (JPEG comments) or
-            "sidecar" (a file beside it).
+        carrier: where the payload goes: in a JPEG "app11" (JUMBF) or "com" (comments), in a PNG a
+            "chunk", in a TIFF a "tag", for all "sidecar" (a file beside it); None: the first.
+        depth: bits of a sample in a PNG (default 8) or TIFF (default 16): 8 or 16.
+        gps: copies where the raw was taken, too, into the picture's EXIF and into the payload.
         overwrite: replaces existing files.
         progress: called with the name of each step as it begins.
 
@@ -107,38 +113,33 @@ def embed(
     Source: Nam et al., CVPR 2022, section 3; the format is docs/format.md.
     """
     step = progress or (lambda _name: None)
-    if carrier not in ("app11", "com", "sidecar"):
-        raise ValueError(f"carrier must be app11, com or sidecar, not {carrier!r}")
     if not 8 <= bits <= 16:
         raise ValueError(f"bits must be 8 to 16, not {bits}")
     target, beside = Path(jpeg), carriers.sidecar.sidecar_path(Path(jpeg))
+    depth = _depth(target, depth)
+    _check_carrier(target, carrier)
     sources = [] if isinstance(raw, Frame) else [raw]
     for path in [target, beside] if carrier == "sidecar" else [target]:
         io.check_target(path, overwrite=overwrite, sources=sources)
-    pipeline = presets.minimal() if pipeline is None else pipeline
+    pipeline = presets.minimal().replace(-1, Quantize(depth)) if pipeline is None else pipeline
     step("reading raw")
-    frame = raw if isinstance(raw, Frame) else io.read_raw(raw)
+    frame = raw if isinstance(raw, Frame) else io.read_raw(raw, gps=gps)
     step("rendering")
     frame = _render(pipeline, frame, sources)
     step("making the JPEG")
     if jpeg_in is None:
         name = str(jpeg)
-        data = io.encode_jpeg(
-            frame.require("srgb", "embed"),
-            quality=quality,
-            subsampling=subsampling,
-            camera=frame.camera,
-            space=frame.space,
-        )
+        data = _encode(frame, target, depth, quality, subsampling)
     else:
         name = str(jpeg_in)
-        data = _strip(io.read_bytes(jpeg_in, ImageFileError), name)
-    pixels = io.decode_image(data, name)
+        data = _strip(io.read_bytes(jpeg_in, ImageFileError), name, target)
+    codes = io.decode_image(data, name, deep=True)
+    pixels = io.eight_bits(codes)
     raw_rgb: Tensor = frame.require("raw", "embed")
     if jpeg_in is not None:
         _check_correspondence(pixels, raw_rgb, name)
     step("choosing pixels")
-    frame = frame.replace(srgb=pixels.to(raw_rgb.dtype).div_(255))
+    frame = frame.replace(srgb=io.display_values(codes).to(raw_rgb.dtype))
     tapped = next((m.sampler for m in pipeline.modules() if isinstance(m, SampleMetadata)), None)
     sampler = _one_sampler(tapped, sampler)
     if frame.samples is None:
@@ -148,7 +149,7 @@ def embed(
     payload = codec.Payload(
         samples=frame.require("samples", "embed"),
         camera=frame.camera,
-        binding=codec.Binding.of(pixels, carriers.jpeg.scan_digest(data)),
+        binding=codec.Binding.of(pixels, carriers.scan_digest(data)),
         bits=bits,
         demosaic=next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), ""),
         sampler=type(sampler).__name__,
@@ -158,7 +159,7 @@ def embed(
     if carrier == "sidecar":
         _write_pair(target, data, beside, packed, overwrite)
     else:
-        whole = carriers.jpeg.insert(data, packed, place=carrier)
+        whole = carriers.insert(data, packed, place=carrier)
         io.write_atomic(target, whole, overwrite=overwrite)
     sidecar = beside if carrier == "sidecar" else None
     return Embedded(target, sidecar, frame, len(packed), len(data))
@@ -179,11 +180,46 @@ def _render(pipeline: Pipeline, frame: Frame, sources: list[str | os.PathLike[st
     return frame.replace(raw=frame.require("raw", "embed").clamp(0, 1))
 
 
-def _strip(data: bytes, name: str) -> bytes:
+def _depth(target: Path, depth: int | None) -> int:
+    places = _places(target)
+    allowed = (8,) if places == carriers.jpeg.PLACES else (8, 16)
+    depth = (16 if places == carriers.tiff.PLACES else 8) if depth is None else depth
+    if depth not in allowed:
+        raise ValueError(f"{target} takes {' or '.join(map(str, allowed))} bits, not {depth}")
+    return depth
+
+
+def _places(target: Path) -> tuple[str, ...]:
+    """Where a file of that name can hold a payload."""
+    return _PLACES.get(target.suffix.lower(), carriers.jpeg.PLACES)
+
+
+def _check_carrier(target: Path, carrier: str | None) -> None:
+    known = (*_places(target), "sidecar")
+    if carrier is not None and carrier not in known:
+        raise ValueError(f"carrier must be {' or '.join(known)} for {target}, not {carrier!r}")
+
+
+def _encode(frame: Frame, target: Path, depth: int, quality: int, subsampling: str) -> bytes:
+    srgb, camera, places = frame.require("srgb", "embed"), frame.camera, _places(target)
+    if places == carriers.png.PLACES:
+        return io.encode_png(srgb, camera=camera, space=frame.space, bits=depth)
+    if places == carriers.tiff.PLACES:
+        return io.encode_tiff(srgb, camera=camera, space=frame.space, bits=depth)
+    return io.encode_jpeg(
+        srgb, quality=quality, subsampling=subsampling, camera=camera, space=frame.space
+    )
+
+
+def _strip(data: bytes, name: str, target: Path) -> bytes:
     try:
-        return carriers.jpeg.strip(data)
+        places = carriers.places(data)
+        data = carriers.strip(data)
     except CarrierError as error:
         raise CarrierError(f"{name}: {error}") from error
+    if places != _places(target):
+        raise CarrierError(f"{name}: is of another kind than {target}; give both the same ending")
+    return data
 
 
 def _one_sampler(tapped: Sampler | None, given: Sampler | None) -> Sampler:

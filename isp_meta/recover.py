@@ -1,4 +1,4 @@
-"""Recovery: a JPEG that carries its raw goes in, the raw comes out.
+"""Recovery: a JPEG (PNG, TIFF) that carries its raw goes in, the raw comes out.
 
 JPEG ─┬─ carriers, codec ─▶ samples, camera, binding ─┐
       └─ decoded ─▶ srgb ─────────────────────────────┴▶ Reconstructor ─▶ raw
@@ -43,14 +43,19 @@ class Metadata:
         match: "exact", "recompressed" (pixels changed slightly), "edited" or "foreign".
         source: the file that the payload came from: the picture, or its sidecar.
         size: of the payload, bytes.
-        pixels: (3, H, W) uint8, the picture.
+        codes: (3, H, W) the picture: uint8, or int32 in 0 to 65535 of a file of 16 bits.
     """
 
     payload: codec.Payload
     match: codec.Match
     source: Path
     size: int
-    pixels: Tensor
+    codes: Tensor
+
+    @property
+    def pixels(self) -> Tensor:
+        """(3, H, W) uint8, the picture."""
+        return io.eight_bits(self.codes)
 
 
 def read_payload(
@@ -64,12 +69,13 @@ def read_payload(
         path: the picture. data: its bytes, where they are read already.
 
     Raises:
-        ImageFileError: the picture cannot be read. CarrierError: it is no JPEG, or damaged.
+        ImageFileError: the picture cannot be read. CarrierError: it is damaged, or of a kind that
+            carries nothing.
         PayloadMissing, PayloadCorrupt: neither it nor a sidecar has a whole payload.
     """
     data = io.read_bytes(path, ImageFileError) if data is None else data
     try:
-        packed = carriers.jpeg.extract(data)
+        packed = carriers.extract(data)
         return codec.decode(packed), packed, Path(path)
     except (CarrierError, PayloadMissing, PayloadCorrupt) as error:
         beside = carriers.sidecar.sidecar_path(Path(path))
@@ -89,27 +95,41 @@ def _read_sidecar(beside: Path) -> tuple[codec.Payload, bytes, Path]:
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Metadata:
-    """Reads and checks what a JPEG (or its sidecar) carries.
+    """Reads and checks what a picture (or its sidecar) carries.
 
     Args:
-        path: a JPEG.
+        path: a JPEG, PNG or TIFF.
 
     Raises:
-        ImageFileError, CarrierError: the JPEG cannot be read. PayloadMissing: it carries nothing.
-        PayloadCorrupt: what it carries is damaged.
+        ImageFileError, CarrierError: the picture cannot be read.
+        PayloadMissing: it carries nothing. PayloadCorrupt: what it carries is damaged.
     """
     data = io.read_bytes(path, ImageFileError)
-    payload, packed, source = read_payload(path, data)
-    pixels = io.decode_image(data, str(path))
-    match = payload.binding.compare(pixels, _scan_digest(data))
-    return Metadata(payload, match, source, len(packed), pixels)
+    return compare(*read_payload(path, data), data, str(path))
+
+
+def compare(
+    payload: codec.Payload, packed: bytes, source: Path, data: bytes, name: str
+) -> Metadata:
+    """A payload and its relation to a picture.
+
+    Args:
+        payload, packed, source: as :func:`read_payload` gives them.
+        data: the picture's bytes. name: of its file.
+
+    Raises:
+        ImageFileError: the picture cannot be decoded.
+    """
+    codes = io.decode_image(data, name, deep=True)
+    match = payload.binding.compare(io.eight_bits(codes), _scan_digest(data))
+    return Metadata(payload, match, source, len(packed), codes)
 
 
 def _scan_digest(data: bytes) -> bytes:
     try:
-        return carriers.jpeg.scan_digest(data)
+        return carriers.scan_digest(data)
     except CarrierError:
-        # With a sidecar the picture may be a PNG, say; then its pixels alone tell what it is.
+        # A structure that decoders put up with; then the pixels alone tell what it is.
         return b""
 
 
@@ -120,10 +140,10 @@ def recover(
     force: bool = False,
     progress: Progress | None = None,
 ) -> Frame:
-    """Rebuilds the linear raw picture of a JPEG that carries its raw.
+    """Rebuilds the linear raw picture of a JPEG (PNG, TIFF) that carries its raw.
 
     Args:
-        jpeg: a JPEG that :func:`isp_meta.embed` made, or one with a sidecar.
+        jpeg: a picture that :func:`isp_meta.embed` made, or one with a sidecar.
         reconstructor: default ``LocalRBFReconstructor()``, which needs no training.
         force: goes on where the picture was edited since; its size must still be the same.
         progress: called with the name of each step as it begins.
@@ -139,18 +159,27 @@ def recover(
     step = progress or (lambda _name: None)
     step("reading")
     metadata = read_metadata(jpeg)
-    _check_match(metadata, jpeg, force)
+    check_match(metadata, jpeg, force)
     samples = metadata.payload.samples
     if not len(samples):
         raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
-    srgb = metadata.pixels.float().div_(255)
+    srgb = io.display_values(metadata.codes)
     frame = Frame(camera=metadata.payload.camera, srgb=srgb, samples=samples)
     step("reconstructing")
     raw = (reconstructor or LocalRBFReconstructor())(frame)
     return frame.replace(raw=raw)
 
 
-def _check_match(metadata: Metadata, path: str | os.PathLike[str], force: bool) -> None:
+def check_match(metadata: Metadata, path: str | os.PathLike[str], force: bool = False) -> None:
+    """Refuses a picture that is not the one its metadata was made for.
+
+    Args:
+        path: of the picture, for the error's text.
+        force: an edited picture passes, and another one of the same size.
+
+    Raises:
+        PictureMismatch: the picture was edited, is another one, or has another size.
+    """
     if metadata.match not in _MISMATCH:
         return
     samples = metadata.payload.samples

@@ -13,7 +13,7 @@ VALUES = {"camera", "colorimetry", "frame", "stage", "errors"}
 FAMILIES = {"stages", "samplers", "reconstruct", "codec", "carriers", "io"}
 WIRING = {
     *("presets", "export", "capture", "recover", "training", "evaluation", "libraw"),
-    *("fitting", "unprocessing", "scenes"),
+    *("fitting", "unprocessing", "scenes", "transfer"),
 }
 BELOW_WIRING = (
     VALUES

@@ -116,7 +116,7 @@ def test_sidecar_serves_a_picture_that_is_no_jpeg(made):
     expected = recover(made.path).raw
     png = made.path.with_name("a.png")
     Image.open(BytesIO(made.path.read_bytes())).save(png)
-    with pytest.raises(CarrierError, match=r"a\.png: not a JPEG"):
+    with pytest.raises(PayloadMissing, match=r"a\.png: the PNG file carries no raw metadata"):
         read_metadata(png)
     sidecar_path(png).write_bytes(sidecar_path(made.path).read_bytes())
     assert read_metadata(png).match == "exact"

@@ -1,6 +1,6 @@
 """The carrier that a file's first bytes call for, under one interface.
 
-    JPEG ─▶ jpeg      PNG ─▶ png      TIFF, DNG ─▶ tiff      anything else ─▶ a sidecar
+JPEG ─▶ jpeg      PNG ─▶ png      TIFF, DNG ─▶ tiff      anything else ─▶ a sidecar
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def insert(data: bytes, payload: bytes, *, place: str | None = None) -> bytes:
         place: one of :func:`places`; by default the first.
 
     Raises:
-        CarrierError: a file of another kind, or damaged; it has no such place; it would be too long.
+        CarrierError: a file of another kind, damaged, without such a place, or it gets too long.
     """
     possible = places(data)
     if place is None or place == possible[0]:

@@ -11,7 +11,7 @@ from typing import Literal
 
 from ..errors import CarrierError, PayloadCorrupt, PayloadMissing
 from . import comment, jumbf, mpf
-from .pieces import join
+from .pieces import Piece, join
 from .segments import (
     APP0,
     APP1,
@@ -147,7 +147,7 @@ def _piece(segment: Segment) -> jumbf.Piece | None:
     return jumbf.parse(segment.body) if segment.marker == APP11 else None
 
 
-def _comment(segment: Segment) -> comment.Piece | None:
+def _comment(segment: Segment) -> Piece | None:
     return comment.parse(segment.body) if segment.marker == COM else None
 
 

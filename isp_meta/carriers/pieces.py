@@ -1,4 +1,4 @@
-"""A payload cut into numbered pieces: what comments of a JPEG and chunks of a PNG have in common."""
+"""A payload cut into numbered pieces, as comments of a JPEG and chunks of a PNG hold it."""
 
 from __future__ import annotations
 

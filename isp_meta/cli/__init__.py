@@ -8,6 +8,7 @@ import sys
 import typer
 
 from . import (
+    attach,
     compare,
     demo,
     embed,
@@ -41,6 +42,7 @@ for module in (
     inspect,
     verify,
     extract,
+    attach,
     strip,
     compare,
     evaluate,

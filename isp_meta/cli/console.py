@@ -26,6 +26,7 @@ __all__ = [
     "out",
     "print_json",
     "progress",
+    "rewritten",
     "say",
     "stop",
     "targets",
@@ -136,6 +137,26 @@ def targets(sources: list[Path], output: Path | None, ending: str) -> list[Path]
         if paths.count(path) > 1:
             stop(f"{path}: would be written twice; do files of one name one by one", 2)
     return paths
+
+
+def rewritten(
+    sources: list[Path], output: Path | None, in_place: bool
+) -> list[tuple[Path, Path | None]]:
+    """Sources with the files that become of them: None where a source itself is replaced."""
+    if in_place == (output is not None):
+        stop("name a file with -o, or give --in-place", 2)
+    if output is None:
+        return [(source, None) for source in sources]
+    if is_folder(output):
+        paths = [output / source.name for source in sources]
+    elif len(sources) == 1:
+        paths = [output]
+    else:
+        stop(f"{output}: is no folder; several files need one", 2)
+    for path in paths:
+        if paths.count(path) > 1:
+            stop(f"{path}: would be written twice; do files of one name one by one", 2)
+    return list(zip(sources, paths, strict=True))
 
 
 def is_folder(path: Path) -> bool:

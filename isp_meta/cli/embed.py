@@ -31,6 +31,8 @@ class CarrierName(str, Enum):
 
     app11 = "app11"
     com = "com"
+    chunk = "chunk"
+    tag = "tag"
     sidecar = "sidecar"
 
 
@@ -49,12 +51,15 @@ def command(
     ],
     output: Annotated[
         Path | None,
-        typer.Option("-o", "--output", help="JPEG, or a folder for several.", readable=False),
+        typer.Option(
+            "-o", "--output", help=".jpg, .png or .tif; or a folder for several.", readable=False
+        ),
     ] = None,
     jpeg: Annotated[
         Path | None,
         typer.Option(
-            help="Embed into this JPEG of the same scene and size; renders none.", readable=False
+            help="Embed into this JPEG (PNG, TIFF) of the same scene and size; renders none.",
+            readable=False,
         ),
     ] = None,
     pipeline: PipelineOption = None,
@@ -69,8 +74,13 @@ def command(
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG.")] = 95,
     bits: Annotated[int, typer.Option(min=8, max=16, help="Depth of a stored value.")] = 14,
     carrier: Annotated[
-        CarrierName, typer.Option(help="Where the metadata goes.")
-    ] = CarrierName.app11,
+        CarrierName | None,
+        typer.Option(help="Where the metadata goes: app11 or com of a JPEG, chunk of a PNG ..."),
+    ] = None,
+    depth: Annotated[
+        int | None, typer.Option(help="Bits of a PNG (default 8) or TIFF (default 16).")
+    ] = None,
+    gps: Annotated[bool, typer.Option("--gps", help="Copy where it was taken, too.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
     """Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg)."""
@@ -90,7 +100,9 @@ def command(
                 quality=quality,
                 jpeg_in=jpeg,
                 bits=bits,
-                carrier=carrier.value,
+                carrier=None if carrier is None else carrier.value,
+                depth=depth,
+                gps=gps,
                 overwrite=overwrite,
                 progress=step,
             )
@@ -103,7 +115,12 @@ def _report(made: Embedded) -> None:
     samples = made.frame.require("samples", "embed")
     where = f" in {made.sidecar}" if made.sidecar else ""
     say(
-        f"{made.path}: {samples.width}x{samples.height}, JPEG {made.jpeg_bytes:,} bytes + "
-        f"metadata {made.payload_bytes:,} bytes ({made.bits_per_pixel:.3f} bits a pixel, "
+        f"{made.path}: {samples.width}x{samples.height}, {_kind(made.path)} "
+        f"{made.jpeg_bytes:,} bytes + metadata {made.payload_bytes:,} bytes "
+        f"({made.bits_per_pixel:.3f} bits a pixel, "
         f"{len(samples):,} samples){where}"
     )
+
+
+def _kind(path: Path) -> str:
+    return {".png": "PNG", ".tif": "TIFF", ".tiff": "TIFF"}.get(path.suffix.lower(), "JPEG")

@@ -183,7 +183,7 @@ def _write(path: Path, frame: Frame, field: str, quality: int, overwrite: bool) 
         picture = picture / _CODES
     if path.suffix.lower() in _TIFF:
         space = frame.space if field == "srgb" else None
-        data = io.encode_tiff16(picture, camera=camera, space=space)
+        data = io.encode_tiff(picture, camera=camera, space=space)
     elif field != "srgb":
         raise OutputError(f"{path}: the pipeline gives no finished picture (srgb); write a .tif")
     elif path.suffix.lower() == ".png":

@@ -1,4 +1,4 @@
-"""``isp-meta strip``: the JPEG without its metadata."""
+"""``isp-meta strip``: pictures without their metadata."""
 
 from __future__ import annotations
 
@@ -7,31 +7,33 @@ from typing import Annotated
 
 import typer
 
-from .. import io
-from ..carriers import jpeg as jpeg_carrier
-from ..errors import CarrierError, ImageFileError
-from .console import errors, say
+from ..carriers import sidecar
+from ..transfer import strip
+from .console import each, rewritten, say
 
 __all__ = ["command"]
 
 
 def command(
-    jpeg: Annotated[Path, typer.Argument(metavar="JPEG", help="A JPEG.", readable=False)],
+    pictures: Annotated[
+        list[Path], typer.Argument(metavar="PICTURE...", help="JPEG, PNG, TIFF.", readable=False)
+    ],
     output: Annotated[
         Path | None,
-        typer.Option(
-            "-o", "--output", help="By default the JPEG itself; needs --overwrite.", readable=False
-        ),
+        typer.Option("-o", "--output", help="File, or a folder for several.", readable=False),
     ] = None,
-    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+    in_place: Annotated[
+        bool, typer.Option("--in-place", help="Replace the pictures themselves.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
-    """Remove the metadata from a JPEG; the picture and all else stay to the byte."""
-    path = output or jpeg
-    with errors(jpeg):
-        data = io.read_bytes(jpeg, ImageFileError)
-        try:
-            stripped = jpeg_carrier.strip(data)
-        except CarrierError as error:
-            raise CarrierError(f"{jpeg}: {error}") from error
-        io.write_atomic(path, stripped, overwrite=overwrite)
-    say(f"{path}: {len(data) - len(stripped):,} bytes removed")
+    """Remove the metadata from PICTUREs; the picture and all else stay to the byte."""
+
+    def work(item: tuple[Path, Path | None]) -> None:
+        picture, path = item
+        removed = strip(picture, path, in_place=in_place, overwrite=overwrite)
+        beside = sidecar.sidecar_path(picture)
+        stays = f"; {beside} stays" if beside.is_file() else ""
+        say(f"{path or picture}: {removed:,} bytes removed{stays}")
+
+    each(rewritten(pictures, output, in_place), work)

@@ -2,13 +2,20 @@
 
 from .dng import linear_black, remosaic, write_dng
 from .icc import icc_profile
-from .image import MOST_PIXELS, decode_image, encode_jpeg, to_uint8
+from .image import (
+    MOST_PIXELS,
+    decode_image,
+    display_values,
+    eight_bits,
+    encode_jpeg,
+    to_uint8,
+)
 from .input import read_bytes
 from .known_camera import known_camera
 from .linear import has_16_bits, is_linear_dng, read_linear, write_npy, write_tiff16
 from .opcodes import read_opcodes
 from .output import check_target, write_atomic
-from .picture import encode_png, encode_tiff16
+from .picture import encode_png, encode_tiff
 from .profile import read_profile
 from .raw import read_raw
 
@@ -16,9 +23,11 @@ __all__ = [
     "MOST_PIXELS",
     "check_target",
     "decode_image",
+    "display_values",
+    "eight_bits",
     "encode_jpeg",
     "encode_png",
-    "encode_tiff16",
+    "encode_tiff",
     "has_16_bits",
     "icc_profile",
     "is_linear_dng",

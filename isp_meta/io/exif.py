@@ -1,7 +1,7 @@
 """Exposure tags of a photograph: their names, their codes in EXIF, their form as text.
 
-``Camera.exif`` holds text under the names of :data:`FIELDS`. Location and serial numbers are not
-among them and so never pass.
+``Camera.exif`` holds text under the names of :data:`FIELDS`. Serial numbers are not among them and
+so never pass; where the picture was taken passes only when asked for, see :mod:`.gps`.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from PIL import ExifTags, TiffTags
 from PIL.TiffImagePlugin import IFDRational, ImageFileDirectory_v2
 
 from ..camera import Camera
+from . import gps as gps_tags
 
 __all__ = [
     "FIELDS",
@@ -28,17 +29,33 @@ FIELDS: Mapping[str, int] = {
     "ExposureTime": ExifTags.Base.ExposureTime,
     "FNumber": ExifTags.Base.FNumber,
     "ISO": ExifTags.Base.ISOSpeedRatings,
+    "ExposureProgram": ExifTags.Base.ExposureProgram,
+    "ExposureBiasValue": ExifTags.Base.ExposureBiasValue,
+    "MeteringMode": ExifTags.Base.MeteringMode,
+    "Flash": ExifTags.Base.Flash,
     "DateTimeOriginal": ExifTags.Base.DateTimeOriginal,
+    "OffsetTimeOriginal": ExifTags.Base.OffsetTimeOriginal,
+    "SubSecTimeOriginal": ExifTags.Base.SubsecTimeOriginal,
     "FocalLength": ExifTags.Base.FocalLength,
+    "FocalLengthIn35mmFilm": ExifTags.Base.FocalLengthIn35mmFilm,
+    "LensMake": ExifTags.Base.LensMake,
     "LensModel": ExifTags.Base.LensModel,
     "Software": ExifTags.Base.Software,
+    "Artist": ExifTags.Base.Artist,
+    "Copyright": ExifTags.Base.Copyright,
 }
-Value = int | str | bytes | IFDRational
+Value = int | str | bytes | IFDRational | tuple[IFDRational, ...]
 Directory = Mapping[int, Value]
 
 _HEADER = b"II*\0\x08\0\0\0"  # little-endian TIFF, first directory behind these eight bytes
-_RATIONAL = ("ExposureTime", "FNumber", "FocalLength")
-_MAIN = ("Software",)  # lives in the main directory, not in the EXIF one
+_RATIONAL = ("ExposureTime", "FNumber", "FocalLength", "ExposureBiasValue")
+_SHORT = ("ISO", "ExposureProgram", "MeteringMode", "Flash", "FocalLengthIn35mmFilm")
+_MAIN = ("Software", "Artist", "Copyright")  # live in the main directory, not in the EXIF one
+# Types that Pillow would guess otherwise.
+_TYPES = {
+    int(ExifTags.Base.ExposureBiasValue): TiffTags.SIGNED_RATIONAL,
+    int(ExifTags.Base.Flash): TiffTags.SHORT,
+}
 _LONGEST_TEXT = 256
 
 
@@ -56,11 +73,12 @@ def plain_text(value: object) -> str:
     return "".join(c if " " <= c <= "~" else "?" for c in text)[:_LONGEST_TEXT]
 
 
-def read_exif(data: bytes) -> dict[str, str]:
+def read_exif(data: bytes, *, gps: bool = False) -> dict[str, str]:
     """Make, Model and :data:`FIELDS` of a raw file that is not TIFF-based (CR3, RAF, RW2).
 
     Args:
         data: the whole file.
+        gps: the names of :data:`.gps.FIELDS` too.
 
     Returns:
         Text by name; nothing without the ``exif`` extra, or where Exiv2 does not know the file.
@@ -75,7 +93,8 @@ def read_exif(data: bytes) -> dict[str, str]:
             found = image.read_exif()
     except (RuntimeError, UnicodeDecodeError):
         return {}
-    keys = {name: f"Exif.Photo.{ExifTags.TAGS[code]}" for name, code in FIELDS.items()}
+    keys = {name: f"Exif.Photo.{name}" for name in FIELDS} | {"ISO": "Exif.Photo.ISOSpeedRatings"}
+    keys |= {name: f"Exif.GPSInfo.{name}" for name in gps_tags.FIELDS} if gps else {}
     keys |= {name: f"Exif.Image.{name}" for name in ("Make", "Model", *_MAIN)}
     texts = {name: plain_text(found[key]) for name, key in keys.items() if key in found}
     for name in texts.keys() & set(_RATIONAL):
@@ -105,11 +124,12 @@ def exif_directory(camera: Camera) -> dict[int, Value]:
         try:
             if name in _RATIONAL:
                 ratio = Fraction(text).limit_denominator(10**6)
-                if not 0 < ratio < 2**31:
+                least = -1000 if name == "ExposureBiasValue" else Fraction(1, 10**6)
+                if not least <= ratio < 2**31 // ratio.denominator:
                     continue
                 directory[code] = IFDRational(ratio.numerator, ratio.denominator)
-            elif name == "ISO":
-                # Beyond 65534 the tag says 65535: see the other sensitivity tags (Exif 2.3).
+            elif name in _SHORT:
+                # Of an ISO beyond 65534 the tag says 65535: see the other sensitivity tags (2.3).
                 directory[code] = max(0, min(round(Fraction(text)), 65535))
             else:
                 directory[code] = plain_text(text)
@@ -118,12 +138,18 @@ def exif_directory(camera: Camera) -> dict[int, Value]:
     return directory
 
 
-def pack_directory(directory: Directory, offset: int) -> bytes:
-    """A little-endian TIFF directory and its values, to stand at ``offset`` of a file."""
+def pack_directory(directory: Directory, offset: int, types: Mapping[int, int] = _TYPES) -> bytes:
+    """A little-endian TIFF directory and its values, to stand at ``offset`` of a file.
+
+    Args:
+        types: of the tags that Pillow does not know or guesses wrong.
+    """
     packed = ImageFileDirectory_v2(_HEADER)
     for code, value in directory.items():
         if isinstance(value, bytes):
             packed.tagtype[code] = TiffTags.UNDEFINED  # Pillow guesses BYTE for some
+        if code in types:
+            packed.tagtype[code] = types[code]
         packed[code] = value
     return packed.tobytes(offset)
 
@@ -132,7 +158,7 @@ def exif_segment(camera: Camera, width: int, height: int, space: str = "srgb") -
     """Body of a JPEG's APP1 segment: who took the picture, how, and which way is up.
 
     Args:
-        camera: make, model, orientation and ``exif`` are passed on.
+        camera: make, model, orientation and ``exif`` are passed on, with a place where it has one.
         width, height: of the picture, pixels.
         space: of its colors; EXIF knows sRGB alone and leaves others to an ICC profile.
 
@@ -144,7 +170,7 @@ def exif_segment(camera: Camera, width: int, height: int, space: str = "srgb") -
         for code, text in (
             (base.Make, camera.make),
             (base.Model, camera.model),
-            (base.Software, camera.exif.get("Software", "")),
+            *((FIELDS[name], camera.exif.get(name, "")) for name in _MAIN),
         )
         if text
     }
@@ -164,7 +190,13 @@ def exif_segment(camera: Camera, width: int, height: int, space: str = "srgb") -
         base.ExifImageWidth: width,
         base.ExifImageHeight: height,
     }
-    # The length does not depend on the offset's value, so a first packing tells it.
+    place = gps_tags.gps_directory(camera.exif)
+    main |= {base.GPSInfo: 0} if place else {}
+    # The length does not depend on the offsets' values, so a first packing tells it.
     offset = len(_HEADER) + len(pack_directory(main, len(_HEADER)))
-    packed = pack_directory({**main, base.ExifOffset: offset}, len(_HEADER))
-    return b"Exif\0\0" + _HEADER + packed + pack_directory(below, offset)
+    exif = pack_directory(below, offset)
+    main[base.ExifOffset] = offset
+    if place:
+        main[base.GPSInfo] = offset + len(exif)
+    gps = pack_directory(place, offset + len(exif), gps_tags.TYPES) if place else b""
+    return b"Exif\0\0" + _HEADER + pack_directory(main, len(_HEADER)) + exif + gps

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import struct
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
 
+import imagecodecs
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -21,12 +23,21 @@ from .exif import exif_segment
 from .icc import icc_profile
 from .tags import last_byte, open_tiff
 
-__all__ = ["LARGEST_JPEG_SIDE", "MOST_PIXELS", "decode_image", "encode_jpeg", "to_uint8"]
+__all__ = [
+    "LARGEST_JPEG_SIDE",
+    "MOST_PIXELS",
+    "decode_image",
+    "display_values",
+    "eight_bits",
+    "encode_jpeg",
+    "to_uint8",
+]
 
 LARGEST_JPEG_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
 MOST_PIXELS = 1 << 28
 # Each scan of a progressive JPEG costs a pass over the picture; encoders write about ten.
 _MOST_SCANS = 100
+_DEEP = 65535
 _SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 
@@ -99,7 +110,33 @@ def encode_jpeg(
     return buffer.getvalue()
 
 
-def decode_image(data: bytes, name: str, *, most_pixels: int = MOST_PIXELS) -> Tensor:
+def eight_bits(codes: Tensor) -> Tensor:
+    """Codes of :func:`decode_image` as 8-bit codes: those of 16 bits round(code / 257).
+
+    Args:
+        codes: any shape, uint8, or int32 in 0 to 65535.
+
+    Returns:
+        Same shape, uint8; uint8 is given back as it is.
+    """
+    return codes if codes.dtype == torch.uint8 else ((codes + 128) // 257).to(torch.uint8)
+
+
+def display_values(codes: Tensor) -> Tensor:
+    """Codes of :func:`decode_image` as display values.
+
+    Args:
+        codes: any shape, uint8, or int32 in 0 to 65535.
+
+    Returns:
+        Same shape, float32 in [0, 1].
+    """
+    return codes.float().div_(255 if codes.dtype == torch.uint8 else _DEEP)
+
+
+def decode_image(
+    data: bytes, name: str, *, most_pixels: int = MOST_PIXELS, deep: bool = False
+) -> Tensor:
     """Decodes a rendered picture, its pixels in the order in which the file stores them.
 
     A JPEG goes through libjpeg-turbo's accurate integer inverse DCT and "fancy" upsampling, which
@@ -109,26 +146,28 @@ def decode_image(data: bytes, name: str, *, most_pixels: int = MOST_PIXELS) -> T
         data: the whole file: JPEG, or PNG or TIFF of 8 bits; gray or RGB.
         name: of the file, for error messages.
         most_pixels: a picture that claims more is refused before memory is taken for it.
+        deep: PNG and TIFF of 16 bits are welcome too.
 
     Returns:
-        (3, H, W) uint8; gray is repeated.
+        (3, H, W) uint8, of 16 bits int32 in 0 to 65535; gray is repeated.
 
     Raises:
-        ImageFileError: empty, truncated, damaged, too large, or of another kind (CMYK, 16 bits,
-            transparent); names file and cause.
+        ImageFileError: empty, truncated, damaged, too large, or of another kind (CMYK, 16 bits
+            unless ``deep``, transparent); names file and cause.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # what matters of them is raised below
-            pixels = _decode(data, name, most_pixels)
+            pixels = _decode(data, name, most_pixels, deep)
     except (ImageFileError, MemoryError):
         raise
     except Exception as error:  # hostile bytes make decoders raise nearly anything
         raise ImageFileError(f"{name}: damaged or cut off; get a fresh copy") from error
-    return torch.from_numpy(np.array(pixels)).movedim(-1, 0).contiguous()
+    kept = np.array(pixels, np.uint8 if pixels.dtype == np.uint8 else np.int32)
+    return torch.from_numpy(kept).movedim(-1, 0).contiguous()
 
 
-def _decode(data: bytes, name: str, most_pixels: int) -> NDArray[np.uint8]:
+def _decode(data: bytes, name: str, most_pixels: int, deep: bool) -> NDArray[np.uint8 | np.uint16]:
     if not data:
         raise ImageFileError(f"{name}: is empty; get a fresh copy")
     if data[:3] == b"\xff\xd8\xff":
@@ -138,10 +177,12 @@ def _decode(data: bytes, name: str, most_pixels: int) -> NDArray[np.uint8]:
         return _pillow(JpegImageFile(BytesIO(data)), name, most_pixels)
     if data[:8] == b"\x89PNG\r\n\x1a\n":
         if data[24:25] == b"\x10":
-            raise _sixteen_bits(name)
+            if not deep:
+                raise _sixteen_bits(name)
+            return _deep_png(data, name, most_pixels)
         return _pillow(PngImageFile(BytesIO(data)), name, most_pixels)
     if data[:4] in (b"II*\0", b"MM\0*"):
-        return _tiff(data, name, most_pixels)
+        return _tiff(data, name, most_pixels, deep)
     raise ImageFileError(f"{name}: is no JPEG, PNG or TIFF; convert it first")
 
 
@@ -188,12 +229,26 @@ def _pillow(picture: Image.Image, name: str, most_pixels: int) -> NDArray[np.uin
     return np.asarray(picture.convert("RGB"))
 
 
-def _tiff(data: bytes, name: str, most_pixels: int) -> NDArray[np.uint8]:
+def _deep_png(data: bytes, name: str, most_pixels: int) -> NDArray[np.uint16]:
+    # Pillow keeps 8 of the 16 bits of RGB.
+    width, height = struct.unpack_from(">II", data, 16)
+    _check_size(width, height, name, most_pixels)
+    pixels = imagecodecs.png_decode(data)
+    pixels = pixels[..., None] if pixels.ndim == 2 else pixels
+    if pixels.shape[2] in (2, 4):
+        if (pixels[..., -1] != _DEEP).any():
+            raise ImageFileError(f"{name}: has transparent pixels; flatten it first")
+        pixels = pixels[..., :-1]
+    return np.broadcast_to(pixels, (*pixels.shape[:2], 3))
+
+
+def _tiff(data: bytes, name: str, most_pixels: int, deep: bool) -> NDArray[np.uint8 | np.uint16]:
     # Pillow would turn the pixels of a TIFF by its Orientation.
     with open_tiff(data) as tif:
         page = tif.pages.first
         _check_size(page.imagewidth, page.imagelength, name, most_pixels)
-        if page.bitspersample != 8 or page.dtype != np.uint8:
+        allowed = ("uint8", "uint16") if deep else ("uint8",)
+        if str(page.dtype) not in allowed or page.bitspersample not in (8, 16):
             raise _sixteen_bits(name)
         kind = PHOTOMETRIC(page.photometric).name
         if page.imagedepth != 1 or (kind, page.samplesperpixel) not in (

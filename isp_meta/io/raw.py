@@ -29,11 +29,12 @@ _FLIP_TO_ORIENTATION = {0: 1, 1: 2, 2: 4, 3: 3, 4: 5, 5: 8, 6: 6, 7: 7}
 _DAMAGED = "it is damaged or cut off; copy it again from the camera or card"
 
 
-def read_raw(path: str | os.PathLike[str]) -> Frame:
+def read_raw(path: str | os.PathLike[str], *, gps: bool = False) -> Frame:
     """Reads the mosaic of a Bayer raw file, and what the file says of its camera.
 
     Args:
         path: DNG, CR2, CR3, NEF, ARW, RAF ... whatever LibRaw reads.
+        gps: whether the camera's ``exif`` may tell where the picture was taken.
 
     Returns:
         A Frame with ``codes`` (1, H, W) float32: the visible area in the sensor's own orientation,
@@ -58,7 +59,9 @@ def read_raw(path: str | os.PathLike[str]) -> Frame:
             cfa = _cfa(raw, tags, path)
             codes = torch.from_numpy(raw.raw_image_visible.astype(np.float32))[None]
             camera = _camera(raw, tags, cfa)
-            return Frame(camera=_with_exif(camera, data), codes=codes)
+            if gps:
+                camera = camera.replace(exif={**camera.exif, **tags.gps})
+            return Frame(camera=_with_exif(camera, data, gps), codes=codes)
     except RawFileError:
         raise
     except rawpy.LibRawFileUnsupportedError as error:
@@ -140,11 +143,11 @@ def _camera(raw: Any, tags: TiffTags, cfa: str) -> Camera:
     )
 
 
-def _with_exif(camera: Camera, data: bytes) -> Camera:
+def _with_exif(camera: Camera, data: bytes, gps: bool) -> Camera:
     """The camera's name and exposure from Exiv2, where the file's tags are none that we read."""
     if camera.make:
         return camera
-    found = read_exif(data)
+    found = read_exif(data, gps=gps)
     make, model = found.pop("Make", ""), found.pop("Model", camera.model)
     return camera.replace(make=make, model=model, exif={**camera.exif, **found})
 

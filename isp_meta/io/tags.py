@@ -14,6 +14,7 @@ from io import BytesIO
 import tifffile
 
 from .exif import FIELDS, plain_text, ratio_text
+from .gps import gps_texts
 
 __all__ = [
     "CFA",
@@ -40,9 +41,12 @@ class Tag:
     MODEL = 272
     ORIENTATION = 274
     SOFTWARE = 305
+    ARTIST = 315
+    COPYRIGHT = 33432
     CFA_REPEAT_PATTERN_DIM = 33421
     CFA_PATTERN = 33422
     EXIF_IFD = 34665
+    GPS_IFD = 34853
     DNG_VERSION = 50706
     DNG_BACKWARD_VERSION = 50707
     UNIQUE_CAMERA_MODEL = 50708
@@ -78,7 +82,9 @@ _KNOWN = {
     for value in vars(Tag).values()
     for code in (value if isinstance(value, tuple) else (value,))
     if isinstance(code, int)
-} - {Tag.EXIF_IFD}
+} - {Tag.EXIF_IFD, Tag.GPS_IFD}
+_NAMES_OF_TIFFFILE = {"ISO": "ISOSpeedRatings", "SubSecTimeOriginal": "SubsecTimeOriginal"}
+_OF_MAIN = {"Software": Tag.SOFTWARE, "Artist": Tag.ARTIST, "Copyright": Tag.COPYRIGHT}
 _RATIONALS = (5, 10)  # TIFF types RATIONAL and SRATIONAL
 _MOST_VALUES = 1 << 20  # of one tag: a profile's table has some 100,000
 _MOST_SUB_DIRECTORIES = 16
@@ -92,12 +98,14 @@ class TiffTags:
         numbers: tag code to values; the raw picture's own directory goes before the main one.
         texts: tag code to text.
         exif: text under the names of :data:`isp_meta.io.exif.FIELDS`.
+        gps: text under the names of :data:`isp_meta.io.gps.FIELDS`.
         size: number of bytes that the file must have to hold the raw picture and its EXIF.
     """
 
     numbers: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
     texts: Mapping[int, str] = field(default_factory=dict)
     exif: Mapping[str, str] = field(default_factory=dict)
+    gps: Mapping[str, str] = field(default_factory=dict)
     size: int = 0
 
     @property
@@ -183,10 +191,16 @@ def _collect(tif: tifffile.TiffFile) -> TiffTags:
                 texts[tag.code] = plain_text(tag.value)
             else:
                 numbers[tag.code] = _numbers(tag)
-    directory = main.tags.get(Tag.EXIF_IFD)
-    exif = directory.value if directory is not None else {}
-    exif = _exif_texts(exif if isinstance(exif, dict) else {}, texts)
-    return TiffTags(numbers, texts, exif, max(last_byte(raw), _exif_end(tif)))
+    exif = _exif_texts(_below(main, Tag.EXIF_IFD), texts)
+    gps = gps_texts(_below(main, Tag.GPS_IFD))
+    return TiffTags(numbers, texts, exif, gps, max(last_byte(raw), _exif_end(tif)))
+
+
+def _below(main: tifffile.TiffPage, code: int) -> dict[str, object]:
+    """Values by name of a directory that a tag points to."""
+    directory = main.tags.get(code)
+    value = directory.value if directory is not None else None
+    return value if isinstance(value, dict) else {}
 
 
 def _exif_end(tif: tifffile.TiffFile) -> int:
@@ -226,9 +240,9 @@ def _numbers(tag: tifffile.TiffTag) -> tuple[float, ...]:
 def _exif_texts(exif: Mapping[str, object], texts: Mapping[int, str]) -> dict[str, str]:
     found: dict[str, str] = {}
     for name in FIELDS:
-        value = exif.get("ISOSpeedRatings" if name == "ISO" else name)
-        if name == "Software":
-            value = texts.get(Tag.SOFTWARE)
+        value = exif.get(_NAMES_OF_TIFFFILE.get(name, name))
+        if name in _OF_MAIN:
+            value = texts.get(_OF_MAIN[name])
         if isinstance(value, tuple):
             if len(value) == 2 and name != "ISO" and value[1]:
                 found[name] = ratio_text(Fraction(*value))

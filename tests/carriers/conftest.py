@@ -1,4 +1,4 @@
-"""JPEG files of every structure that a carrier meets."""
+"""JPEG, PNG and TIFF files of every structure that a carrier meets."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import numpy as np
 import pytest
+import tifffile
 import torch
 from PIL import Image, ImageCms
 
@@ -15,6 +16,7 @@ from isp_meta.camera import Camera
 from isp_meta.carriers.segments import segment_bytes
 from isp_meta.codec import Binding, Payload, encode
 from isp_meta.frame import Samples
+from isp_meta.io import encode_png
 
 JpegMaker = Callable[..., bytes]
 
@@ -96,6 +98,68 @@ def jpegs(make_jpeg: JpegMaker) -> dict[str, bytes]:
         "two pictures": with_mpf(plain, make_jpeg(40, 50)),
         "other jumbf": after_soi(plain, foreign_jumbf(1), foreign_jumbf(2)),
         "tiny": make_jpeg(1, 1),
+    }
+
+
+@pytest.fixture
+def pngs() -> dict[str, bytes]:
+    """PNG files by what is special about them."""
+
+    def saved(image: Image.Image, **options: object) -> bytes:
+        file = io.BytesIO()
+        image.save(file, "PNG", **options)
+        return file.getvalue()
+
+    image = Image.fromarray(photograph(60, 80))
+    plain = saved(image)
+    icc = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    frames = [Image.fromarray(np.roll(photograph(40, 50), n, 0)) for n in (9, 19)]
+    return {
+        "rgb": plain,
+        "gray": saved(image.convert("L").crop((0, 0, 20, 10))),
+        "palette": saved(image.quantize(16)),
+        "transparent": saved(image.convert("P"), transparency=3),
+        "16 bits": encode_png(torch.rand(3, 20, 30), bits=16),
+        "exif and icc": saved(image, exif=exif(), icc_profile=icc),
+        "trailing bytes": plain + b"anything isPM",
+        "animation": saved(
+            Image.fromarray(photograph(40, 50)), save_all=True, append_images=frames, duration=50
+        ),
+    }
+
+
+@pytest.fixture
+def tiffs() -> dict[str, bytes]:
+    """TIFF files by what is special about them."""
+    rgb = photograph(60, 80)
+
+    def saved(array: np.ndarray = rgb, **options: object) -> bytes:
+        file = io.BytesIO()
+        bigtiff, order = options.pop("bigtiff", False), options.pop("byteorder", "<")
+        with tifffile.TiffWriter(file, bigtiff=bigtiff, byteorder=order) as tif:
+            tif.write(array, **{"photometric": "rgb", "metadata": None, **options})
+        return file.getvalue()
+
+    pages = io.BytesIO()
+    with tifffile.TiffWriter(pages) as tif:
+        tif.write(rgb, photometric="rgb", metadata=None)
+        tif.write(rgb[:20, :30], photometric="rgb", metadata=None)
+    pillow = io.BytesIO()
+    Image.fromarray(rgb).save(pillow, "TIFF", compression="jpeg", quality=90)
+    odd = saved()
+    return {
+        "little": saved(),
+        "big": saved(byteorder=">"),
+        "bigtiff little": saved(bigtiff=True),
+        "bigtiff big": saved(bigtiff=True, byteorder=">"),
+        "tiles": saved(tile=(32, 32), compression="deflate", predictor=True),
+        "strips": saved(rowsperstrip=7, compression="lzw"),
+        "16 bits": saved(rgb.astype(np.uint16) * 257),
+        "gray": saved(rgb[..., 0], photometric="minisblack"),
+        "planar": saved(np.ascontiguousarray(rgb.transpose(2, 0, 1)), planarconfig="separate"),
+        "two pages": pages.getvalue(),
+        "jpeg inside": pillow.getvalue(),
+        "odd length": odd + b"?" * (1 + len(odd) % 2),
     }
 
 

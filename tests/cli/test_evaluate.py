@@ -20,7 +20,7 @@ def folder(tmp_path, make_frame) -> Path:
     place.mkdir()
     for seed in range(2):
         raw = Pipeline([BlackLevel(), Demosaic()])(make_frame(48, 64, seed=seed)).raw
-        (place / f"{seed}.tif").write_bytes(io.encode_tiff16(raw, space=None))
+        (place / f"{seed}.tif").write_bytes(io.encode_tiff(raw, space=None))
     return place
 
 

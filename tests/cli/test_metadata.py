@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from PIL import Image
 
 from isp_meta import read_metadata, recover
 from isp_meta.carriers import jpeg as jpeg_carrier
@@ -72,13 +73,28 @@ def test_strip_gives_the_jpeg_back_to_the_byte(run, photo, raw, tmp_path):
         assert result.out.endswith(f": {removed:,} bytes removed\n")
 
 
-def test_strip_in_place_wants_to_be_sure(run, photo):
+def test_strip_in_place_wants_to_be_asked(run, photo, tmp_path, names):
     whole = photo.read_bytes()
-    assert run("strip", photo).failed(1, f"{photo}: exists already; use --overwrite")
+    assert run("strip", photo).failed(2, "name a file with -o, or give --in-place")
+    both = run("strip", photo, "--in-place", "-o", tmp_path / "b.jpg")
+    assert both.failed(2, "name a file with -o, or give --in-place")
+    assert run("strip", photo, "-o", photo, "--overwrite").failed(1, "is the file that")
     assert photo.read_bytes() == whole
-    assert run("strip", photo, "--overwrite").code == 0
+    photo.chmod(0o640)
+    assert run("strip", photo, "--in-place").code == 0
     assert photo.read_bytes() == jpeg_carrier.strip(whole)
-    assert run("strip", photo, "--overwrite").out == f"{photo}: 0 bytes removed\n"
+    assert (names(), photo.stat().st_mode & 0o777) == (["photo.jpg"], 0o640)
+    assert run("strip", photo, "--in-place").out == f"{photo}: 0 bytes removed\n"
+
+
+def test_strip_takes_several_and_goes_on_after_a_failure(run, photo, tmp_path):
+    folder = tmp_path / "stripped"
+    folder.mkdir()
+    result = run("strip", tmp_path / "none.jpg", photo, "-o", folder)
+    assert result.failed(1, "none.jpg: there is no such file")
+    assert (folder / "photo.jpg").read_bytes() == jpeg_carrier.strip(photo.read_bytes())
+    assert run("strip", photo, photo, "-o", folder).failed(2, "would be written twice")
+    assert run("strip", photo, photo, "-o", tmp_path / "x.jpg").failed(2, "is no folder")
 
 
 def test_extracted_sidecar_serves_after_strip(run, photo):
@@ -87,9 +103,54 @@ def test_extracted_sidecar_serves_after_strip(run, photo):
     assert (result.code, result.lines) == (0, [])
     beside = sidecar_path(photo)
     assert result.out == f"{beside}: {beside.stat().st_size:,} bytes\n"
-    assert run("strip", photo, "--overwrite").code == 0
+    result = run("strip", photo, "--in-place")
+    assert (result.code, result.out.endswith(f"removed; {beside} stays\n")) == (0, True)
     assert read_metadata(photo).source == beside
     assert recover(photo).raw.equal(expected)
+
+
+def test_attached_again_it_is_the_file_that_it_was(run, photo):
+    whole = photo.read_bytes()
+    assert run("extract", photo).code == 0
+    assert run("strip", photo, "--in-place").code == 0
+    result = run("attach", photo, "--in-place")
+    beside = sidecar_path(photo)
+    assert result.out == f"{photo}: {beside.stat().st_size:,} bytes from {beside}, exact\n"
+    assert photo.read_bytes() == whole
+
+
+def test_attach_takes_another_picture_for_a_source(run, photo, tmp_path):
+    png = tmp_path / "photo.png"
+    Image.open(photo).save(png)
+    assert run("attach", png, photo, "-o", tmp_path / "b.png").out.endswith(", exact\n")
+    assert read_metadata(tmp_path / "b.png").source == tmp_path / "b.png"
+    assert recover(tmp_path / "b.png").raw.equal(recover(photo).raw)
+
+
+def test_attach_refuses_another_picture(run, photo, tmp_path, names):
+    beside = tmp_path / "original.ispmeta"
+    assert run("extract", photo, "-o", beside).code == 0
+    edited(photo)
+    before = photo.read_bytes()
+    assert run("attach", photo, beside, "--in-place").failed(5, f"{photo}: ", "edited", "--force")
+    assert photo.read_bytes() == before
+    assert run("attach", photo, beside, "--in-place", "--force").out.endswith(", edited\n")
+    with Image.open(photo) as picture:
+        picture.resize((64, 64)).save(photo)
+    result = run("attach", photo, beside, "--in-place", "--force")
+    assert result.failed(5, f"{photo}: has 64x64 pixels")
+    assert names() == ["original.ispmeta", "photo.jpg"]
+
+
+def test_attach_wants_whole_metadata(run, photo, tmp_path):
+    bare = tmp_path / "bare.jpg"
+    bare.write_bytes(jpeg_carrier.strip(photo.read_bytes()))
+    assert run("attach", photo, "--in-place").failed(1, f"{sidecar_path(photo)}: there is no")
+    assert run("attach", photo, bare, "--in-place").failed(3, f"{bare}: ", "carries no raw")
+    beside = sidecar_path(photo)
+    beside.write_bytes(jpeg_carrier.extract(photo.read_bytes())[:-1] + b"?")
+    assert run("attach", photo, "--in-place").failed(4, f"{beside}: ", "damaged")
+    assert run("attach", photo).failed(2, "name a file with -o, or give --in-place")
 
 
 def test_extract_replaces_no_file_unasked_and_never_the_jpeg(run, photo, tmp_path):

@@ -29,7 +29,7 @@ def folder(tmp_path, make_frame) -> Path:
     (place / "more").mkdir(parents=True)
     for seed, name in enumerate(("a.tif", "more/b.tif")):
         raw = Pipeline([BlackLevel(), Demosaic()])(make_frame(48, 64, seed=seed)).raw
-        (place / name).write_bytes(io.encode_tiff16(raw, space=None))
+        (place / name).write_bytes(io.encode_tiff(raw, space=None))
         # Light that leaves part of the picture clipped after white balance.
         neutral = json.dumps({"illuminant_color_raw": [0.8, 1.0, 0.7]})
         (place / name).with_suffix(".json").write_text(neutral)

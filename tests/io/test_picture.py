@@ -7,7 +7,7 @@ import torch
 from PIL import Image
 
 from isp_meta.camera import Camera
-from isp_meta.io import encode_png, encode_tiff16, icc_profile
+from isp_meta.io import encode_png, encode_tiff, icc_profile
 
 PICTURE = torch.rand(3, 5, 7, generator=torch.Generator().manual_seed(0))
 CAMERA = Camera(make="Maker", orientation=8)
@@ -23,7 +23,7 @@ def test_png_keeps_8_bits_exif_and_profile(space):
 
 @pytest.mark.parametrize("space", [None, "rec2020"])
 def test_tiff_keeps_16_bits_orientation_and_profile(space):
-    data = encode_tiff16(PICTURE, camera=CAMERA, space=space)
+    data = encode_tiff(PICTURE, camera=CAMERA, space=space)
     with tifffile.TiffFile(BytesIO(data)) as file:
         tags = file.pages.first.tags
         codes = torch.from_numpy(file.asarray().astype(np.int64)).movedim(-1, 0)
@@ -34,11 +34,11 @@ def test_tiff_keeps_16_bits_orientation_and_profile(space):
 
 
 def test_one_channel_is_a_gray_tiff():
-    gray = tifffile.imread(BytesIO(encode_tiff16(torch.tensor([[[0.0, 0.5, 1.0, 2.0, -1.0]]]))))
+    gray = tifffile.imread(BytesIO(encode_tiff(torch.tensor([[[0.0, 0.5, 1.0, 2.0, -1.0]]]))))
     assert gray.tolist() == [[0, 32768, 65535, 65535, 0]]
 
 
-@pytest.mark.parametrize("encode", [encode_png, encode_tiff16])
+@pytest.mark.parametrize("encode", [encode_png, encode_tiff])
 def test_refuses_what_is_no_picture(encode):
     for picture in (torch.rand(2, 4, 4), torch.rand(4, 4), torch.rand(3, 0, 4)):
         with pytest.raises(ValueError, match="a picture must be"):

@@ -1,0 +1,41 @@
+"""``isp-meta attach``: metadata into a picture that lacks it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..transfer import attach
+from .console import errors, rewritten, say
+
+__all__ = ["command"]
+
+
+def command(
+    picture: Annotated[
+        Path, typer.Argument(metavar="PICTURE", help="JPEG, PNG or TIFF.", readable=False)
+    ],
+    metadata: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[METADATA]",
+            help="A sidecar, or another picture that carries it; by default PICTURE's sidecar.",
+            readable=False,
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The file to write.", readable=False)
+    ] = None,
+    in_place: Annotated[bool, typer.Option("--in-place", help="Replace PICTURE itself.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although the picture was edited since.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
+) -> None:
+    """Put metadata into a PICTURE, if it was made for it (photo.jpg.ispmeta -> photo.jpg)."""
+    ((_, path),) = rewritten([picture], output, in_place)
+    with errors(picture):
+        found = attach(picture, metadata, path, in_place=in_place, force=force, overwrite=overwrite)
+    say(f"{path or picture}: {found.size:,} bytes from {found.source}, {found.match}")
