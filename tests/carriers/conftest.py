@@ -51,13 +51,17 @@ def exif() -> bytes:
     return tags.tobytes()
 
 
-def with_mpf(first: bytes, second: bytes) -> bytes:
-    """Two pictures in one file (CIPA DC-007), the second behind the first's EOI."""
+def with_mpf(first: bytes, second: bytes, before: bytes = b"") -> bytes:
+    """Two pictures in one file (CIPA DC-007), the second behind the first's EOI.
+
+    Args:
+        before: segments that stand before the index.
+    """
     entries = 16 * 2
     head = 8 + 2 + 3 * 12 + 4
     size = 4 + len(b"MPF\x00") + head + entries
-    mpf_start = 2 + 4 + len(b"MPF\x00")
-    total = len(first) + size
+    mpf_start = 2 + len(before) + 4 + len(b"MPF\x00")
+    total = len(first) + len(before) + size
     ifd = struct.pack(">H", 3)
     ifd += struct.pack(">HHI4s", 0xB000, 7, 4, b"0100")
     ifd += struct.pack(">HHII", 0xB001, 4, 1, 2)
@@ -66,15 +70,49 @@ def with_mpf(first: bytes, second: bytes) -> bytes:
     table = struct.pack(">IIIHH", 0x20030000, total, 0, 0, 0)
     table += struct.pack(">IIIHH", 0, len(second), total - mpf_start, 0, 0)
     body = b"MPF\x00" + b"MM\x00*" + struct.pack(">I", 8) + ifd + table
-    return after_soi(first, segment_bytes(0xE2, body)) + second
+    return after_soi(first, before, segment_bytes(0xE2, body)) + second
 
 
-def foreign_jumbf(instance: int) -> bytes:
-    """An APP11 segment with somebody else's box."""
+def xmp(*lines: str) -> bytes:
+    """An APP1 segment with that content of rdf:Description."""
+    text = (
+        '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-'
+        'syntax-ns#"><rdf:Description rdf:about="" ' + "".join(lines) + "</rdf:RDF></x:xmpmeta>"
+    )
+    return segment_bytes(0xE1, b"http://ns.adobe.com/xap/1.0/\x00" + text.encode())
+
+
+def ultra_hdr(first: bytes, gain_map: bytes) -> bytes:
+    """A photograph with a gain map behind it, as Android's cameras write it (Ultra HDR 1.1)."""
+    gain_map = after_soi(
+        gain_map,
+        xmp('xmlns:hdrgm="http://ns.adobe.com/hdr-gain-map/1.0/" hdrgm:Version="1.0"/>'),
+    )
+    container = xmp(
+        'xmlns:Container="http://ns.google.com/photos/1.0/container/" '
+        'xmlns:Item="http://ns.google.com/photos/1.0/container/item/"><Container:Directory><rdf:Seq>',
+        '<rdf:li rdf:parseType="Resource"><Container:Item Item:Semantic="Primary" '
+        'Item:Mime="image/jpeg"/></rdf:li><rdf:li rdf:parseType="Resource"><Container:Item '
+        f'Item:Semantic="GainMap" Item:Mime="image/jpeg" Item:Length="{len(gain_map)}"/></rdf:li>'
+        "</rdf:Seq></Container:Directory></rdf:Description>",
+    )
+    return with_mpf(first, gain_map, container)
+
+
+def foreign_jumbf(instance: int, content: bytes = b"", most: int = 60_000) -> bytes:
+    """APP11 segments with somebody else's box: a C2PA manifest store that holds a free box."""
     label = b"c2pa\x00"
-    jumd = struct.pack(">I4s", 25 + len(label), b"jumd") + bytes(16) + b"\x03" + label
-    body = struct.pack(">2sHII4s", b"JP", instance, 1, 8 + len(jumd), b"jumb") + jumd
-    return segment_bytes(0xEB, body)
+    kind = bytes.fromhex("6332706100110010800000AA00389B71")
+    superbox = struct.pack(">I4s", 25 + len(label), b"jumd") + kind + b"\x03" + label
+    superbox += struct.pack(">I4s", 8 + len(content), b"free") + content if content else b""
+    return b"".join(
+        segment_bytes(
+            0xEB,
+            struct.pack(">2sHII4s", b"JP", instance, number, 8 + len(superbox), b"jumb")
+            + superbox[start : start + most],
+        )
+        for number, start in enumerate(range(0, len(superbox), most), 1)
+    )
 
 
 @pytest.fixture
@@ -97,6 +135,8 @@ def jpegs(make_jpeg: JpegMaker) -> dict[str, bytes]:
         "trailing bytes": plain + b"\xff\xd8 anything \xff\xeb",
         "two pictures": with_mpf(plain, make_jpeg(40, 50)),
         "other jumbf": after_soi(plain, foreign_jumbf(1), foreign_jumbf(2)),
+        "ultra hdr": ultra_hdr(make_jpeg(exif=exif()), make_jpeg(30, 40, gray=True)),
+        "c2pa": plain[:20] + foreign_jumbf(1, bytes(range(256)) * 600) + plain[20:],
         "tiny": make_jpeg(1, 1),
     }
 

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
 import io
+import shutil
 import struct
+import subprocess
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from isp_meta.carriers.jpeg import extract, insert, scan_digest, strip
+from isp_meta.carriers.mpf import with_longer_first
 from isp_meta.carriers.segments import MOST_BODY, read_segments, segment_bytes
 from isp_meta.codec import decode
 from isp_meta.errors import CarrierError, PayloadCorrupt, PayloadMissing
@@ -70,7 +73,11 @@ def test_all_segments_but_the_last_are_full(jpegs, long_payload):
 
 
 def test_segments_lie_behind_exif_and_before_everything_else(jpegs, payload):
-    for name, before in {"exif and icc": [0xD8, 0xE0, 0xE1], "two pictures": [0xD8]}.items():
+    for name, before in {
+        "exif and icc": [0xD8, 0xE0, 0xE1],
+        "two pictures": [0xD8],
+        "ultra hdr": [0xD8, 0xE1],
+    }.items():
         markers = [s.marker for s in read_segments(insert(jpegs[name], payload))]
         assert markers[: len(before) + 1] == [*before, 0xEB], name
 
@@ -82,6 +89,101 @@ def test_further_pictures_are_still_found(jpegs, payload):
     image.seek(1)
     assert image.size == (50, 40)
     image.load()
+
+
+def index(jpeg: bytes) -> tuple[int, list[tuple[int, int]]]:
+    """Where the index of pictures starts to count, and each picture's size and offset."""
+    (segment,) = [s for s in read_segments(jpeg) if s.marker == 0xE2 and s.body[:4] == b"MPF\0"]
+    entries = segment.body[4 + 8 + 2 + 3 * 12 + 4 :]
+    return segment.start + 8, [
+        struct.unpack_from(">II", entries, 16 * number + 4) for number in range(2)
+    ]
+
+
+@pytest.mark.parametrize("kind", ["two pictures", "ultra hdr"])
+@pytest.mark.parametrize("place", PLACES)
+def test_index_of_pictures_stays_right(kind, place, jpegs, long_payload):
+    jpeg = jpegs[kind]
+    carrying = insert(jpeg, long_payload, place=place)
+    start, ((first, nowhere), (second, offset)) = index(carrying)
+    assert nowhere == 0
+    assert first == read_segments(carrying)[-1].end
+    assert carrying[start + offset :][:second] == carrying[first:]
+    assert carrying[first:] == jpeg[read_segments(jpeg)[-1].end :]
+    again = insert(carrying, b"shorter", place=place)
+    assert again == insert(jpeg, b"shorter", place=place)
+    assert index(strip(again)) == index(jpeg)
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_gain_map_is_found_by_exiftool(place, jpegs, long_payload, tmp_path):
+    if shutil.which("exiftool") is None:
+        pytest.fail("exiftool is missing: apt-get install libimage-exiftool-perl")
+    path = tmp_path / "photo.jpg"
+    told = []
+    for jpeg in (jpegs["ultra hdr"], insert(jpegs["ultra hdr"], long_payload, place=place)):
+        path.write_bytes(jpeg)
+        found = subprocess.run(
+            ["exiftool", "-b", "-MPImage2", path], capture_output=True, check=True
+        )
+        assert pixels(found.stdout).shape == (30, 40)
+        checked = subprocess.run(
+            ["exiftool", "-validate", "-warning", "-a", "-s3", path], capture_output=True
+        )
+        told.append((found.stdout, checked.stdout))
+    assert told[0] == told[1]
+
+
+def test_index_that_does_not_read_stays_as_it_is():
+    whole = b"MPF\0MM\0*\0\0\0\x08\0\1" + struct.pack(">HHII", 0xB002, 7, 32, 26)
+    whole += bytes(4) + struct.pack(">IIIHH", 0, 1000, 0, 0, 0)
+    assert with_longer_first(whole, 24) == whole.replace(
+        struct.pack(">I", 1000), struct.pack(">I", 1024)
+    )
+    assert with_longer_first(with_longer_first(whole, 24), -24) == whole
+    little = b"MPF\0II*\0\x08\0\0\0\1\0" + struct.pack("<HHII", 0xB002, 7, 32, 26)
+    little += bytes(4) + struct.pack("<IIIHH", 0, 1000, 0, 0, 0)
+    assert struct.pack("<I", 1024) in with_longer_first(little, 24)
+    for cut in range(len(whole)):
+        assert len(with_longer_first(whole[:cut], 24)) == cut
+    for growth in (-1000, -2000, 2**32):
+        assert with_longer_first(whole, growth) == whole
+    elsewhere = whole[:-8] + struct.pack(">IHH", 77, 0, 0)
+    assert with_longer_first(elsewhere, 24) == elsewhere
+
+
+def runs(jpeg: bytes) -> list[int]:
+    """Box instance numbers of the APP11 segments, in the order of the file."""
+    return [struct.unpack_from(">H", s.body, 2)[0] for s in read_segments(jpeg) if s.marker == 0xEB]
+
+
+def test_a_manifest_of_provenance_stays_in_one_piece(jpegs, long_payload):
+    jpeg = jpegs["c2pa"]
+    manifest = pieces(jpeg, 0xEB)
+    carrying = insert(jpeg, long_payload)
+    assert runs(jpeg) == [1] * 3
+    assert runs(carrying) == [2] * 5 + [1] * 3
+    assert pieces(carrying, 0xEB)[5:] == manifest
+    assert strip(carrying) == jpeg
+
+
+def test_a_manifest_around_exif_is_not_torn(jpegs, long_payload):
+    jpeg = jpegs["c2pa"]
+    segments = read_segments(jpeg)
+    second = [s.start for s in segments if s.marker == 0xEB][1]
+    exif = segment_bytes(0xE1, b"Exif\0\0II*\0\x08\0\0\0\0\0\0\0\0\0")
+    torn = jpeg[:second] + exif + jpeg[second:]
+    assert runs(insert(torn, long_payload)) == [2] * 5 + [1] * 3
+    assert strip(insert(torn, long_payload)) == torn
+
+
+def test_exiftool_reads_both_boxes(jpegs, long_payload, tmp_path):
+    if shutil.which("exiftool") is None:
+        pytest.fail("exiftool is missing: apt-get install libimage-exiftool-perl")
+    path = tmp_path / "photo.jpg"
+    path.write_bytes(insert(jpegs["c2pa"], long_payload))
+    told = subprocess.run(["exiftool", "-s3", "-a", "-JUMDLabel", path], capture_output=True)
+    assert sorted(told.stdout.split()) == [b"c2pa", b"isp.meta"]
 
 
 def test_instance_number_is_free_and_other_boxes_stay(jpegs, payload):
