@@ -18,7 +18,6 @@ from isp_meta.carriers.sidecar import sidecar_path
 from isp_meta.codec import Binding, Payload, encode, quantize
 from isp_meta.data import sample_path
 from isp_meta.errors import (
-    CarrierError,
     ImageFileError,
     PayloadCorrupt,
     PayloadMissing,

@@ -9,8 +9,13 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tifffile
 from PIL import Image
 
+from isp_meta.carriers import extract as extract_any
+from isp_meta.carriers import insert as insert_any
+from isp_meta.carriers import scan_digest as digest_any
+from isp_meta.carriers import strip as strip_any
 from isp_meta.carriers.jpeg import extract, insert, scan_digest, strip
 from isp_meta.errors import PayloadMissing
 
@@ -113,6 +118,47 @@ def test_what_tools_wrote_can_be_stripped(photo, long_payload):
     assert long_payload[:1000] not in stripped
     with pytest.raises(PayloadMissing):
         extract(stripped)
+
+
+@pytest.mark.parametrize("kind", ["rgb", "palette", "16 bits", "animation"])
+def test_png_chunks_survive_edits_of_tags_and_go_without_a_trace(kind, pngs, tmp_path):
+    payload = np.random.default_rng(5).bytes(5_000_000)
+    edited = []
+    for name, png in (("carrying", insert_any(pngs[kind], payload)), ("plain", pngs[kind])):
+        path = tmp_path / f"{name}.png"
+        path.write_bytes(png)
+        run("exiftool", "-q", "-overwrite_original", "-Artist=Somebody", path)
+        edited.append(path.read_bytes())
+    assert extract_any(edited[0]) == payload
+    assert strip_any(edited[0]) == edited[1]
+    assert run("convert", tmp_path / "carrying.png", "rgb:-") == run(
+        "convert", tmp_path / "plain.png", "rgb:-"
+    )
+
+
+@pytest.mark.parametrize("kind", ["little", "big", "tiles", "16 bits", "two pages"])
+@pytest.mark.parametrize("tool", ["exiftool", "exiv2"])
+def test_tiff_tags_survive_edits_of_tags(tool, kind, tiffs, long_payload, tmp_path):
+    path = tmp_path / "photo.tif"
+    path.write_bytes(insert_any(tiffs[kind], long_payload))
+    if tool == "exiftool":
+        run("exiftool", "-q", "-overwrite_original", "-Artist=Somebody", path)
+    else:
+        run("exiv2", "-M", "set Exif.Image.Artist Somebody", path)
+    edited = path.read_bytes()
+    assert b"Somebody" in edited
+    assert extract_any(edited) == long_payload
+    assert digest_any(edited) == digest_any(tiffs[kind])
+    stripped = strip_any(edited)
+    assert long_payload[:1000] not in stripped
+    with pytest.raises(PayloadMissing):
+        extract_any(stripped)
+    with (
+        tifffile.TiffFile(io.BytesIO(stripped)) as here,
+        tifffile.TiffFile(io.BytesIO(tiffs[kind])) as there,
+    ):
+        for one, other in zip(here.pages, there.pages, strict=True):
+            assert np.array_equal(one.asarray(), other.asarray())
 
 
 def test_comments_survive_exiftool_exiv2_and_jpegtran(jpegs, long_payload, tmp_path):

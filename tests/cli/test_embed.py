@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 
 import pytest
@@ -103,6 +104,22 @@ def test_carriers(run, raw, names):
     assert result.code == 0
     assert result.out.rstrip().endswith(f" in {sidecar_path(jpeg)}")
     assert read_metadata(jpeg).source == sidecar_path(jpeg)
+
+
+def test_png_and_tiff_carry_raw_too(run, raw, tmp_path):
+    for name, kind, depth in (("a.png", "PNG", ""), ("b.tif", "TIFF", ""), ("c.png", "PNG", 16)):
+        options = ("--depth", depth) if depth else ()
+        result = run("embed", raw, "-o", tmp_path / name, *options)
+        assert (result.code, result.lines) == (0, [])
+        assert result.out.startswith(f"{tmp_path / name}: 256x192, {kind} ")
+        assert run("verify", tmp_path / name).code == 0
+        assert run("recover", tmp_path / name, "-o", tmp_path / f"{name}.npy").code == 0
+        assert json.loads(run("inspect", tmp_path / name, "--json").out)["picture"] == "exact"
+    wrong = run("embed", raw, "-o", tmp_path / "d.png", "--carrier", "app11")
+    assert wrong.failed(1, "carrier must be chunk or sidecar for")
+    wrong = run("embed", raw, "-o", tmp_path / "d.jpg", "--depth", 16)
+    assert wrong.failed(1, "takes 8 bits, not 16")
+    assert not (tmp_path / "d.png").exists()
 
 
 def test_existing_files_stay(run, raw, names):

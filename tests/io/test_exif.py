@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from fractions import Fraction
+from pathlib import Path
 
 import pytest
+import torch
+from PIL import Image
 
 from isp_meta.camera import Camera
 from isp_meta.data import sample_path
-from isp_meta.io import read_raw
+from isp_meta.io import encode_jpeg, read_raw
 from isp_meta.io.exif import (
     FIELDS,
     exif_directory,
@@ -15,6 +19,7 @@ from isp_meta.io.exif import (
     ratio_text,
     read_exif,
 )
+from isp_meta.io.gps import gps_directory
 
 
 @pytest.mark.parametrize(
@@ -51,6 +56,70 @@ def test_unreadable_values_are_left_out() -> None:
     assert directory[FIELDS["ISO"]] == 65535
     assert set(directory) == {FIELDS["ISO"], FIELDS["LensModel"], 36864}
     assert directory[36864] == b"0232"
+
+
+PLACE = {
+    "GPSLatitudeRef": "N",
+    "GPSLatitude": "52/1 30/1 1199/20",
+    "GPSLongitudeRef": "E",
+    "GPSLongitude": "13/1 24/1 0/1",
+    "GPSAltitudeRef": "1",
+    "GPSAltitude": "69/2",
+    "GPSDateStamp": "2024:01:02",
+    "GPSTimeStamp": "12/1 3/1 4/1",
+}
+TAKEN = {
+    "ExposureTime": "1/60",
+    "ExposureBiasValue": "-2/3",
+    "ExposureProgram": "2",
+    "MeteringMode": "5",
+    "Flash": "16",
+    "DateTimeOriginal": "2024:01:02 13:03:04",
+    "OffsetTimeOriginal": "+01:00",
+    "SubSecTimeOriginal": "042",
+    "FocalLengthIn35mmFilm": "35",
+    "LensMake": "Lens Maker",
+    "Artist": "Somebody",
+    "Copyright": "Somebody, 2024",
+}
+
+
+def test_all_that_is_known_is_written_and_read_again(tmp_path: Path) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode_jpeg(torch.rand(3, 8, 8), camera=Camera("M", "N", exif=TAKEN | PLACE)))
+    found = read_exif(path.read_bytes(), gps=True)
+    expected = {**TAKEN, **PLACE, "Make": "M", "Model": "N"}
+    assert {name: found[name] for name in expected} == expected
+    assert not read_exif(path.read_bytes()).keys() & PLACE.keys()
+
+
+def test_other_programs_agree(tmp_path: Path, exiftool: Callable[[Path], str]) -> None:
+    path = tmp_path / "a.jpg"
+    path.write_bytes(encode_jpeg(torch.rand(3, 8, 8), camera=Camera(exif=TAKEN | PLACE)))
+    assert exiftool(path).split() == ["Validate", ":", "OK"]
+    with Image.open(path) as picture:
+        exif = picture.getexif()
+        assert (exif[315], exif[33432]) == ("Somebody", "Somebody, 2024")
+        assert exif.get_ifd(0x8769)[37380] == Fraction(-2, 3)
+        place = exif.get_ifd(0x8825)
+    assert place[2] == (52, 30, Fraction(1199, 20))
+    assert (place[1], place[3], place[5], place[0]) == ("N", "E", b"\1", b"\2\3\0\0")
+
+
+@pytest.mark.parametrize(
+    "place",
+    [
+        {},
+        {"GPSLatitude": "52/1 30/1 0/1", "GPSLatitudeRef": "N"},
+        PLACE | {"GPSLatitude": "far north"},
+        PLACE | {"GPSLatitude": "1/0 0/1 0/1"},
+        PLACE | {"GPSLongitude": "13/1 24/1"},
+        PLACE | {"GPSLongitude": "-13/1 24/1 0/1"},
+        PLACE | {"GPSLongitudeRef": "Größe"},
+    ],
+)
+def test_half_a_place_is_none(place: dict[str, str]) -> None:
+    assert gps_directory(place) == {}
 
 
 def test_nothing_known_is_still_a_segment() -> None:
