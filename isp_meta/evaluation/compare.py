@@ -12,10 +12,16 @@ from torch import Tensor
 
 from .. import io
 from ..camera import Camera
-from ..errors import PictureMismatch
+from ..errors import (
+    CarrierError,
+    ImageFileError,
+    PayloadCorrupt,
+    PayloadMissing,
+    PictureMismatch,
+)
 from ..frame import Frame
 from ..pipeline import Pipeline
-from ..recover import read_metadata, recover
+from ..recover import read_metadata, read_payload, recover
 from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod
 from .metrics import psnr, ssim
@@ -62,9 +68,9 @@ def compare(
 
     Args:
         raw: the raw file.
-        recovered: a JPEG that carries its raw (it is recovered here, by default means), or a DNG,
-            TIFF or ``.npy`` that was recovered earlier.
-        demosaic: how the truth is demosaiced; a JPEG's metadata says so itself.
+        recovered: a JPEG, PNG or TIFF that carries its raw (it is recovered here, by default
+            means), or a DNG, TIFF or ``.npy`` that was recovered earlier.
+        demosaic: how the truth is demosaiced; metadata says so itself.
 
     Returns:
         The figures, the recovered and the true raw, (3, H, W) each.
@@ -74,7 +80,7 @@ def compare(
     """
     bits_per_pixel = None
     method = demosaic
-    if Path(recovered).suffix.lower() in _JPEG:
+    if _carries_raw(Path(recovered)):
         metadata = read_metadata(recovered)
         samples = metadata.payload.samples
         bits_per_pixel = 8 * metadata.size / (samples.height * samples.width)
@@ -103,6 +109,21 @@ def compare(
         width=truth.shape[2],
     )
     return figures, got, truth
+
+
+def _carries_raw(path: Path) -> bool:
+    """Whether to recover a file; of a PNG or TIFF its metadata tells, linear ones have none."""
+    if path.suffix.lower() in _JPEG:
+        return True
+    if path.suffix.lower() not in (".png", ".tif", ".tiff"):
+        return False
+    try:
+        read_payload(path)
+    except (CarrierError, ImageFileError, PayloadMissing):
+        return False
+    except PayloadCorrupt:
+        pass  # which recovery says better
+    return True
 
 
 def unclipped_pixels(raw: Tensor, camera: Camera) -> Tensor:

@@ -4,7 +4,7 @@ import math
 import pytest
 import torch
 
-from isp_meta import io, presets
+from isp_meta import carriers, io, presets
 from isp_meta.capture import embed
 from isp_meta.data import sample_path
 from isp_meta.errors import ImageFileError, PayloadMissing, PictureMismatch, RawFileError
@@ -40,6 +40,19 @@ def folder(tmp_path_factory):
     io.write_tiff16(folder / "linear.tif", recovered.raw)
     io.write_npy(folder / "linear.npy", recovered.raw)
     return folder
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_pictures_of_other_kinds_that_carry_raw_are_recovered(folder, name):
+    made = embed(folder / "raw.dng", folder / name, sampler=UniformSampler(), overwrite=True)
+    figures, got, _truth = compare(folder / "raw.dng", folder / name)
+    assert torch.equal(got, recover(made.path).raw)
+    assert figures.bits_per_pixel == made.bits_per_pixel
+    (folder / f"bare{made.path.suffix}").write_bytes(carriers.strip(made.path.read_bytes()))
+    if name == "a.tif":  # 16 bits: taken for linear, as ever
+        bare, linear, _truth = compare(folder / "raw.dng", folder / "bare.tif")
+        assert bare.bits_per_pixel is None
+        assert torch.allclose(linear, made.frame.srgb, atol=1e-5)
 
 
 def test_a_jpegs_figures_are_those_of_its_recovery(folder):
