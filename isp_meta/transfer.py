@@ -88,8 +88,8 @@ def attach(
     """Puts metadata into a picture, in place of any that it carries.
 
     Args:
-        picture: JPEG, PNG or TIFF, which shows what the metadata was made for, compressed anew at
-            most.
+        picture: JPEG, PNG or TIFF, which shows what the metadata was made for, at most compressed
+            anew since.
         metadata: a file that :func:`extract` made, or another picture that carries some; by default
             the picture's sidecar.
         output: the file to write.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 import subprocess
+from operator import ne
 from pathlib import Path
 
 import numpy as np
@@ -170,3 +171,32 @@ def test_comments_survive_exiftool_exiv2_and_jpegtran(jpegs, long_payload, tmp_p
         assert extract(path.read_bytes()) == payload
         run("exiftool", "-q", "-overwrite_original", "-Artist=Other", path)
         assert extract(path.read_bytes()) == payload
+
+
+@pytest.mark.parametrize("place", ["app11", "com"])
+@pytest.mark.parametrize("tool", ["exiftool", "exiv2", "jpegtran"])
+@pytest.mark.parametrize("kind", ["baseline", "exif and icc", "ultra hdr", "c2pa"])
+def test_stripped_after_an_edit_it_is_the_edited_plain_file(
+    kind, tool, place, jpegs, long_payload, tmp_path
+):
+    edited = []
+    for name, jpeg in (
+        ("carrying", insert(jpegs[kind], long_payload, place=place)),
+        ("plain", jpegs[kind]),
+    ):
+        path = tmp_path / f"{name}.jpg"
+        path.write_bytes(jpeg)
+        if tool == "exiftool":
+            run("exiftool", "-q", "-overwrite_original", "-Artist=Somebody", path)
+        elif tool == "exiv2":
+            run("exiv2", "-M", "set Exif.Image.Artist Somebody", path)
+        else:
+            path.write_bytes(run("jpegtran", "-copy", "all", "-optimize", path))
+        edited.append(path.read_bytes())
+    assert extract(edited[0]) == long_payload
+    stripped = strip(edited[0])
+    if (kind, tool, place) == ("ultra hdr", "exiv2", "com"):
+        # It lengthens a comment by a byte, and the index of pictures does not hear of it.
+        assert (len(stripped), sum(map(ne, stripped, edited[1]))) == (len(edited[1]), 1)
+    else:
+        assert stripped == edited[1]
