@@ -21,7 +21,7 @@ from ..camera import Camera
 from ..errors import ImageFileError
 from .exif import exif_segment
 from .icc import icc_profile
-from .tags import last_byte, open_tiff
+from .tags import last_byte, open_tiff, quiet
 
 __all__ = [
     "LARGEST_JPEG_SIDE",
@@ -233,7 +233,8 @@ def _deep_png(data: bytes, name: str, most_pixels: int) -> NDArray[np.uint16]:
     # Pillow keeps 8 of the 16 bits of RGB.
     width, height = struct.unpack_from(">II", data, 16)
     _check_size(width, height, name, most_pixels)
-    pixels = imagecodecs.png_decode(data)
+    with quiet():
+        pixels = imagecodecs.png_decode(data)
     pixels = pixels[..., None] if pixels.ndim == 2 else pixels
     if pixels.shape[2] in (2, 4):
         if (pixels[..., -1] != _DEEP).any():

@@ -23,6 +23,7 @@ __all__ = [
     "TiffTags",
     "last_byte",
     "open_tiff",
+    "quiet",
     "raw_page",
     "read_tags",
 ]
@@ -115,15 +116,26 @@ class TiffTags:
 
 
 class _Quiet(logging.Filter):
-    """Keeps tifffile's complaints about a damaged file to ourselves: we raise our own error."""
+    """Keeps libraries' complaints about a damaged file to ourselves: we raise our own error."""
 
-    active: ContextVar[bool] = ContextVar("isp_meta_quiet_tifffile", default=False)
+    active: ContextVar[bool] = ContextVar("isp_meta_quiet", default=False)
 
     def filter(self, record: logging.LogRecord) -> bool:
         return not self.active.get()
 
 
-tifffile.logger().addFilter(_Quiet())
+for _logger in (tifffile.logger(), logging.getLogger("imagecodecs")):
+    _logger.addFilter(_Quiet())
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """tifffile and imagecodecs log nothing meanwhile."""
+    token = _Quiet.active.set(True)
+    try:
+        yield
+    finally:
+        _Quiet.active.reset(token)
 
 
 @contextmanager
@@ -133,12 +145,8 @@ def open_tiff(data: bytes) -> Iterator[tifffile.TiffFile]:
     Raises:
         Exception: whatever tifffile makes of hostile bytes; the caller wraps it.
     """
-    token = _Quiet.active.set(True)
-    try:
-        with tifffile.TiffFile(BytesIO(data)) as tif:
-            yield tif
-    finally:
-        _Quiet.active.reset(token)
+    with quiet(), tifffile.TiffFile(BytesIO(data)) as tif:
+        yield tif
 
 
 def raw_page(tif: tifffile.TiffFile) -> tifffile.TiffPage:

@@ -75,12 +75,16 @@ def test_deep_gray_and_transparent_png():
         decode_image(imagecodecs.png_encode(rgba), "a", deep=True)
 
 
-def test_damaged_deep_png_is_our_error():
+def test_damaged_deep_png_is_our_error(caplog):
     data = encode_png(PICTURE, bits=16)
     start = data.index(b"IDAT")
     for end in range(0, len(data) - 12, 5):
         with pytest.raises(ImageFileError):
             decode_image(data[:end], "a.png", deep=True)
+    profile = data.index(b"iCCP") + 20
+    odd = decode_image(data[:profile] + b"?" + data[profile + 1 :], "a.png", deep=True)
+    assert torch.equal(odd, decode_image(data, "a.png", deep=True))
+    assert not caplog.records
     huge = data[:16] + bytes((0, 0, 255, 255)) * 2 + data[24:]
     with pytest.raises(ImageFileError, match="claims 65535x65535 pixels"):
         decode_image(huge, "a.png", deep=True)
