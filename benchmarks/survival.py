@@ -28,8 +28,10 @@ from isp_meta.errors import CarrierError, PayloadCorrupt, PayloadMissing
 
 RESULTS = Path(__file__).parent / "results" / "survival"
 
-# A sample in 4x4 pixels: a payload of several segments, as that of a whole photograph.
-SAMPLER = isp_meta.samplers.UniformSampler(4)
+# A part of the sample, every pixel of it kept: soon made, and a payload of several segments, as
+# that of a whole photograph.
+HEIGHT, WIDTH = 384, 512
+SAMPLER = isp_meta.samplers.UniformSampler(1)
 CARRIERS = {
     "app11": ("JPEG, APP11", ".jpg"),
     "com": ("JPEG, comments", ".jpg"),
@@ -111,7 +113,7 @@ TOOLS = (
     Tool("ImageMagick: resized", ("convert", "SOURCE", "-resize", "50%", "TARGET")),
     Tool(
         "ImageMagick: a corner painted over",
-        ("convert", "SOURCE", "-draw", "rectangle 0,0 200,200", "-quality", "95", "TARGET"),
+        ("convert", "SOURCE", "-draw", "rectangle 0,0 100,100", "-quality", "95", "TARGET"),
     ),
     Tool("Pillow: saved with its EXIF", save_by_pillow_with_exif),
     Tool("Pillow: saved", save_by_pillow),
@@ -126,7 +128,9 @@ def embed_all(folder: Path) -> dict[str, Path]:
     """The sample in every carrier: carrier to picture."""
     # Upright, since Pillow turns the pixels of a TIFF whose Orientation is another.
     frame = isp_meta.read_raw(sample_path())
-    frame = frame.replace(camera=frame.camera.replace(orientation=1))
+    frame = frame.replace(
+        codes=frame.codes[:, :HEIGHT, :WIDTH], camera=frame.camera.replace(orientation=1)
+    )
     made = {}
     for carrier, (_, ending) in CARRIERS.items():
         path = folder / f"{carrier}{ending}"

@@ -161,7 +161,7 @@ def test_tiny_jpeg_of_the_scene_is_accepted(tmp_path, make_frame, size):
     ("content", "error", "text"),
     [
         (b"", ImageFileError, "is empty"),
-        (b"no picture", CarrierError, "not a JPEG file"),
+        (b"no picture", CarrierError, "not a JPEG, PNG or TIFF file"),
         (b"\xff\xd8\xff\xd9", CarrierError, "no picture"),
         (None, ImageFileError, "no such file"),
     ],

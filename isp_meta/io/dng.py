@@ -21,7 +21,7 @@ from ..camera import BAYER_PATTERNS, Camera
 from ..frame import Frame
 from .exif import exif_directory, pack_directory, plain_text
 from .output import write_atomic
-from .tags import CFA, LINEAR_RAW, Tag, open_tiff
+from .tags import CFA, LINEAR_RAW, MAIN_TEXTS, Tag, open_tiff
 
 __all__ = ["linear_black", "remosaic", "write_dng"]
 
@@ -163,7 +163,7 @@ def _identity(camera: Camera) -> list[ExtraTag]:
     texts = [
         (Tag.MAKE, make),
         (Tag.MODEL, model),
-        (Tag.SOFTWARE, plain_text(camera.exif.get("Software", ""))),
+        *((code, plain_text(camera.exif.get(name, ""))) for name, code in MAIN_TEXTS.items()),
         (Tag.UNIQUE_CAMERA_MODEL, unique or "Unknown"),
     ]
     return [

@@ -19,6 +19,7 @@ from .gps import gps_texts
 __all__ = [
     "CFA",
     "LINEAR_RAW",
+    "MAIN_TEXTS",
     "Tag",
     "TiffTags",
     "last_byte",
@@ -85,7 +86,7 @@ _KNOWN = {
     if isinstance(code, int)
 } - {Tag.EXIF_IFD, Tag.GPS_IFD}
 _NAMES_OF_TIFFFILE = {"ISO": "ISOSpeedRatings", "SubSecTimeOriginal": "SubsecTimeOriginal"}
-_OF_MAIN = {"Software": Tag.SOFTWARE, "Artist": Tag.ARTIST, "Copyright": Tag.COPYRIGHT}
+MAIN_TEXTS = {"Software": Tag.SOFTWARE, "Artist": Tag.ARTIST, "Copyright": Tag.COPYRIGHT}
 _RATIONALS = (5, 10)  # TIFF types RATIONAL and SRATIONAL
 _MOST_VALUES = 1 << 20  # of one tag: a profile's table has some 100,000
 _MOST_SUB_DIRECTORIES = 16
@@ -249,8 +250,8 @@ def _exif_texts(exif: Mapping[str, object], texts: Mapping[int, str]) -> dict[st
     found: dict[str, str] = {}
     for name in FIELDS:
         value = exif.get(_NAMES_OF_TIFFFILE.get(name, name))
-        if name in _OF_MAIN:
-            value = texts.get(_OF_MAIN[name])
+        if name in MAIN_TEXTS:
+            value = texts.get(MAIN_TEXTS[name])
         if isinstance(value, tuple):
             if len(value) == 2 and name != "ISO" and value[1]:
                 found[name] = ratio_text(Fraction(*value))

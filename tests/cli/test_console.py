@@ -43,7 +43,7 @@ def test_names_appear_as_they_are(run, small, tmp_path, name):
         f"error: {dng}: exists already; use --overwrite to replace it"
     ]
     assert run("extract", jpeg).out.startswith(f"{jpeg}.ispmeta: ")
-    assert run("strip", jpeg, "--overwrite").out.startswith(f"{jpeg}: ")
+    assert run("strip", jpeg, "--in-place").out.startswith(f"{jpeg}: ")
     assert run("verify", f"{jpeg}.none").lines == [
         f"error: {jpeg}.none: there is no such file; check the name"
     ]

@@ -7,10 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 from PIL import Image
+from small_dng import write
 
 from isp_meta.camera import Camera
 from isp_meta.data import sample_path
-from isp_meta.io import encode_jpeg, read_raw
+from isp_meta.frame import Frame
+from isp_meta.io import encode_jpeg, read_linear, read_raw, write_dng
+from isp_meta.io.dng import append_exif
 from isp_meta.io.exif import (
     FIELDS,
     exif_directory,
@@ -93,6 +96,14 @@ def test_all_that_is_known_is_written_and_read_again(tmp_path: Path) -> None:
     assert not read_exif(path.read_bytes()).keys() & PLACE.keys()
 
 
+def test_a_raw_file_tells_all_of_it(tmp_path: Path) -> None:
+    below = {name: text for name, text in TAKEN.items() if name not in ("Artist", "Copyright")}
+    path = write(tmp_path / "a.dng", {315: (2, "Somebody"), 33432: (2, "Somebody, 2024")})
+    path.write_bytes(append_exif(path.read_bytes(), Camera(exif=below)))
+    told = read_raw(path).camera.exif
+    assert {name: told[name] for name in TAKEN} == TAKEN
+
+
 def test_other_programs_agree(tmp_path: Path, exiftool: Callable[[Path], str]) -> None:
     path = tmp_path / "a.jpg"
     path.write_bytes(encode_jpeg(torch.rand(3, 8, 8), camera=Camera(exif=TAKEN | PLACE)))
@@ -137,3 +148,9 @@ def test_exiv2_reads_what_the_tags_say() -> None:
 @pytest.mark.parametrize("data", [b"", b"FUJIFILMCCD-RAW " + bytes(300), b"\xff" * 64])
 def test_exiv2_knows_nothing_of_other_bytes(data: bytes) -> None:
     assert read_exif(data) == {}
+
+
+def test_a_recovered_dng_tells_all_of_it(tmp_path: Path) -> None:
+    frame = Frame(camera=Camera("M", "N", exif=TAKEN), raw=torch.rand(3, 64, 64))
+    write_dng(tmp_path / "a.dng", frame)
+    assert read_linear(tmp_path / "a.dng").camera.exif == TAKEN
