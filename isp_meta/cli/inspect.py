@@ -44,7 +44,7 @@ def describe(metadata: Metadata) -> dict[str, Any]:
 
 def command(
     jpeg: Annotated[
-        Path, typer.Argument(metavar="JPEG", help="A JPEG that carries its raw.", readable=False)
+        Path, typer.Argument(metavar="JPEG", help="JPEG, PNG or TIFF with its raw.", readable=False)
     ],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
