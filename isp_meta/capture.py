@@ -19,8 +19,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from . import carriers, codec, io, presets
-from .errors import CarrierError, ImageFileError, IspMetaError, PictureMismatch, RawFileError
+from .errors import ImageFileError, IspMetaError, PictureMismatch, RawFileError
 from .frame import Frame, Sampler
+from .picture_file import PictureFile
 from .pipeline import Pipeline
 from .samplers import SuperpixelSampler
 from .stages import Demosaic, Quantize, SampleMetadata
@@ -34,8 +35,6 @@ Progress = Callable[[str], None]
 # three photographs renderings correlated by 0.98 or more, overexposed by two stops by 0.79 or
 # more; mirrored, turned and unrelated pictures by at most 0.51.
 _LEAST_CORRELATION = 0.6
-
-_PLACES = {".png": carriers.png.PLACES} | dict.fromkeys((".tif", ".tiff"), carriers.tiff.PLACES)
 
 # Spread of block means in which there is nothing to recognise: of raw, and of 8-bit codes.
 _FLAT_RAW = 1e-3
@@ -116,12 +115,11 @@ def embed(
     if not 8 <= bits <= 16:
         raise ValueError(f"bits must be 8 to 16, not {bits}")
     target, beside = Path(jpeg), carriers.sidecar.sidecar_path(Path(jpeg))
-    depth = _depth(target, depth)
-    _check_carrier(target, carrier)
+    file = PictureFile.of(target, depth, carrier)
     sources = [] if isinstance(raw, Frame) else [raw]
     for path in [target, beside] if carrier == "sidecar" else [target]:
         io.check_target(path, overwrite=overwrite, sources=sources)
-    pipeline = presets.minimal().replace(-1, Quantize(depth)) if pipeline is None else pipeline
+    pipeline = presets.minimal().replace(-1, Quantize(file.depth)) if pipeline is None else pipeline
     step("reading raw")
     frame = raw if isinstance(raw, Frame) else io.read_raw(raw, gps=gps)
     step("rendering")
@@ -129,10 +127,10 @@ def embed(
     step("making the JPEG")
     if jpeg_in is None:
         name = str(jpeg)
-        data = _encode(frame, target, depth, quality, subsampling)
+        data = file.encode(frame, quality, subsampling)
     else:
         name = str(jpeg_in)
-        data = _strip(io.read_bytes(jpeg_in, ImageFileError), name, target)
+        data = file.strip(io.read_bytes(jpeg_in, ImageFileError), name)
     codes = io.decode_image(data, name, deep=True)
     pixels = io.eight_bits(codes)
     raw_rgb: Tensor = frame.require("raw", "embed")
@@ -178,48 +176,6 @@ def _render(pipeline: Pipeline, frame: Frame, sources: list[str | os.PathLike[st
         # A file's calibration may be such that no stage can work with it.
         raise RawFileError(f"{sources[0]}: cannot be rendered, {error}") from error
     return frame.replace(raw=frame.require("raw", "embed").clamp(0, 1))
-
-
-def _depth(target: Path, depth: int | None) -> int:
-    places = _places(target)
-    allowed = (8,) if places == carriers.jpeg.PLACES else (8, 16)
-    depth = (16 if places == carriers.tiff.PLACES else 8) if depth is None else depth
-    if depth not in allowed:
-        raise ValueError(f"{target} takes {' or '.join(map(str, allowed))} bits, not {depth}")
-    return depth
-
-
-def _places(target: Path) -> tuple[str, ...]:
-    """Where a file of that name can hold a payload."""
-    return _PLACES.get(target.suffix.lower(), carriers.jpeg.PLACES)
-
-
-def _check_carrier(target: Path, carrier: str | None) -> None:
-    known = (*_places(target), "sidecar")
-    if carrier is not None and carrier not in known:
-        raise ValueError(f"carrier must be {' or '.join(known)} for {target}, not {carrier!r}")
-
-
-def _encode(frame: Frame, target: Path, depth: int, quality: int, subsampling: str) -> bytes:
-    srgb, camera, places = frame.require("srgb", "embed"), frame.camera, _places(target)
-    if places == carriers.png.PLACES:
-        return io.encode_png(srgb, camera=camera, space=frame.space, bits=depth)
-    if places == carriers.tiff.PLACES:
-        return io.encode_tiff(srgb, camera=camera, space=frame.space, bits=depth)
-    return io.encode_jpeg(
-        srgb, quality=quality, subsampling=subsampling, camera=camera, space=frame.space
-    )
-
-
-def _strip(data: bytes, name: str, target: Path) -> bytes:
-    try:
-        places = carriers.places(data)
-        data = carriers.strip(data)
-    except CarrierError as error:
-        raise CarrierError(f"{name}: {error}") from error
-    if places != _places(target):
-        raise CarrierError(f"{name}: is of another kind than {target}; give both the same ending")
-    return data
 
 
 def _one_sampler(tapped: Sampler | None, given: Sampler | None) -> Sampler:

@@ -105,22 +105,8 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
         PayloadMissing: it carries nothing. PayloadCorrupt: what it carries is damaged.
     """
     data = io.read_bytes(path, ImageFileError)
-    return compare(*read_payload(path, data), data, str(path))
-
-
-def compare(
-    payload: codec.Payload, packed: bytes, source: Path, data: bytes, name: str
-) -> Metadata:
-    """A payload and its relation to a picture.
-
-    Args:
-        payload, packed, source: as :func:`read_payload` gives them.
-        data: the picture's bytes. name: of its file.
-
-    Raises:
-        ImageFileError: the picture cannot be decoded.
-    """
-    codes = io.decode_image(data, name, deep=True)
+    payload, packed, source = read_payload(path, data)
+    codes = io.decode_image(data, str(path), deep=True)
     match = payload.binding.compare(io.eight_bits(codes), _scan_digest(data))
     return Metadata(payload, match, source, len(packed), codes)
 

@@ -10,8 +10,8 @@ import os
 from pathlib import Path
 
 from . import carriers, codec, io
-from .errors import CarrierError, ImageFileError, PayloadCorrupt
-from .recover import Metadata, check_match, compare, read_payload
+from .errors import CarrierError, ImageFileError, PayloadCorrupt, PayloadMissing
+from .recover import Metadata, check_match, read_payload
 
 __all__ = ["attach", "extract", "strip"]
 
@@ -108,11 +108,18 @@ def attach(
         OutputError: the output cannot be written. ValueError: neither or both of the two places.
     """
     path = _target(picture, output, in_place, overwrite)
-    payload, packed, source = _read(picture, metadata)
+    source = carriers.sidecar.sidecar_path(Path(picture)) if metadata is None else Path(metadata)
+    packed = _packed(source)
     data = io.read_bytes(picture, ImageFileError)
-    found = compare(payload, packed, source, data, str(picture))
-    check_match(found, picture, force)
+    codes = io.decode_image(data, str(picture), deep=True)
     try:
+        payload = codec.decode(packed)
+    except PayloadCorrupt as error:
+        raise PayloadCorrupt(f"{source}: {error}") from error
+    try:
+        match = payload.binding.compare(io.eight_bits(codes), carriers.scan_digest(data))
+        found = Metadata(payload, match, source, len(packed), codes)
+        check_match(found, picture, force)
         whole = carriers.insert(data, packed, place=place)
     except CarrierError as error:
         raise CarrierError(f"{picture}: {error}") from error
@@ -132,14 +139,14 @@ def _target(
     return output
 
 
-def _read(picture: PathLike, metadata: PathLike | None) -> tuple[codec.Payload, bytes, Path]:
-    source = carriers.sidecar.sidecar_path(Path(picture)) if metadata is None else Path(metadata)
-    packed = io.read_bytes(source, ImageFileError)
+def _packed(source: Path) -> bytes:
+    """The payload's bytes of a sidecar, or of a picture that carries one."""
+    data = io.read_bytes(source, ImageFileError)
     try:
-        carriers.places(packed)
+        carriers.places(data)
     except CarrierError:
-        try:
-            return codec.decode(packed), packed, source
-        except PayloadCorrupt as error:
-            raise PayloadCorrupt(f"{source}: {error}") from error
-    return read_payload(source, packed)
+        return data
+    try:
+        return carriers.extract(data)
+    except (CarrierError, PayloadMissing, PayloadCorrupt) as error:
+        raise type(error)(f"{source}: {error}") from error

@@ -46,7 +46,9 @@ _METHOD: dict[MethodName, type[Reconstructor]] = {
 
 
 def command(
-    jpegs: Annotated[list[Path], typer.Argument(metavar="JPEG...", help="JPEG, PNG, TIFF.", readable=False)],
+    jpegs: Annotated[
+        list[Path], typer.Argument(metavar="JPEG...", help="JPEG, PNG, TIFF.", readable=False)
+    ],
     output: Annotated[
         Path | None,
         typer.Option("-o", "--output", help="File, or a folder for several.", readable=False),

@@ -22,7 +22,9 @@ _STALE = {
 
 
 def command(
-    jpegs: Annotated[list[Path], typer.Argument(metavar="JPEG...", help="JPEG, PNG, TIFF.", readable=False)],
+    jpegs: Annotated[
+        list[Path], typer.Argument(metavar="JPEG...", help="JPEG, PNG, TIFF.", readable=False)
+    ],
 ) -> None:
     """Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 picture changed since."""
     each(jpegs, _verify)
