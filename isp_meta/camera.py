@@ -86,7 +86,8 @@ class Camera:
         color_matrix: (9,) 3x3 row-major, XYZ to camera (DNG ColorMatrix).
         illuminant: EXIF LightSource code of ``color_matrix`` (21: D65, 23: D50, 17: standard A).
         orientation: EXIF Orientation, 1 to 8; pixels always stay as the sensor delivered them.
-        crop: (top, left) of the picture's first pixel in the raw file's full area.
+        crop: (top, left) of the picture's first pixel in the raw file's full area; negative where
+            the picture reaches beyond it.
         exif: further tags by name, for passing through.
         neutral: (3,) camera color that the picture was balanced to; None: ``as_shot_neutral``.
         profile: the maker's account of the colors beyond one matrix, or None.

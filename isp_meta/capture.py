@@ -16,13 +16,13 @@ from typing import BinaryIO, Literal
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from . import carriers, codec, io, presets
 from .errors import ImageFileError, IspMetaError, PictureMismatch, RawFileError
 from .frame import Frame, Sampler
 from .picture_file import PictureFile
 from .pipeline import Pipeline
+from .registration import Registration, register
 from .samplers import SuperpixelSampler
 from .stages import Demosaic, Quantize, SampleMetadata
 
@@ -30,15 +30,6 @@ __all__ = ["Carrier", "Embedded", "embed"]
 
 Carrier = Literal["app11", "com", "chunk", "tag", "sidecar"]
 Progress = Callable[[str], None]
-
-# Block means of one scene's raw and rendered picture rank alike, however the tones were mapped. On
-# three photographs renderings correlated by 0.98 or more, overexposed by two stops by 0.79 or
-# more; mirrored, turned and unrelated pictures by at most 0.51.
-_LEAST_CORRELATION = 0.6
-
-# Spread of block means in which there is nothing to recognise: of raw, and of 8-bit codes.
-_FLAT_RAW = 1e-3
-_FLAT_PIXELS = 1.0
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,9 +39,11 @@ class Embedded:
     Attributes:
         path: the JPEG.
         sidecar: the file with the payload, where it lies beside the JPEG.
-        frame: the picture: ``raw`` as demosaiced, ``srgb`` as decoded from the JPEG, ``samples``.
+        frame: the picture: ``raw`` as demosaiced, in the JPEG's order of pixels, ``srgb`` as
+            decoded from the JPEG, ``samples``.
         payload_bytes: size of the metadata.
         jpeg_bytes: size of the JPEG without it.
+        registration: where a JPEG that existed lies in the raw, and how well it fits; else None.
     """
 
     path: Path
@@ -58,6 +51,7 @@ class Embedded:
     frame: Frame
     payload_bytes: int
     jpeg_bytes: int
+    registration: Registration | None = None
 
     @property
     def bits_per_pixel(self) -> float:
@@ -80,6 +74,7 @@ def embed(
     carrier: Carrier | None = None,
     depth: int | None = None,
     gps: bool = False,
+    force: bool = False,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Embedded:
@@ -92,20 +87,23 @@ def embed(
             which rounds to ``depth``. If it has a SampleMetadata stage, its samples are stored.
         sampler: default ``SuperpixelSampler()``, which keeps about 1.5 % of the pixels.
         quality, subsampling: of the JPEG that is rendered.
-        jpeg_in: an existing picture of the same scene, size and pixel order to embed into, in place
-            of rendering one; its compressed picture is copied, never encoded again.
+        jpeg_in: an existing picture of the raw to embed into, in place of rendering one: cropped,
+            turned or mirrored, but of the sensor's own pixels, neither resized nor corrected for
+            its lens. Its compressed picture is copied, never encoded again. What is recovered has
+            its pixels in its order; those that do not show what the raw holds get no sample.
         bits: depth of the stored values, 8 to 16.
         carrier: where the payload goes: in a JPEG "app11" (JUMBF) or "com" (comments), in a PNG a
             "chunk", in a TIFF a "tag", for all "sidecar" (a file beside it); None: the first.
         depth: bits of a sample in a PNG (default 8) or TIFF (default 16): 8 or 16.
         gps: copies where the raw was taken, too, into the picture's EXIF and into the payload.
+        force: goes on although ``jpeg_in`` does not seem to fit the raw.
         overwrite: replaces existing files.
         progress: called with the name of each step as it begins.
 
     Raises:
         RawFileError: the raw file cannot be read or rendered.
         ImageFileError, CarrierError: ``jpeg_in`` cannot be read.
-        PictureMismatch: ``jpeg_in`` shows something else, or is mirrored or turned.
+        PictureMismatch: ``jpeg_in`` shows something else, or not the sensor's own pixels.
         PipelineOrderError: the pipeline lacks a field. OutputError: the JPEG cannot be written.
         ValueError: an argument out of range, two samplers, or codes that are not finite.
 
@@ -133,16 +131,15 @@ def embed(
         data = file.strip(io.read_bytes(jpeg_in, ImageFileError), name)
     codes = io.decode_image(data, name, deep=True)
     pixels = io.eight_bits(codes)
-    raw_rgb: Tensor = frame.require("raw", "embed")
+    found = None
     if jpeg_in is not None:
-        _check_correspondence(pixels, raw_rgb, name)
+        step("finding its place in the raw")
+        found = _register(frame, pixels, name, force)
+        frame = _placed(frame, found)
     step("choosing pixels")
-    frame = frame.replace(srgb=io.display_values(codes).to(raw_rgb.dtype))
-    tapped = next((m.sampler for m in pipeline.modules() if isinstance(m, SampleMetadata)), None)
-    sampler = _one_sampler(tapped, sampler)
-    if frame.samples is None:
-        with torch.no_grad():
-            frame = frame.replace(samples=sampler(frame))
+    frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
+    sampler = _one_sampler(pipeline, sampler)
+    frame = _sampled(frame, sampler, found)
     step("encoding")
     payload = codec.Payload(
         samples=frame.require("samples", "embed"),
@@ -160,7 +157,7 @@ def embed(
         whole = carriers.insert(data, packed, place=carrier)
         io.write_atomic(target, whole, overwrite=overwrite)
     sidecar = beside if carrier == "sidecar" else None
-    return Embedded(target, sidecar, frame, len(packed), len(data))
+    return Embedded(target, sidecar, frame, len(packed), len(data), found)
 
 
 @torch.no_grad()
@@ -178,42 +175,33 @@ def _render(pipeline: Pipeline, frame: Frame, sources: list[str | os.PathLike[st
     return frame.replace(raw=frame.require("raw", "embed").clamp(0, 1))
 
 
-def _one_sampler(tapped: Sampler | None, given: Sampler | None) -> Sampler:
+def _one_sampler(pipeline: Pipeline, given: Sampler | None) -> Sampler:
+    tapped = next((m.sampler for m in pipeline.modules() if isinstance(m, SampleMetadata)), None)
     if tapped is not None and given is not None:
         raise ValueError("the pipeline samples already (SampleMetadata); give no sampler then")
     return tapped or given or SuperpixelSampler()
 
 
-def _check_correspondence(pixels: Tensor, raw: Tensor, name: str) -> None:
-    """Refuses a picture of another size or content before a pixel of it is sampled."""
-    size, wanted = tuple(pixels.shape[1:]), tuple(raw.shape[1:])
-    if size != wanted:
-        raise PictureMismatch(
-            f"{name}: has {size[1]}x{size[0]} pixels, the raw {wanted[1]}x{wanted[0]}; "
-            "embed into a JPEG of the raw's full size, not turned"
-        )
-    grid = (min(size[0], 32), min(size[1], 32))
-    shown, true = (
-        functional.adaptive_avg_pool2d(picture[None, 1:2].float(), grid).flatten()
-        for picture in (pixels, raw)
-    )
-    if float(true.max() - true.min()) < _FLAT_RAW:
-        return
-    flat = float(shown.max() - shown.min()) < _FLAT_PIXELS
-    ranks = torch.stack([_ranks(shown), _ranks(true)])
-    correlation = 0.0 if flat else float(torch.corrcoef(ranks)[0, 1])
-    if correlation < _LEAST_CORRELATION:
-        raise PictureMismatch(
-            f"{name}: does not show what the raw shows (rank correlation {correlation:.2f}); "
-            "it is another picture, or mirrored or turned against the raw's pixels"
-        )
+@torch.no_grad()
+def _sampled(frame: Frame, sampler: Sampler, found: Registration | None) -> Frame:
+    """The frame with samples, none of them where the JPEG does not show what the raw holds."""
+    samples = sampler(frame) if frame.samples is None else frame.samples
+    return frame.replace(samples=samples if found is None else found.keep(samples))
 
 
-def _ranks(values: Tensor) -> Tensor:
-    """(N,) ranks of (N,) values, equal ones sharing their mean rank, as Spearman's rho needs."""
-    _, place, count = torch.unique(values, return_inverse=True, return_counts=True)
-    mean_rank: Tensor = count.cumsum(0) - (count - 1) / 2
-    return mean_rank[place]
+def _register(frame: Frame, pixels: Tensor, name: str, force: bool) -> Registration:
+    try:
+        raw = frame.require("raw", "embed")
+        return register(pixels, raw, frame.camera.orientation, force=force)
+    except PictureMismatch as error:
+        raise PictureMismatch(f"{name}: {error}") from None
+
+
+def _placed(frame: Frame, found: Registration) -> Frame:
+    """The frame as if the sensor had delivered the JPEG's pixels, in their order."""
+    raw = found.placement.apply(frame.require("raw", "embed"), found.size)
+    camera = found.placement.camera(frame.camera, found.raw_size)
+    return frame.replace(raw=raw.contiguous(), camera=camera, samples=None)
 
 
 def _write_pair(target: Path, data: bytes, beside: Path, packed: bytes, overwrite: bool) -> None:

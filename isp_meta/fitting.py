@@ -18,6 +18,7 @@ from .errors import PictureMismatch
 from .evaluation import psnr
 from .frame import Frame
 from .pipeline import Pipeline
+from .registration import as_stored
 from .stage import Stage
 from .stages import (
     HighlightReconstruction,
@@ -185,7 +186,7 @@ def _render(stages: Pipeline, frame: Frame) -> Tensor:
 def _align(srgb: Tensor, rendered: Tensor, orientation: int) -> tuple[Tensor, _Window]:
     """The picture in the raw's pixel order, and the rows and columns of the raw that it shows."""
     best, found = -math.inf, None
-    for picture in (srgb, *([_as_stored(srgb, orientation)] if orientation > 1 else [])):
+    for picture in (srgb, *([as_stored(srgb, orientation)] if orientation > 1 else [])):
         height, width = picture.shape[1:]
         missing = rendered.shape[1] - height, rendered.shape[2] - width
         if all(0 <= lines <= _MOST_MISSING for lines in missing):
@@ -241,13 +242,6 @@ def _correlate(around: Tensor, middle: Tensor) -> Tensor:
     places = (slice(n - m + 1) for n, m in zip(size, middle.shape, strict=True))
     sums: Tensor = torch.fft.irfft2(product, s=size)[tuple(places)]
     return sums
-
-
-def _as_stored(upright: Tensor, orientation: int) -> Tensor:
-    """Turns a picture for the eye back to the sensor's rows and columns (EXIF Orientation)."""
-    turned = upright.transpose(1, 2) if orientation >= 5 else upright
-    flips = [axis for axis, those in ((1, (3, 4, 6, 7)), (2, (2, 3, 7, 8))) if orientation in those]
-    return turned.flip(flips)
 
 
 def _shrink(frame: Frame, window: _Window, side: int) -> Frame:

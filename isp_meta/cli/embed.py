@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
@@ -12,6 +13,7 @@ from .. import samplers
 from ..capture import Embedded
 from ..capture import embed as embed_file
 from ..frame import Sampler
+from ..registration import Registration
 from .console import each, errors, progress, say, stop, targets
 from .pipelines import PipelineOption, PresetOption, choose
 
@@ -58,8 +60,7 @@ def command(
     jpeg: Annotated[
         Path | None,
         typer.Option(
-            help="Embed into this JPEG (PNG, TIFF) of the same scene and size; renders none.",
-            readable=False,
+            help="Embed into this JPEG (PNG, TIFF) of the RAW; renders none.", readable=False
         ),
     ] = None,
     pipeline: PipelineOption = None,
@@ -81,6 +82,9 @@ def command(
         int | None, typer.Option(help="Bits of a PNG (default 8) or TIFF (default 16).")
     ] = None,
     gps: Annotated[bool, typer.Option("--gps", help="Copy where it was taken, too.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although --jpeg does not seem to fit the RAW.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
     """Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg)."""
@@ -103,12 +107,31 @@ def command(
                 carrier=None if carrier is None else carrier.value,
                 depth=depth,
                 gps=gps,
+                force=force,
                 overwrite=overwrite,
                 progress=step,
             )
         _report(made)
+        if made.registration is not None:
+            say(f"{jpeg}: {_fit(made.registration)}")
 
     each(zip(raws, targets(raws, output, ".jpg"), strict=True), work)
+
+
+def _fit(found: Registration) -> str:
+    """How an existing JPEG lies in its raw."""
+    place = found.placement
+    turned = "pixels as the sensor's" if place.turn == 1 else f"turned as Orientation {place.turn}"
+    measured = "" if math.isnan(found.likeness) else f", gradients alike by {found.likeness:.2f}"
+    if not math.isnan(found.median_residual):
+        measured += (
+            f", off by {found.median_residual:.2f} pixels in the median, "
+            f"{found.largest_residual:.2f} at most"
+        )
+    return (
+        f"{turned}, from row {place.top}, column {place.left}{measured}; "
+        f"{100 * (1 - found.share):.1f} % without samples, showing something else than the raw"
+    )
 
 
 def _report(made: Embedded) -> None:

@@ -12,7 +12,7 @@ from .reader import Reader, text_field
 __all__ = ["pack_camera", "unpack_camera"]
 
 _LEVELS = "4d d 3d 9d"
-_PLACE = "4s H 2I H"
+_PLACE = "4s H 2i H"
 
 
 def pack_camera(camera: Camera) -> bytes:

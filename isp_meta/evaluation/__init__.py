@@ -6,7 +6,7 @@ from .fidelity import Fidelity, measure
 from .maps import ErrorMaps
 from .methods import Method, training_free
 from .metrics import psnr, ssim
-from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures, upright
+from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures
 from .renderings import FileInput, Rendering, local_tone
 from .results import Results
 from .tables import tables
@@ -34,5 +34,4 @@ __all__ = [
     "stage_pictures",
     "tables",
     "training_free",
-    "upright",
 ]

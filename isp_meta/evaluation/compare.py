@@ -19,9 +19,10 @@ from ..errors import (
     PayloadMissing,
     PictureMismatch,
 )
-from ..frame import Frame
+from ..frame import Frame, Samples
 from ..pipeline import Pipeline
 from ..recover import read_metadata, read_payload, recover
+from ..registration import Placement, between, register
 from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod
 from .metrics import psnr, ssim
@@ -29,6 +30,9 @@ from .metrics import psnr, ssim
 __all__ = ["Comparison", "compare", "unclipped_pixels"]
 
 _JPEG = {".jpg", ".jpeg", ".jpe", ".jfif"}
+
+# Stored values are rounded to 8 bits or more, and a pipeline may do more to the raw than demosaic.
+_SAME = 0.01
 
 
 @dataclass(frozen=True)
@@ -73,10 +77,11 @@ def compare(
         demosaic: how the truth is demosaiced; metadata says so itself.
 
     Returns:
-        The figures, the recovered and the true raw, (3, H, W) each.
+        The figures, the recovered and the true raw, (3, H, W) each: what both hold, in the order
+        of the recovered pixels.
 
     Raises:
-        IspMetaError: a file cannot be read. PictureMismatch: sizes differ.
+        IspMetaError: a file cannot be read. PictureMismatch: they are not of one picture's pixels.
     """
     bits_per_pixel = None
     method = demosaic
@@ -90,14 +95,15 @@ def compare(
     else:
         estimate = _read_recovered(recovered, method)
     true = _to_raw(io.read_raw(raw), method)
-    got, truth = estimate.require("raw", "compare"), true.require("raw", "compare")
-    if got.shape != truth.shape:
+    place = _place(estimate, true, recovered)
+    if place is None:
+        size, raw_size = (f.require("raw", "compare").shape for f in (estimate, true))
         raise PictureMismatch(
-            f"{recovered}: has {got.shape[2]}x{got.shape[1]} pixels, "
-            f"{raw} has {truth.shape[2]}x{truth.shape[1]}"
+            f"{recovered}: has {size[2]}x{size[1]} pixels, {raw} has {raw_size[2]}x{raw_size[1]}; "
+            "they are not of one picture's pixels"
         )
+    got, truth, cfa = _shared(estimate, true, place)
     unclipped = unclipped_pixels(truth, true.camera)
-    cfa = true.camera.cfa
     figures = Comparison(
         psnr=psnr(got, truth),
         psnr_unclipped=psnr(got, truth, unclipped),
@@ -124,6 +130,45 @@ def _carries_raw(path: Path) -> bool:
     except PayloadCorrupt:
         pass  # which recovery says better
     return True
+
+
+def _place(estimate: Frame, true: Frame, name: str | os.PathLike[str]) -> Placement | None:
+    """Where the recovered pixels lie in the raw."""
+    got, truth = estimate.require("raw", "compare"), true.require("raw", "compare")
+    size, raw_size = (got.shape[1], got.shape[2]), (truth.shape[1], truth.shape[2])
+    if estimate.samples is not None:
+        place = between(true.camera, estimate.camera, raw_size)
+        whole = place.turned_size(raw_size) == size
+        return place if whole or _holds(estimate.samples, place.apply(truth, size)) else None
+    if size == raw_size and not _turned(name, estimate, true):
+        return Placement()
+    try:
+        return register(io.to_uint8(got.sqrt()), truth, true.camera.orientation).placement
+    except PictureMismatch:
+        return None
+
+
+def _holds(samples: Samples, truth: Tensor) -> bool:
+    """Whether a raw has the values that were kept, where they were kept."""
+    here = truth.flatten(1)[:, samples.index].T
+    return float((here - samples.value).abs().median()) < _SAME
+
+
+def _shared(estimate: Frame, true: Frame, place: Placement) -> tuple[Tensor, Tensor, str]:
+    """What both hold, in the order of the recovered pixels, and the mosaic's pattern there."""
+    got, truth = estimate.require("raw", "compare"), true.require("raw", "compare")
+    raw_size = (truth.shape[1], truth.shape[2])
+    rows, columns = place.shared(raw_size, (got.shape[1], got.shape[2]))
+    inner = Placement(place.turn, place.top + rows.start, place.left + columns.start)
+    got = got[:, rows, columns]
+    truth = inner.apply(truth, (got.shape[1], got.shape[2]))
+    return got, truth, inner.camera(true.camera, raw_size).cfa
+
+
+def _turned(name: str | os.PathLike[str], estimate: Frame, true: Frame) -> bool:
+    """Whether a recovered file says that its pixels were turned; only a DNG can."""
+    differs = estimate.camera.orientation != true.camera.orientation
+    return differs and Path(name).suffix.lower() == ".dng"
 
 
 def unclipped_pixels(raw: Tensor, camera: Camera) -> Tensor:

@@ -12,8 +12,9 @@ from torch import Tensor
 
 from .. import io
 from ..frame import Frame
+from ..registration import upright
 from .fidelity import Fidelity
-from .pictures import contact_sheet, error_map, sample_overlay, upright
+from .pictures import contact_sheet, error_map, sample_overlay
 
 __all__ = ["ErrorMaps", "round_scale"]
 

@@ -13,9 +13,10 @@ from torch.nn import functional
 from ..frame import Frame, Samples
 from ..io.image import to_uint8
 from ..pipeline import Pipeline
+from ..registration import upright
 from ..stages import srgb_encode
 
-__all__ = ["contact_sheet", "error_map", "sample_overlay", "stage_pictures", "upright"]
+__all__ = ["contact_sheet", "error_map", "sample_overlay", "stage_pictures"]
 
 # What a stage gives that can be shown, the most finished first, and how.
 _SHOWN = {
@@ -59,23 +60,6 @@ def sample_overlay(srgb: Tensor, samples: Samples, zoom: int = 2) -> Image.Image
         shown[channel][marked] = level
     pixels = (shown.clamp(0, 1) * 255).to(torch.uint8).permute(1, 2, 0).cpu().numpy()
     return Image.fromarray(np.repeat(np.repeat(pixels, zoom, 0), zoom, 1))
-
-
-def upright(picture: Tensor, orientation: int) -> Tensor:
-    """The picture as it is to be seen.
-
-    Args:
-        picture: (..., H, W), in the order in which the sensor delivered it.
-        orientation: of its camera, 1 to 8.
-
-    Returns:
-        (..., H, W), or (..., W, H) from 5 on.
-
-    Source: CIPA DC-008 (Exif 2.32), Orientation.
-    """
-    turned = picture.mT if orientation >= 5 else picture
-    flipped = {-1: (2, 3, 6, 7), -2: (3, 4, 7, 8)}
-    return turned.flip([side for side, those in flipped.items() if orientation in those])
 
 
 def stage_pictures(pipeline: Pipeline, frame: Frame, side: int = 512) -> list[tuple[str, Tensor]]:

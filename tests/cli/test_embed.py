@@ -165,8 +165,21 @@ def test_jpeg_of_the_scene(run, raw, small, tmp_path):
     assert run("embed", raw, "--jpeg", camera, "-o", tmp_path / "a.jpg").code == 0
     assert jpeg_carrier.strip((tmp_path / "a.jpg").read_bytes()) == plain
     assert run("embed", raw, raw, "--jpeg", camera).failed(2, "--jpeg takes one RAW")
-    with Image.open(camera) as picture:
-        picture.transpose(Image.Transpose.ROTATE_180).save(camera)
-    result = run("embed", raw, "--jpeg", camera, "-o", tmp_path / "b.jpg")
-    assert result.failed(5, f"{camera}: does not show what the raw shows")
+
+
+def test_jpeg_of_another_program_is_laid_over_the_raw(run, raw, small, tmp_path):
+    camera = tmp_path / "camera.jpg"
+    with Image.open(small / "photo.jpg") as picture:
+        turned = picture.transpose(Image.Transpose.ROTATE_180)
+    turned.crop((7, 5, 256, 192)).save(camera, quality=95)
+    result = run("embed", raw, "--jpeg", camera, "-o", tmp_path / "a.jpg")
+    assert result.code == 0
+    assert f"{camera}: turned as Orientation 3, from row 5, column 7, gradients alike" in result.out
+    turned.resize((200, 150)).save(camera)
+    again = "embed", raw, "--jpeg", camera, "-o", tmp_path / "b.jpg"
+    assert run(*again).failed(5, f"{camera}: ", "resized")
+    assert run(*again, "--force").failed(5, f"{camera}: ")
     assert not (tmp_path / "b.jpg").exists()
+    Image.effect_noise((256, 192), 90).convert("RGB").save(camera)
+    assert run(*again).failed(5, f"{camera}: does not show what the raw shows")
+    assert run(*again, "--force").code == 0

@@ -11,6 +11,7 @@ from isp_meta.errors import ImageFileError, PayloadMissing, PictureMismatch, Raw
 from isp_meta.evaluation import compare, psnr, ssim
 from isp_meta.pipeline import Pipeline
 from isp_meta.recover import recover
+from isp_meta.registration import upright
 from isp_meta.samplers import UniformSampler
 from isp_meta.stages import BlackLevel, Demosaic, as_shot_gains
 
@@ -122,10 +123,38 @@ def test_figures_can_be_written_as_json(folder):
 
 
 @pytest.mark.parametrize("name", ["a.jpg", "linear.npy", "mosaic.dng"])
-def test_pictures_of_other_sizes_are_refused_and_both_named(folder, tmp_path, name):
-    other = write_crop(tmp_path / "other.dng", WIDTH + 2)
+def test_pictures_of_other_pixels_are_refused_and_both_named(folder, tmp_path, name):
+    other = tmp_path / "other.dng"
+    noise = torch.rand((3, HEIGHT, WIDTH + 2), generator=torch.Generator().manual_seed(1))
+    io.write_dng(other, io.read_raw(folder / "raw.dng").replace(raw=noise), cfa=True)
     with pytest.raises(PictureMismatch, match=rf"{name}.*256x96.*other\.dng has 258x96"):
         compare(other, folder / name)
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "linear.npy", "linear.dng"])
+def test_a_part_is_laid_over_the_raw(folder, tmp_path, name):
+    other = write_crop(tmp_path / "other.dng", WIDTH + 2)
+    figures, got, truth = compare(other, folder / name)
+    whole, _, _ = compare(folder / "raw.dng", folder / name)
+    assert got.shape == truth.shape == (3, HEIGHT, WIDTH)
+    # Demosaicing differs at the last columns alone.
+    assert figures.psnr == pytest.approx(whole.psnr, abs=1)
+
+
+def test_a_foreign_jpeg_turned_and_cropped_is_measured(folder, tmp_path):
+    plain = io.decode_image((folder / "a.jpg").read_bytes(), "a.jpg")
+    source = tmp_path / "other.jpg"
+    source.write_bytes(io.encode_jpeg(upright(plain, 6)[:, 4:, 3:-6]))
+    made = embed(folder / "raw.dng", tmp_path / "b.jpg", sampler=UniformSampler(), jpeg_in=source)
+    figures, got, truth = compare(folder / "raw.dng", made.path)
+    whole, _, _ = compare(folder / "raw.dng", folder / "a.jpg")
+    assert got.shape == truth.shape == (3, WIDTH - 4, HEIGHT - 9)
+    assert figures.psnr > whole.psnr - 4
+    assert figures.psnr_mosaic > whole.psnr_mosaic - 4
+    turned = tmp_path / "turned.dng"
+    io.write_dng(turned, recover(made.path))
+    again, _, _ = compare(folder / "raw.dng", turned)
+    assert again.psnr == pytest.approx(figures.psnr, abs=0.1)
 
 
 def test_files_that_do_not_serve_are_refused_by_name(folder, tmp_path):
