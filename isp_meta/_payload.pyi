@@ -25,7 +25,7 @@ def encode_values(
     height: int,
     width: int,
     cell: int,
-    bits: int,
+    most: int,
 ) -> bytes: ...
 def decode_values(
     data: bytes,
@@ -33,7 +33,21 @@ def decode_values(
     height: int,
     width: int,
     cell: int,
-    bits: int,
+    most: int,
+) -> npt.NDArray[np.uint16]: ...
+def encode_predicted(
+    values: npt.NDArray[np.uint16],
+    index: npt.NDArray[np.int64],
+    pixels: npt.NDArray[np.uint8],
+    cell: int,
+    most: int,
+) -> bytes: ...
+def decode_predicted(
+    data: bytes,
+    index: npt.NDArray[np.int64],
+    pixels: npt.NDArray[np.uint8],
+    cell: int,
+    most: int,
 ) -> npt.NDArray[np.uint16]: ...
 def pack(values: npt.NDArray[np.uint16], bits: int) -> bytes: ...
 def unpack(data: bytes, count: int, bits: int) -> npt.NDArray[np.uint16]: ...

@@ -6,6 +6,7 @@ JPEG ─┬─ carriers, codec ─▶ samples, camera, binding ─┐
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -59,7 +60,9 @@ class Metadata:
 
 
 def read_payload(
-    path: str | os.PathLike[str], data: bytes | None = None
+    path: str | os.PathLike[str],
+    data: bytes | None = None,
+    pixels: Callable[[], Tensor] | None = None,
 ) -> tuple[codec.Payload, bytes, Path]:
     """A picture's payload, the same as bytes, and the file that they came from.
 
@@ -67,31 +70,36 @@ def read_payload(
 
     Args:
         path: the picture. data: its bytes, where they are read already.
+        pixels: gives the picture in 8 bits, where the caller decodes it anyway.
 
     Raises:
         ImageFileError: the picture cannot be read. CarrierError: it is damaged, or of a kind that
             carries nothing.
         PayloadMissing, PayloadCorrupt: neither it nor a sidecar has a whole payload.
+        PictureMismatch: values predicted from pixels that the picture does not have any more.
     """
-    data = io.read_bytes(path, ImageFileError) if data is None else data
+    whole = io.read_bytes(path, ImageFileError) if data is None else data
+    pixels = pixels or (lambda: io.eight_bits(io.decode_image(whole, str(path), deep=True)))
     try:
-        packed = carriers.extract(data)
-        return codec.decode(packed), packed, Path(path)
+        packed = carriers.extract(whole)
+        return codec.decode(packed, pixels), packed, Path(path)
+    except PictureMismatch as error:
+        raise PictureMismatch(f"{path}: {error}") from error
     except (CarrierError, PayloadMissing, PayloadCorrupt) as error:
         beside = carriers.sidecar.sidecar_path(Path(path))
         if os.path.isfile(beside):  # noqa: PTH113 (unlike Path's, silent on a name too long)
-            return _read_sidecar(beside)
+            return _read_sidecar(beside, pixels)
         hint = f"; there is no sidecar {beside.name} either"
         missing = isinstance(error, PayloadMissing)
         raise type(error)(f"{path}: {error}{hint if missing else ''}") from error
 
 
-def _read_sidecar(beside: Path) -> tuple[codec.Payload, bytes, Path]:
+def _read_sidecar(beside: Path, pixels: Callable[[], Tensor]) -> tuple[codec.Payload, bytes, Path]:
     packed = io.read_bytes(beside, ImageFileError)
     try:
-        return codec.decode(packed), packed, beside
-    except PayloadCorrupt as error:
-        raise PayloadCorrupt(f"{beside}: {error}") from error
+        return codec.decode(packed, pixels), packed, beside
+    except (PayloadCorrupt, PictureMismatch) as error:
+        raise type(error)(f"{beside}: {error}") from error
 
 
 def read_metadata(path: str | os.PathLike[str]) -> Metadata:
@@ -103,12 +111,13 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
     Raises:
         ImageFileError, CarrierError: the picture cannot be read.
         PayloadMissing: it carries nothing. PayloadCorrupt: what it carries is damaged.
+        PictureMismatch: its values are predicted from pixels that it does not have any more.
     """
     data = io.read_bytes(path, ImageFileError)
-    payload, packed, source = read_payload(path, data)
-    codes = io.decode_image(data, str(path), deep=True)
-    match = payload.binding.compare(io.eight_bits(codes), _scan_digest(data))
-    return Metadata(payload, match, source, len(packed), codes)
+    codes = functools.cache(lambda: io.decode_image(data, str(path), deep=True))
+    payload, packed, source = read_payload(path, data, lambda: io.eight_bits(codes()))
+    match = payload.binding.compare(io.eight_bits(codes()), _scan_digest(data))
+    return Metadata(payload, match, source, len(packed), codes())
 
 
 def _scan_digest(data: bytes) -> bytes:

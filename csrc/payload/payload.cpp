@@ -9,6 +9,7 @@
 
 #include "packing.h"
 #include "positions.h"
+#include "predicted.h"
 #include "values.h"
 
 namespace py = pybind11;
@@ -43,6 +44,24 @@ Array<Element> to_array(std::vector<Element> values, std::vector<py::ssize_t> sh
   return Array<Element>(std::move(shape), data, keeper);
 }
 
+void check_most(int most) {
+  if (most < 1 || most > 65535) throw std::invalid_argument("most must be 1 to 65535");
+}
+
+void check_values(std::span<const std::uint16_t> values, std::size_t samples, int most) {
+  if (values.size() != 3 * samples) throw std::invalid_argument("values must be (N, 3)");
+  for (const std::uint16_t value : values) {
+    if (value > most) throw std::invalid_argument("a value is above most");
+  }
+}
+
+Grid grid_of(const Array<std::uint8_t>& pixels, std::int64_t cell, py::ssize_t count) {
+  if (pixels.ndim() != 3 || pixels.shape(0) != 3) {
+    throw std::invalid_argument("pixels must be (3, height, width)");
+  }
+  return Grid::of(pixels.shape(1), pixels.shape(2), cell, count);
+}
+
 void check_bits(int bits) {
   if (bits < 1 || bits > 16) throw std::invalid_argument("bits must be 1 to 16");
 }
@@ -73,36 +92,67 @@ Array<std::int64_t> py_decode_positions(const py::bytes& data, std::int64_t heig
 }
 
 py::bytes py_encode_values(const Array<std::uint16_t>& values, const Array<std::int64_t>& index,
-                           std::int64_t height, std::int64_t width, std::int64_t cell, int bits) {
+                           std::int64_t height, std::int64_t width, std::int64_t cell, int most) {
   const Grid grid = Grid::of(height, width, cell, index.size());
-  check_bits(bits);
-  if (values.size() != 3 * index.size()) throw std::invalid_argument("values must be (N, 3)");
+  check_most(most);
   const auto own = view(values);
-  const auto pixels = view(index);
+  const auto places = view(index);
   Bytes bytes;
   {
     const py::gil_scoped_release release;
-    check_index(pixels, grid);
-    for (const std::uint16_t value : own) {
-      if (value >> bits) throw std::invalid_argument("a value needs more bits");
-    }
-    bytes = encode_values(own, pixels, grid, bits);
+    check_index(places, grid);
+    check_values(own, places.size(), most);
+    bytes = encode_values(own, places, grid, most);
   }
   return to_bytes(bytes);
 }
 
 Array<std::uint16_t> py_decode_values(const py::bytes& data, const Array<std::int64_t>& index,
                                       std::int64_t height, std::int64_t width, std::int64_t cell,
-                                      int bits) {
+                                      int most) {
   const Grid grid = Grid::of(height, width, cell, index.size());
-  check_bits(bits);
+  check_most(most);
   const auto bytes = view(data);
-  const auto pixels = view(index);
+  const auto places = view(index);
   std::vector<std::uint16_t> values;
   {
     const py::gil_scoped_release release;
-    check_index(pixels, grid);
-    values = decode_values(bytes, pixels, grid, bits);
+    check_index(places, grid);
+    values = decode_values(bytes, places, grid, most);
+  }
+  return to_array(std::move(values), {index.size(), 3});
+}
+
+py::bytes py_encode_predicted(const Array<std::uint16_t>& values, const Array<std::int64_t>& index,
+                              const Array<std::uint8_t>& pixels, std::int64_t cell, int most) {
+  const Grid grid = grid_of(pixels, cell, index.size());
+  check_most(most);
+  const auto own = view(values);
+  const auto places = view(index);
+  const auto picture = view(pixels);
+  Bytes bytes;
+  {
+    const py::gil_scoped_release release;
+    check_index(places, grid);
+    check_values(own, places.size(), most);
+    bytes = encode_predicted(own, places, picture, grid, most);
+  }
+  return to_bytes(bytes);
+}
+
+Array<std::uint16_t> py_decode_predicted(const py::bytes& data, const Array<std::int64_t>& index,
+                                         const Array<std::uint8_t>& pixels, std::int64_t cell,
+                                         int most) {
+  const Grid grid = grid_of(pixels, cell, index.size());
+  check_most(most);
+  const auto bytes = view(data);
+  const auto places = view(index);
+  const auto picture = view(pixels);
+  std::vector<std::uint16_t> values;
+  {
+    const py::gil_scoped_release release;
+    check_index(places, grid);
+    values = decode_predicted(bytes, places, picture, grid, most);
   }
   return to_array(std::move(values), {index.size(), 3});
 }
@@ -152,9 +202,13 @@ PYBIND11_MODULE(_payload, m) {
   m.def("decode_positions", &payload::py_decode_positions, arg("data"), arg("height"), arg("width"),
         arg("cell"), arg("count"));
   m.def("encode_values", &payload::py_encode_values, arg("values").noconvert(),
-        arg("index").noconvert(), arg("height"), arg("width"), arg("cell"), arg("bits"));
+        arg("index").noconvert(), arg("height"), arg("width"), arg("cell"), arg("most"));
   m.def("decode_values", &payload::py_decode_values, arg("data"), arg("index").noconvert(),
-        arg("height"), arg("width"), arg("cell"), arg("bits"));
+        arg("height"), arg("width"), arg("cell"), arg("most"));
+  m.def("encode_predicted", &payload::py_encode_predicted, arg("values").noconvert(),
+        arg("index").noconvert(), arg("pixels").noconvert(), arg("cell"), arg("most"));
+  m.def("decode_predicted", &payload::py_decode_predicted, arg("data"), arg("index").noconvert(),
+        arg("pixels").noconvert(), arg("cell"), arg("most"));
   m.def("pack", &payload::py_pack, arg("values").noconvert(), arg("bits"));
   m.def("unpack", &payload::py_unpack, arg("data"), arg("count"), arg("bits"));
 }

@@ -2,11 +2,13 @@
 //
 // Encoder and Decoder share one face: code(bit, model) writes its argument, or ignores it and
 // returns the bit that it read. An algorithm templated on the coder is then written once, and
-// reader and writer cannot drift apart.
+// reader and writer cannot drift apart. A model has chance_of_one(), of 2^16 and no nearer to 0 or
+// 2^16 than kLeastProbability, and update(bit): AdaptiveBit here, MixedBit in mixing.h.
 //
 // Source: G. N. N. Martin, "Range encoding", 1979; carry handling as in LZMA (I. Pavlov).
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <cstdint>
 #include <span>
@@ -29,13 +31,15 @@ inline constexpr std::uint32_t kHalf = 1u << (kProbabilityBits - 1);
 // No bit costs less than -log2(127/128) = 0.0113 bits: what a stream can expand to stays bounded.
 inline constexpr std::uint32_t kLeastProbability = 512;
 
+inline std::uint32_t clamp_chance(std::int64_t chance) {
+  constexpr std::int64_t most = (1 << kProbabilityBits) - kLeastProbability;
+  return static_cast<std::uint32_t>(std::clamp<std::int64_t>(chance, kLeastProbability, most));
+}
+
 // Estimates the chance of a 1 as the mean of what it has seen, later as a mean over the last 255.
 class AdaptiveBit {
  public:
-  std::uint32_t chance_of_one() const {
-    constexpr std::uint32_t most = (1u << kProbabilityBits) - kLeastProbability;
-    return chance_ < kLeastProbability ? kLeastProbability : chance_ > most ? most : chance_;
-  }
+  std::uint32_t chance_of_one() const { return clamp_chance(chance_); }
 
   void update(std::uint32_t bit) {
     const int target = bit ? (1 << kProbabilityBits) - 1 : 0;
@@ -53,7 +57,8 @@ class Encoder {
  public:
   static constexpr bool kEncodes = true;
 
-  std::uint32_t code(std::uint32_t bit, AdaptiveBit& model) {
+  template <class Model>
+  std::uint32_t code(std::uint32_t bit, Model& model) {
     split(bit, (range_ >> kProbabilityBits) * model.chance_of_one());
     model.update(bit);
     return bit;
@@ -118,7 +123,8 @@ class Decoder {
 
   std::size_t size() const { return bytes_.size(); }
 
-  std::uint32_t code(std::uint32_t, AdaptiveBit& model) {
+  template <class Model>
+  std::uint32_t code(std::uint32_t, Model& model) {
     const std::uint32_t bit = split((range_ >> kProbabilityBits) * model.chance_of_one());
     model.update(bit);
     return bit;

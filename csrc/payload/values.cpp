@@ -5,6 +5,7 @@
 #include <memory>
 
 #include "magnitude.h"
+#include "surroundings.h"
 
 namespace isp_meta::payload {
 namespace {
@@ -46,54 +47,18 @@ struct ChannelModel {
 
 int sign(int value) { return value > 0 ? 2 : value < 0 ? 1 : 0; }
 
-// Newest sample of each block column, in this row of blocks and in those above it.
-class Surroundings {
- public:
-  explicit Surroundings(const Grid& grid)
-      : side_(grid.side), above_(grid.columns()), current_(grid.columns()) {}
-
-  Neighborhood of(const Sample& sample) {
-    enter_row(sample.y / side_);
-    const std::int64_t last = static_cast<std::int64_t>(above_.size()) - 1;
-    const std::int64_t column = sample.x / side_;
-    Neighborhood near;
-    add(near, sample, current_[column]);
-    if (column > 0) add(near, sample, newest(column - 1));
-    add(near, sample, above_[column]);
-    if (column < last) add(near, sample, above_[column + 1]);
-    if (column > 0 && current_[column - 1].known) add(near, sample, above_[column - 1]);
-    if (column > 1) add(near, sample, newest(column - 2));
-    if (column + 1 < last) add(near, sample, above_[column + 2]);
-    return near;
-  }
-
-  void remember(const Sample& sample) { current_[sample.x / side_] = sample; }
-
- private:
-  const Sample& newest(std::int64_t column) const {
-    return current_[column].known ? current_[column] : above_[column];
-  }
-
-  void add(Neighborhood& near, const Sample& sample, const Sample& other) const {
-    if (!other.known || near.size == kMostNeighbors) return;
+Neighborhood neighbors(Surroundings<Sample>& surroundings, const Sample& sample,
+                       std::int64_t side) {
+  Neighborhood near;
+  surroundings.each(sample.y, sample.x, [&](const Sample& other) {
+    if (near.size == kMostNeighbors) return;
     const std::int64_t dy = other.y - sample.y, dx = other.x - sample.x;
-    const std::int64_t distance = (dy * dy + dx * dx) * 4 / (side_ * side_) + 1;
+    const std::int64_t distance = (dy * dy + dx * dx) * 4 / (side * side) + 1;
     near.sample[near.size] = &other;
     near.weight[near.size++] = std::max<std::int64_t>((1 << 20) / distance, 1);
-  }
-
-  void enter_row(std::int64_t row) {
-    if (row == row_) return;
-    for (std::size_t i = 0; i < current_.size(); ++i) {
-      if (current_[i].known) above_[i] = current_[i];
-      current_[i].known = false;
-    }
-    row_ = row;
-  }
-
-  std::int64_t side_, row_ = 0;
-  std::vector<Sample> above_, current_;
-};
+  });
+  return near;
+}
 
 // Neighbors whose coded channels look like this sample's count for more.
 std::int64_t likeness(const Sample& a, const Sample& b, int channel) {
@@ -191,8 +156,7 @@ int scale(const Sample& sample, int channel, const Candidates& candidates,
   if (candidates.size > 1) {
     expected += 2 * std::abs(candidates.value[0] - candidates.value[1]);
   }
-  const int length = std::bit_width(static_cast<std::uint64_t>(expected));
-  return 2 * length + (length > 1 ? static_cast<int>(expected >> (length - 2) & 1) : 0);
+  return half_octaves(expected);
 }
 
 AdaptiveBit& sign_model(ChannelModel& model, const Sample& sample, int channel,
@@ -207,8 +171,8 @@ AdaptiveBit& sign_model(ChannelModel& model, const Sample& sample, int channel,
 
 template <class Coder>
 void code_channel(Coder& coder, ChannelModel& model, Sample& sample, int channel,
-                  const Neighborhood& near, int bits) {
-  const int most = (1 << bits) - 1;
+                  const Neighborhood& near, int most) {
+  const int bits = std::bit_width(static_cast<unsigned>(most));
   const Candidates candidates = predict(sample, channel, near, most);
   const int predicted = blend(candidates, channel, near);
   const int wanted = sample.value[channel] - predicted;
@@ -231,16 +195,16 @@ void code_channel(Coder& coder, ChannelModel& model, Sample& sample, int channel
 
 template <class Coder>
 void code_values(Coder& coder, std::span<std::uint16_t> values, std::span<const std::int64_t> index,
-                 const Grid& grid, int bits) {
+                 const Grid& grid, int most) {
   const auto models = std::make_unique<std::array<ChannelModel, 3>>();
-  Surroundings surroundings(grid);
+  Surroundings<Sample> surroundings(grid);
   for (const std::uint32_t i : block_order(index, grid)) {
     Sample sample{.known = true, .y = index[i] / grid.width, .x = index[i] % grid.width};
     const std::span<std::uint16_t, 3> own = values.subspan(3 * std::size_t{i}).first<3>();
     if constexpr (Coder::kEncodes) std::copy(own.begin(), own.end(), sample.value.begin());
-    const Neighborhood near = surroundings.of(sample);
+    const Neighborhood near = neighbors(surroundings, sample, grid.side);
     for (const int channel : kCodingOrder) {
-      code_channel(coder, (*models)[channel], sample, channel, near, bits);
+      code_channel(coder, (*models)[channel], sample, channel, near, most);
     }
     std::copy(sample.value.begin(), sample.value.end(), own.begin());
     surroundings.remember(sample);
@@ -250,21 +214,21 @@ void code_values(Coder& coder, std::span<std::uint16_t> values, std::span<const 
 }  // namespace
 
 Bytes encode_values(std::span<const std::uint16_t> values, std::span<const std::int64_t> index,
-                    const Grid& grid, int bits) {
+                    const Grid& grid, int most) {
   std::vector<std::uint16_t> copy(values.begin(), values.end());
   Encoder coder;
-  code_values(coder, std::span(copy), index, grid, bits);
+  code_values(coder, std::span(copy), index, grid, most);
   return coder.finish();
 }
 
 std::vector<std::uint16_t> decode_values(std::span<const std::uint8_t> bytes,
                                          std::span<const std::int64_t> index, const Grid& grid,
-                                         int bits) {
+                                         int most) {
   // Three coded bits a sample at least, none below 0.0113 bits: more cannot be in there.
   if (index.size() / 256 > bytes.size()) throw CorruptStream("too few bytes for the samples");
   std::vector<std::uint16_t> values(3 * index.size());
   Decoder coder(bytes);
-  code_values(coder, std::span(values), index, grid, bits);
+  code_values(coder, std::span(values), index, grid, most);
   coder.finish();
   return values;
 }

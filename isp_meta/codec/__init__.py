@@ -7,6 +7,6 @@ The layout is defined in docs/format.md. Nothing here touches files or pictures.
 
 from .binding import Binding, Match
 from .payload import Coding, Payload, decode, encode
-from .values import quantize
+from .steps import Steps, quantize
 
-__all__ = ["Binding", "Coding", "Match", "Payload", "decode", "encode", "quantize"]
+__all__ = ["Binding", "Coding", "Match", "Payload", "Steps", "decode", "encode", "quantize"]

@@ -77,6 +77,18 @@ class Binding:
         means = _block_means(pixels).tobytes()
         return cls(bytes(scan_digest), _pixel_digest(pixels), means, width, height)
 
+    def holds(self, pixels: Tensor) -> bool:
+        """Whether these are the very pixels that this binding was made from.
+
+        Args:
+            pixels: (3, H, W) uint8.
+
+        Raises:
+            ValueError: shape or dtype of pixels.
+        """
+        _check_pixels(pixels)
+        return _pixel_digest(pixels) == self.pixels
+
     def compare(self, pixels: Tensor, scan_digest: bytes) -> Match:
         """How a picture relates to the one that this binding was made from.
 
@@ -96,7 +108,7 @@ class Binding:
         _check_pixels(pixels)
         if tuple(pixels.shape[1:]) != (self.height, self.width):
             return "foreign"
-        if scan_digest == self.scan or _pixel_digest(pixels) == self.pixels:
+        if scan_digest == self.scan or self.holds(pixels):
             return "exact"
         here = _block_means(pixels).ravel().astype(np.int16)
         there = np.frombuffer(self.means, dtype=np.uint8)

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import ClassVar
 
 from .._payload import MOST_PIXELS, MOST_SAMPLES, MOST_SIDE
 from ..errors import PayloadCorrupt
+from .steps import Steps
 
 __all__ = ["Header"]
 
 MAGIC = b"\x89ISPM\r\n\x1a"
-MAJOR, MINOR = 1, 0
+MAJOR, MINOR = 2, 0
 _VERSION = struct.Struct(">8sBBHQ")
-_PICTURE = struct.Struct(">IIIIBBxx")
+_PICTURE = struct.Struct(">IIIIBBH")
 
 
 @dataclass(frozen=True)
@@ -25,8 +26,9 @@ class Header:
         width, height: of the picture, pixels, 1 to 2^20, their product at most 2^31.
         cell: side of the sampler's cell, pixels, 0 for none, at most 2^20.
         count: of samples, at most one a pixel and 2^25.
-        bits: depth of a value, 8 to 16.
+        steps: that values are stored in.
         orientation: EXIF Orientation, 1 to 8.
+        major: version of the format, 1 or 2; 1 knows even steps of a whole depth alone.
 
     Raises:
         ValueError: a field out of its range.
@@ -36,8 +38,9 @@ class Header:
     height: int
     cell: int
     count: int
-    bits: int
+    steps: Steps
     orientation: int
+    major: int = MAJOR
 
     SIZE: ClassVar[int] = _VERSION.size + _PICTURE.size
 
@@ -52,15 +55,20 @@ class Header:
             raise ValueError(
                 f"{self.count} samples are too many for {self.width}x{self.height} pixels"
             )
-        if not 8 <= self.bits <= 16:
-            raise ValueError(f"bits must be 8 to 16, not {self.bits}")
         if not 1 <= self.orientation <= 8:
             raise ValueError(f"orientation must be 1 to 8, not {self.orientation}")
+        if self.major == 1 and not self.steps.is_depth:
+            raise ValueError(f"version 1 cannot hold {self.steps}")
 
     def pack(self, total: int) -> bytes:
         """The header of a payload of ``total`` bytes."""
-        version = _VERSION.pack(MAGIC, MAJOR, MINOR, self.SIZE, total)
-        return version + _PICTURE.pack(*astuple(self))
+        version = _VERSION.pack(MAGIC, self.major, MINOR, self.SIZE, total)
+        scale, levels = (
+            (self.steps.bits, 0) if self.major == 1 else (self.steps.slope, self.steps.levels)
+        )
+        return version + _PICTURE.pack(
+            self.width, self.height, self.cell, self.count, scale, self.orientation, levels
+        )
 
     @staticmethod
     def check_version(data: bytes) -> int:
@@ -77,9 +85,9 @@ class Header:
         if major > MAJOR:
             raise PayloadCorrupt(
                 f"the raw metadata was written by a newer version of isp_meta: its format is "
-                f"{major}.{minor}, this reader knows {MAJOR}.x"
+                f"{major}.{minor}, this reader knows 1.x and {MAJOR}.x"
             )
-        if major != MAJOR:
+        if major < 1:
             raise PayloadCorrupt(f"the raw metadata is of version {major}.{minor}, which never was")
         if total != len(data):
             raise PayloadCorrupt(f"the raw metadata should be {total} bytes long, not {len(data)}")
@@ -94,7 +102,12 @@ class Header:
         Raises:
             PayloadCorrupt: a field out of its range.
         """
+        major = data[len(MAGIC)]
+        width, height, cell, count, scale, orientation, levels = _PICTURE.unpack_from(
+            data, _VERSION.size
+        )
         try:
-            return cls(*_PICTURE.unpack_from(data, _VERSION.size))
+            steps = Steps.linear(scale) if major == 1 else Steps(levels, scale)
+            return cls(width, height, cell, count, steps, orientation, major)
         except ValueError as error:
             raise PayloadCorrupt(f"the raw metadata's header is wrong: {error}") from None

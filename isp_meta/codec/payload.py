@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import get_args
 
 import torch
+from torch import Tensor
 
 from ..camera import Camera
+from ..errors import PictureMismatch
 from ..frame import ParametricModel, Samples
 from . import sections
 from .binding import Binding
@@ -16,11 +19,10 @@ from .header import Header
 from .parametric import pack_parametric, unpack_parametric
 from .positions import pack_positions, unpack_positions
 from .reader import Reader, text_field
-from .values import check_room, pack_values, unpack_values
+from .steps import Steps
+from .values import Coding, check_room, needs_pixels, pack_values, unpack_values
 
 __all__ = ["Coding", "Payload", "decode", "encode"]
-
-Coding = Literal["range", "packed"]
 
 _KNOWN = frozenset({b"CAMR", b"IDNT", b"BIND", b"MEAN", b"POSN", b"VALU"})
 _OPTIONAL = frozenset({b"pARA"})
@@ -31,10 +33,10 @@ class Payload:
     """Samples of a raw picture, and what recovery must know beside them.
 
     Attributes:
-        samples: raw pixels; their values are quantized to ``bits`` once decoded.
+        samples: raw pixels; their values are quantized to ``steps`` once decoded.
         camera: the sensor and its calibration.
         binding: the finished picture that they belong to.
-        bits: depth of a value, 8 to 16.
+        steps: that values are stored in.
         demosaic, sampler: short names of what made the raw picture and chose the pixels.
         parametric: how to undo the rendering without samples, or None; rounded once decoded.
 
@@ -45,7 +47,7 @@ class Payload:
     samples: Samples
     camera: Camera
     binding: Binding
-    bits: int = 14
+    steps: Steps = field(default_factory=Steps)
     demosaic: str = ""
     sampler: str = ""
     parametric: ParametricModel | None = None
@@ -60,28 +62,35 @@ class Payload:
             )
 
 
-def encode(payload: Payload, *, coding: Coding = "range") -> bytes:
+def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None = None) -> bytes:
     """A payload's bytes, the same for equal payloads on every machine.
 
     Args:
-        coding: "range" is small; "packed" stores every number in a fixed number of bits, for
-            readers without a range coder.
+        coding: "range" can be read whatever became of the picture. "predicted" is smaller, but only
+            the very pixels that the payload is bound to give it back. "packed" stores every number
+            in a fixed number of bits, for readers without a range coder.
+        pixels: (3, H, W) uint8, the finished picture as decoded, for "predicted".
 
     Raises:
-        ValueError: sample values outside [0, 1], or a field that the format cannot hold.
+        ValueError: sample values outside [0, 1], a field that the format cannot hold, or pixels
+            other than those of ``payload.binding``.
 
     Source: docs/format.md.
     """
-    if coding not in ("range", "packed"):
-        raise ValueError(f"coding must be range or packed, not {coding!r}")
-    samples, packed = payload.samples, coding == "packed"
+    if coding not in get_args(Coding):
+        raise ValueError(f"coding must be predicted, range or packed, not {coding!r}")
+    predicted, packed = coding == "predicted", coding == "packed"
+    if predicted and (pixels is None or not payload.binding.holds(pixels)):
+        raise ValueError("coding predicted needs the pixels that the payload is bound to")
+    samples = payload.samples
     header = Header(
         width=samples.width,
         height=samples.height,
         cell=samples.cell,
         count=len(samples),
-        bits=payload.bits,
+        steps=payload.steps,
         orientation=payload.camera.orientation,
+        major=1 if payload.steps.is_depth and not predicted else 2,
     )
     content = {
         b"CAMR": pack_camera(payload.camera),
@@ -89,18 +98,23 @@ def encode(payload: Payload, *, coding: Coding = "range") -> bytes:
         b"BIND": payload.binding.pack_digests(),
         b"MEAN": payload.binding.means,
         b"POSN": pack_positions(samples, header, packed=packed),
-        b"VALU": pack_values(samples, header, packed=packed),
+        b"VALU": pack_values(samples, header, coding, pixels),
     }
     if payload.parametric is not None:
         content[b"pARA"] = pack_parametric(payload.parametric)
     return sections.join(header, content)
 
 
-def decode(data: bytes) -> Payload:
+def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     """The payload of bytes that :func:`encode` made, on the CPU.
+
+    Args:
+        pixels: gives the picture that carries it, (3, H, W) uint8; asked only where values were
+            predicted from it.
 
     Raises:
         PayloadCorrupt: no payload, damaged, or of a version that this reader does not know.
+        PictureMismatch: predicted values, and the picture's pixels are not those any more.
     """
     header, content = sections.split(bytes(data), _KNOWN, _OPTIONAL)
     camera = unpack_camera(content[b"CAMR"], header.orientation)
@@ -109,9 +123,31 @@ def decode(data: bytes) -> Payload:
     names.finish()
     binding = Binding.unpack(content[b"BIND"], content[b"MEAN"], header)
     check_room(content[b"VALU"], header)
+    picture = _bound(pixels, binding) if needs_pixels(content[b"VALU"]) else None
     index = unpack_positions(content[b"POSN"], header)
-    value = unpack_values(content[b"VALU"], index, header)
+    value = unpack_values(content[b"VALU"], index, header, picture)
     samples = Samples(torch.from_numpy(index), value, header.height, header.width, header.cell)
     stored = content.get(b"pARA")
     parametric = None if stored is None else unpack_parametric(stored)
-    return Payload(samples, camera, binding, header.bits, demosaic, sampler, parametric)
+    return Payload(samples, camera, binding, header.steps, demosaic, sampler, parametric)
+
+
+def _bound(pixels: Callable[[], Tensor] | None, binding: Binding) -> Tensor:
+    """The pixels that a binding is for.
+
+    Raises:
+        PictureMismatch: there are none, or others.
+    """
+    if pixels is None:
+        raise PictureMismatch(
+            "the raw metadata's values are predicted from the picture's pixels; "
+            "they cannot be read without the picture"
+        )
+    picture = pixels()
+    if not binding.holds(picture):
+        raise PictureMismatch(
+            "the raw metadata's values are predicted from pixels that the picture does not have: "
+            "it was compressed again or edited since, or its decoder is another one than the "
+            "writer's; only those very pixels give the values back"
+        )
+    return picture

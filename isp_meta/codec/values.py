@@ -1,6 +1,8 @@
-"""Section VALU: what was kept at each sample, in steps of 1 / (2^bits - 1)."""
+"""Section VALU: what was kept at each sample, as codes on the scale of the payload's steps."""
 
 from __future__ import annotations
+
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -12,60 +14,39 @@ from ..errors import PayloadCorrupt
 from ..frame import Samples
 from .header import Header
 
-__all__ = ["pack_values", "quantize", "unpack_values"]
+__all__ = ["Coding", "check_room", "needs_pixels", "pack_values", "unpack_values"]
 
-_PACKED, _RANGE = b"\x00", b"\x01"
+Coding = Literal["predicted", "range", "packed"]
+
+_PACKED, _RANGE, _PREDICTED = b"\x00", b"\x01", b"\x02"
 
 # A stream cannot hold more samples a byte: three coded bits each, none below 0.0113 bits.
 _MOST_SAMPLES_A_BYTE = 256
 
 
-def quantize(value: Tensor, bits: int) -> Tensor:
-    """What a decoder will see of these values.
-
-        round(value (2^bits - 1)) / (2^bits - 1), halves to even
+def pack_values(
+    samples: Samples, header: Header, coding: Coding, pixels: Tensor | None = None
+) -> bytes:
+    """The section's bytes: its coding, then every value.
 
     Args:
-        value: (...) float, in [0, 1].
-        bits: depth, 8 to 16.
-
-    Returns:
-        (...) float32 on the same device; quantizing it again changes nothing.
-
-    Raises:
-        ValueError: a value outside [0, 1] or not a number, bits out of range.
-    """
-    return _from_codes(_to_codes(value, bits), bits)
-
-
-def _to_codes(value: Tensor, bits: int) -> Tensor:
-    if not 8 <= bits <= 16:
-        raise ValueError(f"bits must be 8 to 16, not {bits}")
-    if not bool(((value >= 0) & (value <= 1)).all()):
-        raise ValueError("sample values must lie in [0, 1]")
-    # In float64 the product of a float32 and a 16-bit number is exact, so rounding is the same
-    # on every machine.
-    codes: Tensor = torch.round(value.double() * (2**bits - 1))
-    return codes.to(torch.int32)
-
-
-def _from_codes(codes: Tensor, bits: int) -> Tensor:
-    value: Tensor = codes.double() / (2**bits - 1)
-    return value.float()
-
-
-def pack_values(samples: Samples, header: Header, *, packed: bool) -> bytes:
-    """The section's bytes: its coding, then every value.
+        pixels: (3, H, W) uint8, the finished picture, for "predicted".
 
     Raises:
         ValueError: a value outside [0, 1].
     """
-    codes = _to_codes(samples.value.detach().cpu(), header.bits).numpy().astype(np.uint16)
-    if packed:
-        return _PACKED + _payload.pack(codes, header.bits)
-    index = samples.index.cpu().contiguous().numpy()
-    return _RANGE + _payload.encode_values(
-        np.ascontiguousarray(codes), index, header.height, header.width, header.cell, header.bits
+    steps = header.steps
+    codes = steps.encode(samples.value.detach().cpu()).numpy().astype(np.uint16)
+    if coding == "packed":
+        return _PACKED + _payload.pack(codes, steps.bits)
+    codes, index = np.ascontiguousarray(codes), samples.index.cpu().contiguous().numpy()
+    if coding == "range":
+        return _RANGE + _payload.encode_values(
+            codes, index, header.height, header.width, header.cell, steps.levels
+        )
+    assert pixels is not None
+    return _PREDICTED + _payload.encode_predicted(
+        codes, index, _planes(pixels), header.cell, steps.levels
     )
 
 
@@ -78,22 +59,43 @@ def check_room(data: bytes, header: Header) -> None:
         raise PayloadCorrupt("section VALU of the raw metadata is too short for its samples")
 
 
-def unpack_values(data: bytes, index: npt.NDArray[np.int64], header: Header) -> Tensor:
+def needs_pixels(data: bytes) -> bool:
+    """Whether a section's values can be read beside their picture alone."""
+    return data[:1] == _PREDICTED
+
+
+def unpack_values(
+    data: bytes, index: npt.NDArray[np.int64], header: Header, pixels: Tensor | None = None
+) -> Tensor:
     """(N, 3) float32 of a section's bytes.
+
+    Args:
+        pixels: (3, H, W) uint8, those of :func:`pack_values`, where :func:`needs_pixels`.
 
     Raises:
         PayloadCorrupt: not what the encoder writes.
     """
-    coding, coded = data[:1], data[1:]
+    coding, coded, steps = data[:1], data[1:], header.steps
     try:
         if coding == _PACKED:
-            codes = _payload.unpack(coded, 3 * header.count, header.bits)
+            codes = _payload.unpack(coded, 3 * header.count, steps.bits)
+            if codes.size and int(codes.max()) > steps.levels:
+                raise PayloadCorrupt("the raw metadata has a value beyond white")
         elif coding == _RANGE:
             codes = _payload.decode_values(
-                coded, index, header.height, header.width, header.cell, header.bits
+                coded, index, header.height, header.width, header.cell, steps.levels
+            )
+        elif coding == _PREDICTED and pixels is not None:
+            codes = _payload.decode_predicted(
+                coded, index, _planes(pixels), header.cell, steps.levels
             )
         else:
             raise PayloadCorrupt("the raw metadata's values are in an unknown coding")
     except _payload.CorruptStream as error:
         raise PayloadCorrupt(f"the raw metadata's values are damaged: {error}") from None
-    return _from_codes(torch.from_numpy(codes.astype(np.int32)).view(-1, 3), header.bits)
+    return steps.decode(torch.from_numpy(codes.astype(np.int32)).view(-1, 3))
+
+
+def _planes(pixels: Tensor) -> npt.NDArray[np.uint8]:
+    planes: npt.NDArray[np.uint8] = pixels.cpu().contiguous().numpy()
+    return planes

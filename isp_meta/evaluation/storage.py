@@ -58,13 +58,15 @@ def store(
     srgb: Tensor = frame.require("srgb", "store")
     binding = codec.Binding.of(io.to_uint8(srgb), bytes(32))
     samples = frame.require("samples", "store")
-    payload = codec.Payload(samples, frame.camera, binding, bits, parametric=model)
+    payload = codec.Payload(
+        samples, frame.camera, binding, codec.Steps.linear(bits), parametric=model
+    )
     data = codec.encode(payload)
     header = Header.parse(data)
     sizes = Stored(
         samples=header.count,
         positions=8 * len(pack_positions(samples, header, packed=False)),
-        values=8 * len(pack_values(samples, header, packed=False)),
+        values=8 * len(pack_values(samples, header, "range")),
         parameters=0 if model is None else 8 * len(pack_parametric(model)),
         total=8 * len(data),
     )

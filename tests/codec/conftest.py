@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from isp_meta.camera import Camera
-from isp_meta.codec import Binding, Payload
+from isp_meta.codec import Binding, Payload, Steps
 from isp_meta.frame import Samples
 
 CAMERA = Camera(
@@ -38,6 +38,11 @@ def photograph(height: int, width: int, seed: int = 0) -> Tensor:
     return (light * tint + noise + clipped).clamp(0, 1)
 
 
+def rendered(height: int, width: int) -> Tensor:
+    """(3, H, W) uint8: what a camera might make of that photograph."""
+    return (photograph(height, width).sqrt() * 255).round().to(torch.uint8)
+
+
 def jittered_index(height: int, width: int, cell: int, seed: int = 0) -> Tensor:
     """One random pixel in each whole cell, (N,) int64 increasing."""
     generator = torch.Generator().manual_seed(seed)
@@ -57,23 +62,28 @@ def make_payload() -> Callable[..., Payload]:
         *,
         cell: int = 8,
         index: Tensor | None = None,
-        bits: int = 14,
+        steps: Steps | None = None,
         camera: Camera = CAMERA,
     ) -> Payload:
         raw = photograph(height, width)
         if index is None:
             index = jittered_index(height, width, cell)
-        pixels = (raw.sqrt() * 255).round().to(torch.uint8)
         return Payload(
             Samples.at(index, raw, cell),
             camera,
-            Binding.of(pixels, b"s" * 32),
-            bits,
+            Binding.of(rendered(height, width), b"s" * 32),
+            steps or Steps(),
             demosaic="bilinear",
             sampler="superpixel",
         )
 
     return make
+
+
+@pytest.fixture
+def finished() -> Callable[[Payload], Tensor]:
+    """The picture that a made payload is bound to."""
+    return lambda payload: rendered(payload.samples.height, payload.samples.width)
 
 
 @pytest.fixture
@@ -86,8 +96,8 @@ def assert_same() -> Callable[[Payload, Payload], None]:
         for name in ("height", "width", "cell"):
             assert getattr(decoded.samples, name) == getattr(encoded.samples, name)
         assert torch.equal(decoded.samples.index, encoded.samples.index)
-        assert torch.equal(decoded.samples.value, quantize(encoded.samples.value, encoded.bits))
-        for name in ("camera", "binding", "bits", "demosaic", "sampler"):
+        assert torch.equal(decoded.samples.value, quantize(encoded.samples.value, encoded.steps))
+        for name in ("camera", "binding", "steps", "demosaic", "sampler"):
             assert getattr(decoded, name) == getattr(encoded, name)
 
     return check

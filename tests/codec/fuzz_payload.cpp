@@ -1,7 +1,7 @@
 // Throws hostile bytes at the decoders. Not part of the test run; build it with sanitizers:
 //
 //   g++ -std=c++20 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -Icsrc/payload
-//       tests/codec/fuzz_payload.cpp csrc/payload/positions.cpp csrc/payload/values.cpp -o fuzz
+//       tests/codec/fuzz_payload.cpp csrc/payload/{positions,values,predicted}.cpp -o fuzz
 //   ./fuzz 60        # seconds
 //
 // Each round makes a genuine stream of a random picture, checks that it comes back, then damages it
@@ -12,6 +12,7 @@
 #include <random>
 
 #include "positions.h"
+#include "predicted.h"
 #include "values.h"
 
 using namespace isp_meta::payload;
@@ -37,14 +38,16 @@ std::vector<std::int64_t> random_index(std::int64_t pixels) {
   return index;
 }
 
-std::vector<std::uint16_t> random_values(std::size_t count, int bits) {
-  std::vector<std::uint16_t> values(count);
-  const int kind = static_cast<int>(below(3));
-  std::int64_t value = below(1 << bits);
-  for (std::uint16_t& out : values) {
-    if (kind == 0) value = below(1 << bits);
-    if (kind == 1) value = std::clamp<std::int64_t>(value + below(9) - 4, 0, (1 << bits) - 1);
-    out = static_cast<std::uint16_t>(value);
+template <class Number>
+std::vector<Number> random_values(std::size_t count, int most) {
+  std::vector<Number> values(count);
+  const int kind = static_cast<int>(below(4));
+  std::int64_t value = below(most + 1);
+  for (Number& out : values) {
+    if (kind == 0) value = below(most + 1);
+    if (kind == 1) value = std::clamp<std::int64_t>(value + below(9) - 4, 0, most);
+    if (kind == 2) value = below(2) * most;
+    out = static_cast<Number>(value);
   }
   return values;
 }
@@ -84,14 +87,17 @@ int main(int, char** arguments) {
   long rounds = 0, accepted = 0;
   for (; Clock::now() < end; ++rounds) {
     const std::int64_t height = 1 + below(90), width = 1 + below(90), cell = below(20);
-    const int bits = 8 + static_cast<int>(below(9));
+    const int most = 1 + static_cast<int>(below(below(2) ? 400 : 65535));
     const auto index = random_index(height * width);
     const Grid grid = Grid::of(height, width, cell, index.size());
-    const auto values = random_values(3 * index.size(), bits);
+    const auto values = random_values<std::uint16_t>(3 * index.size(), most);
+    const auto pixels = random_values<std::uint8_t>(3 * height * width, 255);
     const Bytes positions = encode_positions(index, grid, below(2));
-    const Bytes coded = encode_values(values, index, grid, bits);
+    const Bytes coded = encode_values(values, index, grid, most);
+    const Bytes predicted = encode_predicted(values, index, pixels, grid, most);
     require(decode_positions(positions, grid, index.size()) == index, "positions");
-    require(decode_values(coded, index, grid, bits) == values, "values");
+    require(decode_values(coded, index, grid, most) == values, "values");
+    require(decode_predicted(predicted, index, pixels, grid, most) == values, "predicted");
 
     for (int i = 0; i < 20; ++i) {
       const std::size_t count = below(3) ? index.size() : below(height * width + 1);
@@ -100,12 +106,14 @@ int main(int, char** arguments) {
         require(found.size() == count, "count of positions");
         check_index(found, grid);
       });
-      accepted += survives([&] {
-        const auto found = decode_values(damage(coded), index, grid, bits);
+      const auto check = [&](const std::vector<std::uint16_t>& found) {
         require(found.size() == values.size(), "count of values");
-        for (const auto value : found) require(value >> bits == 0, "range of values");
-      });
+        for (const auto value : found) require(value <= most, "range of values");
+      };
+      accepted += survives([&] { check(decode_values(damage(coded), index, grid, most)); });
+      accepted +=
+          survives([&] { check(decode_predicted(damage(predicted), index, pixels, grid, most)); });
     }
   }
-  std::printf("%ld rounds, %ld streams, %ld accepted\n", rounds, 40 * rounds, accepted);
+  std::printf("%ld rounds, %ld streams, %ld accepted\n", rounds, 60 * rounds, accepted);
 }

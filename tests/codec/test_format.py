@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from isp_meta.codec import Payload, encode, quantize
+from isp_meta.codec import Payload, Steps, encode
 
 DATA = Path(__file__).parents[1] / "data"
 RED, GREEN, BLUE = range(3)
@@ -250,7 +250,10 @@ def sign_context(sample: Sample, channel: int, near: Near) -> tuple[int, int]:
     ]
 
 
-def read_values(data: bytes, index: list[int], width: int, side: int, bits: int) -> list[list[int]]:
+def read_values(
+    data: bytes, index: list[int], width: int, side: int, levels: int
+) -> list[list[int]]:
+    bits = levels.bit_length()
     if data[0] == 0:
         flat = packed(data[1:], bits, 3 * len(index))
         return [flat[i : i + 3] for i in range(0, len(flat), 3)]
@@ -268,7 +271,7 @@ def read_values(data: bytes, index: list[int], width: int, side: int, bits: int)
             row = sample.y // side
         near = neighbors(sample, here, above, side)
         for channel in (GREEN, RED, BLUE):
-            found = [min(max(c, 0), 2**bits - 1) for c in candidates(sample, channel, near)]
+            found = [min(max(c, 0), levels) for c in candidates(sample, channel, near)]
             trust = []
             for i in range(len(found)):
                 m = 4 + sum(other.miss[channel][i] for other, _ in near[:4])
@@ -290,13 +293,7 @@ def read_values(data: bytes, index: list[int], width: int, side: int, bits: int)
     return [values[pixel] for pixel in index]
 
 
-def read(data: bytes) -> dict[str, object]:
-    """Positions, values and texts of a payload."""
-    assert data[:12] == b"\x89ISPM\r\n\x1a\x01\x00\x00\x28"
-    assert hashlib.sha256(data[:-32]).digest() == data[-32:]
-    fields = struct.unpack_from(">QIIIIBB", data, 12)
-    total, width, height, cell, count, bits, orientation = fields
-    assert total == len(data)
+def sections_of(data: bytes) -> dict[str, bytes]:
     sections, place = {}, 40
     while place < len(data) - 32:
         name, length = struct.unpack_from(">4sI", data, place)
@@ -304,12 +301,28 @@ def read(data: bytes) -> dict[str, object]:
         assert struct.unpack_from(">I", data, place + 8 + length)[0] == zlib.crc32(name + content)
         sections[name.decode()] = content
         place += 12 + length
+    return sections
+
+
+def read(data: bytes) -> dict[str, object]:
+    """Positions, values and texts of a payload."""
+    assert data[:8] == b"\x89ISPM\r\n\x1a"
+    major, minor, size = struct.unpack_from(">BBH", data, 8)
+    assert (minor, size) == (0, 40)
+    assert hashlib.sha256(data[:-32]).digest() == data[-32:]
+    fields = struct.unpack_from(">QIIIIBBH", data, 12)
+    total, width, height, cell, count, scale, orientation, levels = fields
+    if major == 1:
+        scale, levels = 64, 2**scale - 1
+    assert total == len(data)
+    sections = sections_of(data)
     side = cell or max(1, isqrt(width * height // max(count, 1)))
     index = read_positions(sections["POSN"], width, height, side, count)
     camera = sections["CAMR"]
     return {
         "index": index,
-        "values": read_values(sections["VALU"], index, width, side, bits),
+        "values": read_values(sections["VALU"], index, width, side, levels),
+        "scale": (scale, levels),
         "orientation": orientation,
         "levels": struct.unpack_from(">17d", camera),
         "place": struct.unpack_from(">4sHII", camera, 136),
@@ -331,10 +344,16 @@ def texts(data: bytes) -> list[str]:
 def check(data: bytes, payload: Payload) -> None:
     found = read(data)
     camera, binding = payload.camera, payload.binding
-    top = 2**payload.bits - 1
+    steps = payload.steps
     assert found["index"] == payload.samples.index.tolist()
-    codes = quantize(payload.samples.value, payload.bits).double() * top
-    assert found["values"] == codes.round().long().tolist()
+    assert found["values"] == steps.encode(payload.samples.value).tolist()
+    assert found["scale"] == (steps.slope, steps.levels)
+    for row, wanted in zip(
+        found["values"], steps.decode(steps.encode(payload.samples.value)), strict=True
+    ):
+        s, n = steps.slope, steps.levels
+        exact = [v * (s * n + (64 - s) * v) / (64 * n * n) for v in row]
+        assert struct.unpack("3f", struct.pack("3f", *exact)) == tuple(wanted.tolist())
     assert found["orientation"] == camera.orientation
     assert found["levels"] == (
         *camera.black_level,
@@ -368,21 +387,21 @@ def crossings(height: int, width: int) -> torch.Tensor:
 
 @pytest.mark.parametrize("coding", ["range", "packed"])
 @pytest.mark.parametrize(
-    ("cell", "index", "bits", "mode"),
+    ("cell", "index", "steps", "mode"),
     [
-        (8, None, 14, 1),
-        (8, chosen(96, 130, 0.05), 10, None),
-        (16, clusters(96, 130), 14, 1),
-        (50, chosen(96, 130, 0.05), 16, None),
-        (0, chosen(96, 130, 0.05), 14, 2),
-        (0, chosen(96, 130, 0.9), 8, None),
-        (8, crossings(96, 130), 14, 0),
-        (3, torch.zeros(0, dtype=torch.int64), 14, 0),
-        (0, torch.tensor([12479]), 14, 0),
+        (8, None, Steps(), 1),
+        (8, chosen(96, 130, 0.05), Steps.linear(10), None),
+        (16, clusters(96, 130), Steps.linear(14), 1),
+        (50, chosen(96, 130, 0.05), Steps.linear(16), None),
+        (0, chosen(96, 130, 0.05), Steps(65535, 0), 2),
+        (0, chosen(96, 130, 0.9), Steps(5, 30), None),
+        (8, crossings(96, 130), Steps(), 0),
+        (3, torch.zeros(0, dtype=torch.int64), Steps(), 0),
+        (0, torch.tensor([12479]), Steps(), 0),
     ],
 )
-def test_page_and_coder_agree(coding, cell, index, bits, mode, make_payload):
-    payload = make_payload(cell=cell, index=index, bits=bits)
+def test_page_and_coder_agree(coding, cell, index, steps, mode, make_payload):
+    payload = make_payload(cell=cell, index=index, steps=steps)
     data = encode(payload, coding=coding)
     check(data, payload)
     place = data.index(b"POSN") + 8
@@ -393,7 +412,9 @@ def test_page_and_coder_agree(coding, cell, index, bits, mode, make_payload):
 
 
 def test_page_and_golden_files_agree():
-    ranged, plain = (
-        read((DATA / f"payload-v1-{coding}.ispmeta").read_bytes()) for coding in ("range", "packed")
-    )
-    assert ranged == plain
+    for version in ("v1", "v2"):
+        ranged, plain = (
+            read((DATA / f"payload-{version}-{coding}.ispmeta").read_bytes())
+            for coding in ("range", "packed")
+        )
+        assert ranged == plain

@@ -11,6 +11,7 @@ import isp_meta
 from isp_meta import _payload
 
 INDEX = np.array([3, 9, 20], dtype=np.int64)
+PIXELS = np.zeros((3, 10, 10), dtype=np.uint8)
 VALUES = np.array([[1, 2, 3], [4, 5, 6], [7, 8, 9]], dtype=np.uint16)
 
 
@@ -45,9 +46,9 @@ def test_wrong_index_is_refused(index):
     with pytest.raises(ValueError, match="index"):
         _payload.encode_positions(index, 10, 10, 0, False)
     with pytest.raises(ValueError, match="index"):
-        _payload.encode_values(values, index, 10, 10, 0, 14)
+        _payload.encode_values(values, index, 10, 10, 0, 16383)
     with pytest.raises(ValueError, match="index"):
-        _payload.decode_values(b"\x00" * 9, index, 10, 10, 0, 14)
+        _payload.decode_values(b"\x00" * 9, index, 10, 10, 0, 16383)
 
 
 @pytest.mark.parametrize(
@@ -66,27 +67,41 @@ def test_wrong_counts_are_refused():
         with pytest.raises(ValueError, match="count out of range"):
             _payload.decode_positions(b"\x02\x00\x00\x00\x00", 10, 10, 0, count)
     with pytest.raises(ValueError, match=r"values must be \(N, 3\)"):
-        _payload.encode_values(VALUES[:2], INDEX, 10, 10, 0, 14)
+        _payload.encode_values(VALUES[:2], INDEX, 10, 10, 0, 16383)
     with pytest.raises(ValueError, match="count out of range"):
         _payload.unpack(b"", -1, 8)
 
 
-def test_values_must_fit_their_bits():
+def test_values_must_fit():
     for call in (
-        lambda: _payload.encode_values(VALUES * 40, INDEX, 10, 10, 0, 8),
-        lambda: _payload.pack(VALUES * 40, 8),
+        lambda: _payload.encode_values(VALUES, INDEX, 10, 10, 0, 8),
+        lambda: _payload.encode_predicted(VALUES, INDEX, PIXELS, 0, 8),
     ):
-        with pytest.raises(ValueError, match="needs more bits"):
+        with pytest.raises(ValueError, match="above most"):
             call()
+    with pytest.raises(ValueError, match="needs more bits"):
+        _payload.pack(VALUES * 40, 8)
     with pytest.raises(ValueError, match="bits must be"):
         _payload.pack(VALUES, 17)
+    for most in (0, 65536):
+        with pytest.raises(ValueError, match="most must be"):
+            _payload.encode_values(VALUES, INDEX, 10, 10, 0, most)
+
+
+@pytest.mark.parametrize("shape", [(10, 10), (1, 10, 10), (4, 10, 10), (3, 0, 10), (3, 2, 5)])
+def test_pixels_must_fit(shape):
+    pixels = np.zeros(shape, dtype=np.uint8)
+    with pytest.raises(ValueError, match=r"pixels must be|out of range"):
+        _payload.encode_predicted(VALUES, INDEX, pixels, 0, 255)
+    with pytest.raises(ValueError, match=r"pixels must be|out of range"):
+        _payload.decode_predicted(b"0000", INDEX, pixels, 0, 255)
 
 
 def test_arrays_are_never_converted_silently():
     with pytest.raises(TypeError):
         _payload.encode_positions(INDEX.astype(np.int32), 10, 10, 0, False)
     with pytest.raises(TypeError):
-        _payload.encode_values(VALUES.astype(np.float32), INDEX, 10, 10, 0, 14)
+        _payload.encode_values(VALUES.astype(np.float32), INDEX, 10, 10, 0, 16383)
     with pytest.raises(TypeError):
         _payload.encode_positions(np.arange(20)[::2], 10, 10, 0, False)
 
@@ -119,10 +134,13 @@ def test_threads_share_nothing():
         index = np.flatnonzero(rng.random(200 * 200) < 0.1)
         values = rng.integers(0, 1 << 14, (len(index), 3), dtype=np.uint16)
         positions = _payload.encode_positions(index, 200, 200, 8, False)
-        coded = _payload.encode_values(values, index, 200, 200, 8, 14)
+        coded = _payload.encode_values(values, index, 200, 200, 8, 16383)
         found = _payload.decode_positions(positions, 200, 200, 8, len(index))
-        again = _payload.decode_values(coded, found, 200, 200, 8, 14)
-        return np.array_equal(found, index) and np.array_equal(again, values)
+        again = _payload.decode_values(coded, found, 200, 200, 8, 16383)
+        pixels = rng.integers(0, 256, (3, 200, 200), dtype=np.uint8)
+        predicted = _payload.encode_predicted(values, index, pixels, 8, 16383)
+        more = _payload.decode_predicted(predicted, found, pixels, 8, 16383)
+        return all(map(np.array_equal, (found, again, more), (index, values, values)))
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         assert all(pool.map(round_trip, range(16)))

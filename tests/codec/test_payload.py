@@ -13,25 +13,29 @@ from hypothesis import strategies as st
 
 from isp_meta import _payload
 from isp_meta.camera import Camera
-from isp_meta.codec import Binding, Payload, decode, encode, quantize
+from isp_meta.codec import Binding, Payload, Steps, decode, encode, quantize
 from isp_meta.codec.header import Header
-from isp_meta.errors import PayloadCorrupt
+from isp_meta.errors import PayloadCorrupt, PictureMismatch
 from isp_meta.frame import Samples
 
 DATA = Path(__file__).parents[1] / "data"
-CODINGS = ("range", "packed")
+CODINGS = ("predicted", "range", "packed")
+OLD_CODINGS = ("range", "packed")
 
 
-def golden() -> Payload:
-    """What the files of version 1 hold, by a formula that needs no random numbers."""
-    height, width = 70, 90
+DEPTH_14 = Steps.linear(14)
+SHADE = torch.arange(70).view(-1, 1) + 2 * torch.arange(90)
+GOLDEN_PIXELS = torch.stack([SHADE, SHADE // 2, 255 - SHADE]).to(torch.uint8)
+
+
+def golden(steps: Steps = DEPTH_14) -> Payload:
+    """What the golden files hold, by a formula that needs no random numbers."""
+    height, width = GOLDEN_PIXELS.shape[1:]
     pixel = torch.arange(height * width)
     y, x = pixel // width, pixel % width
     index = pixel[(7 * y + 3 * x + x * y) % 61 < 1]
     y, x = index // width, index % width
     codes = torch.stack([(y * 150 + x * 20) % 16384, y * 100 + x * x, 9000 + y * x % 500], dim=1)
-    shade = torch.arange(height).view(-1, 1) + 2 * torch.arange(width)
-    pixels = torch.stack([shade, shade // 2, 255 - shade]).to(torch.uint8)
     camera = Camera(
         make="Maker",
         model="Modell Ä 1",
@@ -46,41 +50,84 @@ def golden() -> Payload:
         exif={"Exif.Photo.ExposureTime": "1/250", "Exif.Image.Artist": "名前"},
     )
     samples = Samples(index, (codes.double() / 16383).float(), height, width, 8)
-    binding = Binding.of(pixels, bytes(range(32)))
-    return Payload(samples, camera, binding, 14, demosaic="bilinear", sampler="superpixel")
+    binding = Binding.of(GOLDEN_PIXELS, bytes(range(32)))
+    return Payload(samples, camera, binding, steps, demosaic="bilinear", sampler="superpixel")
+
+
+def golden_files() -> list[tuple[str, str, Payload]]:
+    return [("v1", coding, golden()) for coding in OLD_CODINGS] + [
+        ("v2", coding, golden(Steps(320, 16))) for coding in CODINGS
+    ]
+
+
+@pytest.mark.parametrize(("version", "coding", "payload"), golden_files())
+def test_golden_files_of_every_version_decode_for_ever(version, coding, payload, assert_same):
+    data = (DATA / f"payload-{version}-{coding}.ispmeta").read_bytes()
+    assert_same(decode(data, lambda: GOLDEN_PIXELS), payload)
+
+
+@pytest.mark.parametrize(("version", "coding", "payload"), golden_files())
+def test_every_machine_writes_the_golden_bytes(version, coding, payload):
+    data = (DATA / f"payload-{version}-{coding}.ispmeta").read_bytes()
+    assert encode(payload, coding=coding, pixels=GOLDEN_PIXELS) == data
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_golden_file_of_version_1_decodes_for_ever(coding, assert_same):
-    data = (DATA / f"payload-v1-{coding}.ispmeta").read_bytes()
-    assert_same(decode(data), golden())
+@pytest.mark.parametrize(
+    "steps",
+    [*map(Steps.linear, range(8, 17)), *(Steps(n, s) for n in (1, 5, 320, 65535) for s in (0, 16))],
+    ids=str,
+)
+def test_round_trip_at_every_depth(coding, steps, make_payload, finished, assert_same):
+    payload = make_payload(steps=steps)
+    pixels = finished(payload)
+    data = encode(payload, coding=coding, pixels=pixels)
+    decoded = decode(data, lambda: pixels)
+    assert_same(decoded, payload)
+    assert encode(decoded, coding=coding, pixels=pixels) == data
+    plain = coding in OLD_CODINGS and steps.slope == 64
+    assert data[8] == (1 if plain else 2)
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_every_machine_writes_the_golden_bytes(coding):
-    data = (DATA / f"payload-v1-{coding}.ispmeta").read_bytes()
-    assert encode(golden(), coding=coding) == data
-
-
-@pytest.mark.parametrize("coding", CODINGS)
-@pytest.mark.parametrize("bits", range(8, 17))
-def test_round_trip_at_every_depth(coding, bits, make_payload, assert_same):
-    payload = make_payload(bits=bits)
-    data = encode(payload, coding=coding)
-    assert_same(decode(data), payload)
-    assert encode(decode(data), coding=coding) == data
-
-
-@pytest.mark.parametrize("coding", CODINGS)
-def test_round_trip_without_samples(coding, make_payload, assert_same):
+def test_round_trip_without_samples(coding, make_payload, finished, assert_same):
     payload = make_payload(index=torch.zeros(0, dtype=torch.int64))
-    assert_same(decode(encode(payload, coding=coding)), payload)
+    pixels = finished(payload)
+    assert_same(decode(encode(payload, coding=coding, pixels=pixels), lambda: pixels), payload)
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_round_trip_of_every_pixel(coding, make_payload, assert_same):
-    payload = make_payload(17, 23, cell=0, index=torch.arange(17 * 23))
-    assert_same(decode(encode(payload, coding=coding)), payload)
+@pytest.mark.parametrize("cell", [0, 1, 8])
+def test_round_trip_of_every_pixel(coding, cell, make_payload, finished, assert_same):
+    payload = make_payload(17, 23, cell=cell, index=torch.arange(17 * 23))
+    pixels = finished(payload)
+    assert_same(decode(encode(payload, coding=coding, pixels=pixels), lambda: pixels), payload)
+
+
+def test_predicted_values_need_the_very_pixels(make_payload, finished):
+    payload = make_payload()
+    pixels = finished(payload)
+    data = encode(payload, coding="predicted", pixels=pixels)
+    other = pixels.clone()
+    other[1, 50, 60] ^= 1
+    with pytest.raises(PictureMismatch, match="compressed again or edited since, or its decoder"):
+        decode(data, lambda: other)
+    with pytest.raises(PictureMismatch, match="without the picture"):
+        decode(data)
+    for wrong in (None, other):
+        with pytest.raises(ValueError, match="needs the pixels that the payload is bound to"):
+            encode(payload, coding="predicted", pixels=wrong)
+
+
+def test_prediction_pays(make_payload, finished):
+    payload = make_payload(400, 600)
+    predicted = encode(payload, coding="predicted", pixels=finished(payload))
+    assert len(predicted) < 0.9 * len(encode(payload))
+
+
+def test_coarse_steps_pay(make_payload):
+    fine, coarse = make_payload(400, 600, steps=Steps.linear(14)), make_payload(400, 600)
+    assert len(encode(coarse)) < 0.7 * len(encode(fine))
 
 
 def test_range_coding_is_the_smaller(make_payload):
@@ -88,12 +135,14 @@ def test_range_coding_is_the_smaller(make_payload):
     assert len(encode(payload)) < 0.8 * len(encode(payload, coding="packed"))
 
 
-def test_twelve_megapixels_take_less_than_a_second_or_so(make_payload, assert_same):
+@pytest.mark.parametrize("coding", ["predicted", "range"])
+def test_twelve_megapixels_take_a_second_or_so(coding, make_payload, finished, assert_same):
     payload = make_payload(3000, 4000)
+    pixels = finished(payload)
     start = time.process_time()
-    data = encode(payload)
+    data = encode(payload, coding=coding, pixels=pixels)
     middle = time.process_time()
-    decoded = decode(data)
+    decoded = decode(data, lambda: pixels)
     end = time.process_time()
     assert_same(decoded, payload)
     assert middle - start < 1.5
@@ -109,8 +158,6 @@ def test_binding_must_fit_the_samples(make_payload):
 @pytest.mark.parametrize(
     ("changes", "text"),
     [
-        ({"bits": 7}, "bits must be 8 to 16"),
-        ({"bits": 17}, "bits must be 8 to 16"),
         ({"sampler": "x" * 70000}, "too long"),
     ],
 )
@@ -120,7 +167,7 @@ def test_encode_refuses_what_the_format_cannot_hold(changes, text, make_payload)
 
 
 def test_encode_refuses_an_unknown_coding(make_payload):
-    with pytest.raises(ValueError, match="coding must be range or packed"):
+    with pytest.raises(ValueError, match="coding must be predicted, range or packed"):
         encode(make_payload(), coding="zip")
 
 
@@ -135,17 +182,19 @@ def test_encode_refuses_values_outside_of_the_range(value, make_payload):
 @pytest.mark.parametrize("bits", [8, 14, 16])
 def test_quantize_is_idempotent_and_near(bits):
     value = torch.linspace(0, 1, 100003)
-    once = quantize(value, bits)
+    steps = Steps.linear(bits)
+    once = quantize(value, steps)
     assert once.dtype == torch.float32
-    assert torch.equal(quantize(once, bits), once)
+    assert torch.equal(quantize(once, steps), once)
     assert float((once - value).abs().max()) <= 0.5001 / (2**bits - 1)
     assert once[0] == 0
     assert once[-1] == 1
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_every_flipped_byte_is_noticed(coding, make_payload):
-    data = encode(make_payload(24, 40), coding=coding)
+def test_every_flipped_byte_is_noticed(coding, make_payload, finished):
+    payload = make_payload(24, 40)
+    data = encode(payload, coding=coding, pixels=finished(payload))
     for place in range(len(data)):
         for flip in (1, 0x80, 0xFF):
             damaged = bytearray(data)
@@ -155,8 +204,9 @@ def test_every_flipped_byte_is_noticed(coding, make_payload):
 
 
 @pytest.mark.parametrize("coding", CODINGS)
-def test_every_truncation_is_noticed(coding, make_payload):
-    data = encode(make_payload(24, 40), coding=coding)
+def test_every_truncation_is_noticed(coding, make_payload, finished):
+    payload = make_payload(24, 40)
+    data = encode(payload, coding=coding, pixels=finished(payload))
     for end in range(len(data)):
         with pytest.raises(PayloadCorrupt):
             decode(data[:end])
@@ -166,8 +216,8 @@ def test_every_truncation_is_noticed(coding, make_payload):
 
 def test_newer_major_version_is_named(make_payload):
     data = bytearray(encode(make_payload()))
-    data[8:10] = bytes((2, 5))
-    with pytest.raises(PayloadCorrupt, match=r"newer version of isp_meta.* 2\.5.* knows 1\.x"):
+    data[8:10] = bytes((3, 5))
+    with pytest.raises(PayloadCorrupt, match=r"newer version .* 3\.5.* knows 1\.x and 2\.x"):
         decode(bytes(data))
 
 
@@ -192,10 +242,10 @@ def reseal(data: bytes, edit: Callable[[bytearray], None]) -> bytes:
 
 
 def try_decode(data: bytes) -> None:
-    """Decodes; whatever comes out must be a valid payload or PayloadCorrupt, nothing else."""
+    """Decodes; whatever comes out must be a valid payload or an error of ours, nothing else."""
     try:
-        payload = decode(data)
-    except PayloadCorrupt:
+        payload = decode(data, lambda: FORGED_PIXELS)
+    except (PayloadCorrupt, PictureMismatch):
         return
     value = payload.samples.value
     assert bool(((value >= 0) & (value <= 1)).all())
@@ -244,8 +294,12 @@ def forged_base(coding: str) -> bytes:
     index = torch.tensor([3, 17, 40, 41, 77, 200, 210, 305, 333, 380])
     value = torch.arange(30).view(10, 3) / 31
     samples = Samples(index, value, 20, 20, 5)
-    binding = Binding.of(torch.zeros((3, 20, 20), dtype=torch.uint8), b"s" * 32)
-    return encode(Payload(samples, Camera(make="M"), binding), coding=coding)
+    binding = Binding.of(FORGED_PIXELS, b"s" * 32)
+    payload = Payload(samples, Camera(make="M"), binding)
+    return encode(payload, coding=coding, pixels=FORGED_PIXELS)
+
+
+FORGED_PIXELS = torch.arange(3 * 20 * 20).remainder(251).to(torch.uint8).view(3, 20, 20)
 
 
 @pytest.mark.parametrize(

@@ -4,9 +4,10 @@ import pytest
 
 from isp_meta.codec.header import Header
 from isp_meta.codec.sections import join, split
+from isp_meta.codec.steps import Steps
 from isp_meta.errors import PayloadCorrupt
 
-HEADER = Header(width=10, height=20, cell=0, count=3, bits=12, orientation=1)
+HEADER = Header(width=10, height=20, cell=0, count=3, steps=Steps(), orientation=1)
 KNOWN = frozenset({b"ABCD"})
 
 

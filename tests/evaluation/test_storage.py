@@ -22,7 +22,7 @@ def test_recovery_gets_what_a_payload_holds_and_no_raw(sampler, scene):
     assert kept.raw is None
     assert kept.samples.cell == samples.cell
     assert torch.equal(kept.samples.index, samples.index)
-    assert torch.equal(kept.samples.value, codec.quantize(samples.value, 12))
+    assert torch.equal(kept.samples.value, codec.quantize(samples.value, codec.Steps.linear(12)))
     assert torch.equal(kept.srgb, scene.srgb)
     assert stored.samples == len(samples) > 0
     assert stored.content == stored.positions + stored.values
