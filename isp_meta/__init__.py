@@ -13,6 +13,7 @@ from .fitting import Fit, fit
 from .frame import Frame, Reconstructor, Sampler, Samples
 from .io import read_raw, write_dng
 from .pipeline import Pipeline
+from .rate import Rate
 from .recover import Metadata, read_metadata, recover
 from .stage import Stage
 from .transfer import attach, extract, strip
@@ -28,6 +29,7 @@ __all__ = [
     "IspMetaError",
     "Metadata",
     "Pipeline",
+    "Rate",
     "Reconstructor",
     "Sampler",
     "Samples",

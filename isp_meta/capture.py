@@ -12,7 +12,7 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Literal
+from typing import BinaryIO, Literal, get_args
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from .errors import ImageFileError, IspMetaError, PictureMismatch, RawFileError
 from .frame import Frame, Sampler
 from .picture_file import PictureFile
 from .pipeline import Pipeline
+from .rate import Rate, fit_rate
 from .registration import Registration, register
 from .samplers import SuperpixelSampler
 from .stages import Demosaic, Quantize, SampleMetadata
@@ -70,7 +71,9 @@ def embed(
     quality: int = 95,
     subsampling: str = "4:4:4",
     jpeg_in: str | os.PathLike[str] | None = None,
-    bits: int = 14,
+    steps: codec.Steps | None = None,
+    coding: codec.Coding = "range",
+    rate: Rate | None = None,
     carrier: Carrier | None = None,
     depth: int | None = None,
     gps: bool = False,
@@ -91,7 +94,12 @@ def embed(
             turned or mirrored, but of the sensor's own pixels, neither resized nor corrected for
             its lens. Its compressed picture is copied, never encoded again. What is recovered has
             its pixels in its order; those that do not show what the raw holds get no sample.
-        bits: depth of the stored values, 8 to 16.
+        steps: that values are stored in; default ``codec.Steps()``.
+        coding: of the values: "range" is read whatever becomes of the picture; "predicted" takes
+            an eighth to a quarter less, but is lost once a pixel of the JPEG changes; "packed" is
+            for simple readers.
+        rate: what the metadata may take or must reach; chooses cell and steps, so give neither
+            sampler nor steps then.
         carrier: where the payload goes: in a JPEG "app11" (JUMBF) or "com" (comments), in a PNG a
             "chunk", in a TIFF a "tag", for all "sidecar" (a file beside it); None: the first.
         depth: bits of a sample in a PNG (default 8) or TIFF (default 16): 8 or 16.
@@ -104,14 +112,17 @@ def embed(
         RawFileError: the raw file cannot be read or rendered.
         ImageFileError, CarrierError: ``jpeg_in`` cannot be read.
         PictureMismatch: ``jpeg_in`` shows something else, or not the sensor's own pixels.
+        RateNotReached: no cell and steps give the rate that was asked for.
         PipelineOrderError: the pipeline lacks a field. OutputError: the JPEG cannot be written.
         ValueError: an argument out of range, two samplers, or codes that are not finite.
 
     Source: Nam et al., CVPR 2022, section 3; the format is docs/format.md.
     """
     step = progress or (lambda _name: None)
-    if not 8 <= bits <= 16:
-        raise ValueError(f"bits must be 8 to 16, not {bits}")
+    if coding not in get_args(codec.Coding):
+        raise ValueError(f"coding must be predicted, range or packed, not {coding!r}")
+    if rate is not None and not (sampler is None and steps is None):
+        raise ValueError("a rate chooses samples and steps; give neither sampler nor steps then")
     target, beside = Path(jpeg), carriers.sidecar.sidecar_path(Path(jpeg))
     file = PictureFile.of(target, depth, carrier)
     sources = [] if isinstance(raw, Frame) else [raw]
@@ -138,18 +149,24 @@ def embed(
         frame = _placed(frame, found)
     step("choosing pixels")
     frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
+    demosaic = next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
+    keep = None if found is None else found.keep
+    if rate is not None:
+        frame, sampler, steps = fit_rate(
+            rate, frame, pixels, coding=coding, demosaic=demosaic, keep=keep
+        )
     sampler = _one_sampler(pipeline, sampler)
-    frame = _sampled(frame, sampler, found)
+    frame = _sampled(frame, sampler, keep)
     step("encoding")
     payload = codec.Payload(
         samples=frame.require("samples", "embed"),
         camera=frame.camera,
         binding=codec.Binding.of(pixels, carriers.scan_digest(data)),
-        bits=bits,
-        demosaic=next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), ""),
+        steps=steps or codec.Steps(),
+        demosaic=demosaic,
         sampler=type(sampler).__name__,
     )
-    packed = codec.encode(payload)
+    packed = codec.encode(payload, coding=coding, pixels=pixels)
     step("writing")
     if carrier == "sidecar":
         _write_pair(target, data, beside, packed, overwrite)
@@ -183,10 +200,10 @@ def _one_sampler(pipeline: Pipeline, given: Sampler | None) -> Sampler:
 
 
 @torch.no_grad()
-def _sampled(frame: Frame, sampler: Sampler, found: Registration | None) -> Frame:
+def _sampled(frame: Frame, sampler: Sampler, keep: Callable[[Samples], Samples] | None) -> Frame:
     """The frame with samples, none of them where the JPEG does not show what the raw holds."""
     samples = sampler(frame) if frame.samples is None else frame.samples
-    return frame.replace(samples=samples if found is None else found.keep(samples))
+    return frame.replace(samples=samples if keep is None else keep(samples))
 
 
 def _register(frame: Frame, pixels: Tensor, name: str, force: bool) -> Registration:

@@ -19,6 +19,7 @@ __all__ = [
     "PictureMismatch",
     "PipelineFileError",
     "PipelineOrderError",
+    "RateNotReached",
     "RawFileError",
     "ResultsError",
     "TrainingError",
@@ -53,6 +54,10 @@ class PayloadMissing(IspMetaError):
 
 class PayloadCorrupt(IspMetaError):
     """Raw metadata is present but damaged, or of a version that this reader does not know."""
+
+
+class RateNotReached(IspMetaError, ValueError):
+    """No cell and step give a picture's metadata the size or the quality that was asked for."""
 
 
 class PictureMismatch(IspMetaError):

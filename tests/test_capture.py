@@ -14,7 +14,7 @@ import isp_meta
 from isp_meta import Frame, Pipeline, embed, io, read_metadata, recover
 from isp_meta.carriers import jpeg as jpeg_carrier
 from isp_meta.carriers.sidecar import sidecar_path
-from isp_meta.codec import quantize
+from isp_meta.codec import Steps, quantize
 from isp_meta.data import sample_path
 from isp_meta.errors import (
     IspMetaError,
@@ -91,19 +91,19 @@ def test_stores_what_the_sampler_chose(tmp_path, make_frame, sampler):
     assert payload.samples.index.equal(made.frame.samples.index)
 
 
-@pytest.mark.parametrize("bits", range(8, 17))
-def test_values_are_stored_at_their_depth(tmp_path, make_frame, bits):
-    made = embed(make_frame(), tmp_path / "a.jpg", bits=bits)
+@pytest.mark.parametrize("coding", ["predicted", "range", "packed"])
+@pytest.mark.parametrize("steps", [None, Steps(100), Steps.linear(16)])
+def test_values_are_stored_in_their_steps(tmp_path, make_frame, steps, coding):
+    made = embed(make_frame(), tmp_path / "a.jpg", steps=steps, coding=coding)
     index, value = stored(made.path)
     true = made.frame.raw.reshape(3, -1)[:, index].T
-    assert value.equal(quantize(true, bits))
-    assert float((value - true).abs().max()) <= 0.5001 / (2**bits - 1)
+    assert value.equal(quantize(true, steps or Steps()))
 
 
-def test_more_bits_take_more_room(tmp_path, make_frame):
+def test_more_levels_take_more_room(tmp_path, make_frame):
     sizes = [
-        embed(make_frame(), tmp_path / f"{bits}.jpg", bits=bits).payload_bytes
-        for bits in (8, 12, 16)
+        embed(make_frame(), tmp_path / f"{levels}.jpg", steps=Steps(levels)).payload_bytes
+        for levels in (50, 320, 4000)
     ]
     assert sizes == sorted(set(sizes))
 
@@ -179,8 +179,7 @@ def test_samples_of_the_pipeline_are_stored(tmp_path, make_frame):
 @pytest.mark.parametrize(
     ("options", "text"),
     [
-        ({"bits": 7}, "bits must be 8 to 16"),
-        ({"bits": 17}, "bits must be 8 to 16"),
+        ({"coding": "zip"}, "coding must be predicted, range or packed"),
         ({"quality": 0}, "quality must be 1 to 100"),
         ({"quality": 101}, "quality must be 1 to 100"),
         ({"subsampling": "4:1:1"}, "subsampling must be"),

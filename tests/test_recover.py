@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 from isp_meta import Camera, Embedded, Frame, embed, io, read_metadata, recover, write_dng
 from isp_meta.carriers import jpeg as jpeg_carrier
 from isp_meta.carriers.sidecar import sidecar_path
-from isp_meta.codec import Binding, Payload, encode, quantize
+from isp_meta.codec import Binding, Payload, Steps, encode, quantize
 from isp_meta.data import sample_path
 from isp_meta.errors import (
     ImageFileError,
@@ -58,7 +58,7 @@ def test_recovers_exactly_what_was_stored(embedded_sample):
     assert metadata.pixels.shape == (3, 768, 1024)
     kept, true = metadata.payload.samples, embedded_sample.frame.samples
     assert kept.index.equal(true.index)
-    assert kept.value.equal(quantize(true.value, 14))
+    assert kept.value.equal(quantize(true.value, Steps()))
     steps: list[str] = []
     frame = recover(embedded_sample.path, progress=steps.append)
     assert frame.filled == {"raw", "srgb", "samples"}
@@ -185,6 +185,26 @@ def test_recompressed_picture_is_recovered_nearly_as_well(tmp_path, embedded_sam
     assert psnr(recover(again).raw, embedded_sample.frame.raw) > 37
 
 
+def test_predicted_values_follow_their_pixels(tmp_path, make_frame):
+    made = embed(make_frame(192, 256), tmp_path / "a.jpg", coding="predicted")
+    plain = embed(make_frame(192, 256), tmp_path / "b.jpg")
+    assert made.payload_bytes < plain.payload_bytes
+    expected = recover(plain.path).raw
+    assert recover(made.path).raw.equal(expected)
+    moved = tmp_path / "moved.jpg"
+    command = ["jpegtran", "-progressive", "-copy", "all", "-outfile", moved, made.path]
+    subprocess.run(command, check=True)
+    assert recover(moved).raw.equal(expected)
+    png = tmp_path / "a.png"
+    Image.open(made.path).save(png)
+    sidecar_path(png).write_bytes(jpeg_carrier.extract(made.path.read_bytes()))
+    assert recover(png).raw.equal(expected)
+    for again in (saved_again(made, lambda picture: picture), saved_again(made, retouched)):
+        for read in (read_metadata, recover, lambda path: recover(path, force=True)):
+            with pytest.raises(PictureMismatch, match=r"again\.jpg: .*predicted from pixels that"):
+                read(again)
+
+
 def test_edited_picture_is_refused_unless_forced(tmp_path, make_frame):
     made = embed(make_frame(192, 256), tmp_path / "a.jpg")
     again = saved_again(made, retouched)
@@ -260,11 +280,12 @@ def test_dng_of_the_sample_reopens_as_the_raw_file_does(tmp_path, embedded_sampl
         codes = again.raw_image_visible.astype(np.int64)
         if cfa:
             assert again.raw_pattern.tolist() == raw.raw_pattern.tolist()
-            # The mosaic is what the sensor measured, wherever it was kept.
+            # The mosaic is what the sensor measured, wherever it was kept, to half a step.
             index = embedded_sample.frame.samples.index.numpy()
             true = raw.raw_image_visible.astype(np.int64)
-            assert np.abs(codes.flat[index] - true.flat[index]).max() <= 1
+            half = 16383 * 1.75 / Steps().levels / 2
+            assert np.abs(codes.flat[index] - true.flat[index]).max() <= half + 1
     if not cfa:
-        kept = embedded_sample.frame.samples
+        kept = frame.samples
         at = io.read_linear(path).raw.reshape(3, -1)[:, kept.index].T
         assert float((at - kept.value).abs().max()) < 1.1 / 16383

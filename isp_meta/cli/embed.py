@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import functools
 import math
+import re
+from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from .. import samplers
+from .. import codec, samplers
 from ..capture import Embedded
 from ..capture import embed as embed_file
 from ..frame import Sampler
+from ..rate import Rate
 from ..registration import Registration
 from .console import each, errors, progress, say, stop, targets
 from .pipelines import PipelineOption, PresetOption, choose
@@ -26,6 +30,14 @@ class SamplerName(str, Enum):
     superpixel = "superpixel"
     uniform = "uniform"
     random = "random"
+
+
+class CodingName(str, Enum):
+    """Codings of the stored values by their command-line names."""
+
+    range = "range"
+    predicted = "predicted"
+    packed = "packed"
 
 
 class CarrierName(str, Enum):
@@ -45,6 +57,37 @@ def make_sampler(name: SamplerName, cell: int, seed: int) -> Sampler:
     if name is SamplerName.uniform:
         return samplers.UniformSampler(cell)
     return samplers.RandomSampler(seed, 1 / cell**2)
+
+
+def make_steps(levels: int | None, bits: int | None) -> codec.Steps | None:
+    """The steps that two options stand for; None for the default."""
+    if bits is not None:
+        return codec.Steps.linear(bits)
+    return None if levels is None else codec.Steps(levels)
+
+
+def make_rate(
+    bpp: float | None, size: str | None, psnr: float | None, sampler: Callable[[int], Sampler]
+) -> Rate | None:
+    """The rate that at most one of three options stands for; ends the command where it is none."""
+    if bpp is None and size is None and psnr is None:
+        return None
+    try:
+        return Rate(bpp, None if size is None else _bytes(size), psnr, sampler)
+    except ValueError as error:
+        stop(str(error), 2)
+
+
+def _bytes(text: str) -> int:
+    """Bytes of a size such as 300KB: thousands, millions, or none.
+
+    Raises:
+        ValueError: another text.
+    """
+    match = re.fullmatch(r"(\d{1,9}(?:\.\d{1,9})?) ?([km]?)b?", text.strip().lower())
+    if match is None:
+        raise ValueError(f"--size must be as 300KB or 1.5MB, not {text!r}")
+    return int(float(match[1]) * {"": 1, "k": 1e3, "m": 1e6}[match[2]])
 
 
 def command(
@@ -73,7 +116,29 @@ def command(
     ] = 8,
     seed: Annotated[int, typer.Option(min=0, help="Of the random sampler.")] = 0,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of the JPEG.")] = 95,
-    bits: Annotated[int, typer.Option(min=8, max=16, help="Depth of a stored value.")] = 14,
+    levels: Annotated[
+        int | None,
+        typer.Option(min=1, max=65535, help="Steps from black to white of a stored value: 320."),
+    ] = None,
+    bits: Annotated[
+        int | None,
+        typer.Option(
+            min=8, max=16, help="Store values evenly to this depth, in place of --levels."
+        ),
+    ] = None,
+    coding: Annotated[
+        CodingName,
+        typer.Option(help="Of the values; predicted is smaller, lost once a pixel changes."),
+    ] = CodingName.range,
+    bpp: Annotated[
+        float | None, typer.Option(help="Metadata of so many bits a pixel, in place of --cell.")
+    ] = None,
+    size: Annotated[
+        str | None, typer.Option(help="Metadata of so many bytes (300KB, 1.5MB), likewise.")
+    ] = None,
+    psnr: Annotated[
+        float | None, typer.Option(help="As few as recover raw to so many dB, likewise; slow.")
+    ] = None,
     carrier: Annotated[
         CarrierName | None,
         typer.Option(help="Where the metadata goes: app11 or com of a JPEG, chunk of a PNG ..."),
@@ -90,6 +155,10 @@ def command(
     """Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg)."""
     if jpeg is not None and len(raws) > 1:
         stop("--jpeg takes one RAW", 2)
+    if sum(option is not None for option in (levels, bits, bpp, size, psnr)) > 1:
+        stop("give one of --levels, --bits, --bpp, --size and --psnr", 2)
+    make = functools.partial(make_sampler, sampler, seed=seed)
+    rate = make_rate(bpp, size, psnr, make)
     with errors(pipeline or "embed"):
         chosen = choose(pipeline, preset)
 
@@ -100,10 +169,12 @@ def command(
                 raw,
                 path,
                 pipeline=chosen,
-                sampler=make_sampler(sampler, cell, seed),
+                sampler=make(cell) if rate is None else None,
                 quality=quality,
                 jpeg_in=jpeg,
-                bits=bits,
+                steps=make_steps(levels, bits),
+                rate=rate,
+                coding=coding.value,
                 carrier=None if carrier is None else carrier.value,
                 depth=depth,
                 gps=gps,

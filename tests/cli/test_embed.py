@@ -9,6 +9,7 @@ from PIL import Image
 from isp_meta import read_metadata
 from isp_meta.carriers import jpeg as jpeg_carrier
 from isp_meta.carriers.sidecar import sidecar_path
+from isp_meta.codec import Steps
 
 
 def test_writes_beside_the_raw_file(run, raw, names):
@@ -18,7 +19,7 @@ def test_writes_beside_the_raw_file(run, raw, names):
     jpeg = raw.with_suffix(".jpg")
     metadata = read_metadata(jpeg)
     assert metadata.match == "exact"
-    assert metadata.payload.bits == 14
+    assert metadata.payload.steps == Steps()
     assert metadata.payload.sampler == "SuperpixelSampler"
     assert result.out.startswith(f"{jpeg}: 256x192, JPEG ")
     assert f"{metadata.size:,} bytes" in result.out
@@ -63,11 +64,14 @@ def test_every_pixel_can_be_kept(run, raw):
     assert len(read_metadata(raw.with_suffix(".jpg")).payload.samples) == 256 * 192
 
 
-def test_bits_and_quality(run, raw, tmp_path):
-    for name, quality, bits in (("a", 60, 8), ("b", 95, 16)):
-        options = ("--quality", quality, "--bits", bits)
+def test_levels_and_quality(run, raw, tmp_path):
+    for name, quality, precision, steps in (
+        ("a", 60, ("--levels", 100), Steps(100)),
+        ("b", 95, ("--bits", 14), Steps.linear(14)),
+    ):
+        options = ("--quality", quality, *precision)
         assert run("embed", raw, "-o", tmp_path / f"{name}.jpg", *options).code == 0
-        assert read_metadata(tmp_path / f"{name}.jpg").payload.bits == bits
+        assert read_metadata(tmp_path / f"{name}.jpg").payload.steps == steps
     sizes = [
         len(jpeg_carrier.strip((tmp_path / f"{name}.jpg").read_bytes())) for name in ("a", "b")
     ]
@@ -75,12 +79,37 @@ def test_bits_and_quality(run, raw, tmp_path):
 
 
 @pytest.mark.parametrize(
+    ("goal", "most"), [(("--bpp", 1.0), 6144), (("--size", "5KB"), 5000), (("--size", 6000), 6000)]
+)
+def test_metadata_of_a_size(run, raw, goal, most):
+    assert run("embed", raw, *goal, "--sampler", "uniform").code == 0
+    metadata = read_metadata(raw.with_suffix(".jpg"))
+    assert 0.8 * most < metadata.size <= most
+    assert metadata.payload.sampler == "UniformSampler"
+
+
+def test_metadata_of_a_quality(run, raw):
+    assert run("embed", raw, "--psnr", 25).code == 0
+    assert len(read_metadata(raw.with_suffix(".jpg")).payload.samples) < 256 * 192 / 64
+    text = "1000 dB cannot be reached"
+    assert run("embed", raw, "--psnr", 1000, "--overwrite").failed(1, text)
+
+
+@pytest.mark.parametrize(
     "options",
     [
+        ("--bpp", 1, "--size", "1KB"),
+        ("--bpp", 1, "--levels", 100),
+        ("--bpp", 0),
+        ("--psnr", -3),
+        ("--size", "much"),
+        ("--size", "0KB"),
         ("--cell", 0),
         ("--cell", 257),
         ("--bits", 7),
-        ("--bits", 17),
+        ("--levels", 0),
+        ("--levels", 65536),
+        ("--coding", "zip"),
         ("--quality", 0),
         ("--quality", 101),
         ("--seed", -1),

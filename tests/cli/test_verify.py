@@ -43,6 +43,18 @@ def test_cut_off_is_corrupt(run, photo):
         assert run("verify", photo).failed(4, f"{photo}: ")
 
 
+def test_changed_under_predicted_values(run, raw):
+    assert run("embed", raw, "--coding", "predicted").code == 0
+    photo = raw.with_suffix(".jpg")
+    assert run("verify", photo).code == 0
+    pristine = photo.read_bytes()
+    with Image.open(photo) as picture:
+        picture.load()
+    picture.save(photo, quality=85)
+    photo.write_bytes(jpeg_carrier.insert(photo.read_bytes(), jpeg_carrier.extract(pristine)))
+    assert run("verify", photo).failed(5, f"{photo}: ", "compressed again or edited since")
+
+
 def test_changed_since(run, photo):
     pristine = photo.read_bytes()
     with Image.open(photo) as picture:

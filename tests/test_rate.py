@@ -1,0 +1,75 @@
+"""What is asked for is what metadata take, or what recovery reaches."""
+
+from __future__ import annotations
+
+import pytest
+
+from isp_meta import Frame, Rate, embed, read_metadata, recover
+from isp_meta.codec import Steps
+from isp_meta.data import sample_path
+from isp_meta.errors import RateNotReached
+from isp_meta.evaluation import psnr
+from isp_meta.presets import minimal
+from isp_meta.samplers import UniformSampler
+
+
+@pytest.fixture(scope="module")
+def picture() -> Frame:
+    """A corner of the sample, as a sensor would give it."""
+    from isp_meta import read_raw
+
+    frame = read_raw(sample_path())
+    return frame.replace(codes=frame.codes[:, :256, :384].clone())
+
+
+@pytest.mark.parametrize("coding", ["range", "predicted"])
+@pytest.mark.parametrize("sampler", [None, UniformSampler])
+@pytest.mark.parametrize("bpp", [0.15, 0.5, 1.0])
+def test_size_fills_the_budget(tmp_path, picture, bpp, sampler, coding):
+    rate = Rate(bpp=bpp) if sampler is None else Rate(bpp=bpp, sampler=sampler)
+    made = embed(picture, tmp_path / "a.jpg", rate=rate, coding=coding)
+    assert 0.85 * bpp < made.bits_per_pixel <= bpp
+    payload = read_metadata(made.path).payload
+    assert payload.sampler == (sampler.__name__ if sampler else "SuperpixelSampler")
+    assert payload.steps.levels >= 160
+
+
+def test_bytes_are_bits_a_pixel(tmp_path, picture):
+    by_bits = embed(picture, tmp_path / "a.jpg", rate=Rate(bpp=0.5))
+    by_bytes = embed(picture, tmp_path / "b.jpg", rate=Rate(size=256 * 384 // 16))
+    assert by_bits.path.read_bytes() == by_bytes.path.read_bytes()
+
+
+def test_quality_is_reached_and_hardly_exceeded(tmp_path, picture):
+    found = []
+    for goal in (33.0, 36.0):
+        made = embed(picture, tmp_path / f"{goal}.jpg", rate=Rate(psnr=goal))
+        reached = psnr(recover(made.path).raw, made.frame.raw)
+        assert goal <= reached < goal + 3
+        found.append(made.payload_bytes)
+    assert found[0] < found[1]
+
+
+def test_what_cannot_be_reached_is_said(tmp_path, picture):
+    target = tmp_path / "a.jpg"
+    for rate, text in (
+        (Rate(size=100), "100 bytes are too few .* one sample in 32x32 pixels takes"),
+        (Rate(psnr=120), "120 dB cannot be reached: one sample in 4x4 pixels gives"),
+    ):
+        with pytest.raises(RateNotReached, match=text):
+            embed(picture, target, rate=rate)
+    assert not target.exists()
+
+
+@pytest.mark.parametrize(
+    "goals", [{}, {"bpp": 1, "size": 1}, {"bpp": 0}, {"psnr": -1}, {"size": float("nan")}]
+)
+def test_a_rate_is_one_positive_number(goals):
+    with pytest.raises(ValueError, match="one of bpp, size and psnr"):
+        Rate(**goals)
+
+
+@pytest.mark.parametrize("also", [{"steps": Steps()}, {"sampler": UniformSampler(8)}])
+def test_a_rate_chooses_alone(tmp_path, picture, also):
+    with pytest.raises(ValueError, match="give neither sampler nor steps"):
+        embed(picture, tmp_path / "a.jpg", rate=Rate(bpp=1), pipeline=minimal(), **also)
