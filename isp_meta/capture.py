@@ -19,7 +19,7 @@ from torch import Tensor
 
 from . import carriers, codec, io, presets
 from .errors import ImageFileError, IspMetaError, PictureMismatch, RawFileError
-from .frame import Frame, Sampler
+from .frame import Frame, Sampler, Samples
 from .picture_file import PictureFile
 from .pipeline import Pipeline
 from .rate import Rate, fit_rate
