@@ -51,3 +51,19 @@ def decode_predicted(
 ) -> npt.NDArray[np.uint16]: ...
 def pack(values: npt.NDArray[np.uint16], bits: int) -> bytes: ...
 def unpack(data: bytes, count: int, bits: int) -> npt.NDArray[np.uint16]: ...
+def encode_mosaic(
+    codes: npt.NDArray[np.uint16],
+    colors: str,
+    columns: int,
+    guide: npt.NDArray[np.uint8],
+    threads: int,
+) -> bytes: ...
+def decode_mosaic(
+    data: bytes,
+    height: int,
+    width: int,
+    colors: str,
+    columns: int,
+    guide: npt.NDArray[np.uint8],
+    threads: int,
+) -> npt.NDArray[np.uint16]: ...

@@ -2,6 +2,8 @@
 
 JPEG ─┬─ carriers, codec ─▶ samples, camera, binding ─┐
       └─ decoded ─▶ srgb ─────────────────────────────┴▶ Reconstructor ─▶ raw
+
+Where the payload holds the whole mosaic, that is decoded and demosaiced instead.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from . import carriers, codec, io
@@ -24,6 +27,8 @@ from .errors import (
 )
 from .frame import Frame, Reconstructor
 from .reconstruct import LocalRBFReconstructor
+from .stages import BlackLevel, Demosaic
+from .stages.demosaic import METHODS
 
 __all__ = ["Metadata", "read_metadata", "recover"]
 
@@ -57,6 +62,14 @@ class Metadata:
     def pixels(self) -> Tensor:
         """(3, H, W) uint8, the picture."""
         return io.eight_bits(self.codes)
+
+    @property
+    def usable_mosaic(self) -> codec.Mosaic | None:
+        """The whole mosaic, where there is one and these pixels allow to decode it."""
+        mosaic = self.payload.mosaic
+        if mosaic is None or not mosaic.guided:
+            return mosaic
+        return mosaic if self.payload.binding.holds(self.pixels) else None
 
 
 def read_payload(
@@ -144,7 +157,10 @@ def recover(
         progress: called with the name of each step as it begins.
 
     Returns:
-        A Frame with ``raw`` (3, H, W) in [0, 1], ``srgb``, ``samples`` and ``camera``.
+        A Frame with ``raw`` (3, H, W) in [0, 1], ``srgb``, ``samples`` and ``camera``. Where the
+        whole mosaic was kept and the picture's pixels allow to decode it, ``codes`` (1, H, W) are
+        the sensor's own, and ``raw`` is what black level and the demosaicing method named in the
+        metadata make of them; the reconstructor is not asked then.
 
     Raises:
         ImageFileError, CarrierError: the JPEG cannot be read. PayloadMissing: it carries nothing.
@@ -156,13 +172,24 @@ def recover(
     metadata = read_metadata(jpeg)
     check_match(metadata, jpeg, force)
     samples = metadata.payload.samples
-    if not len(samples):
-        raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
     srgb = io.display_values(metadata.codes)
     frame = Frame(camera=metadata.payload.camera, srgb=srgb, samples=samples)
+    if (mosaic := metadata.usable_mosaic) is not None:
+        step("decoding the mosaic")
+        codes = mosaic.codes(samples.height, samples.width, pixels=metadata.pixels)
+        return _demosaiced(frame.replace(codes=codes), metadata.payload.demosaic)
+    if not len(samples):
+        raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
     step("reconstructing")
     raw = (reconstructor or LocalRBFReconstructor())(frame)
     return frame.replace(raw=raw)
+
+
+@torch.no_grad()
+def _demosaiced(frame: Frame, method: str) -> Frame:
+    demosaic = Demosaic(method) if method in METHODS else Demosaic()  # type: ignore[arg-type]
+    frame = demosaic(BlackLevel()(frame))
+    return frame.replace(raw=frame.require("raw", "recover").clamp(0, 1))
 
 
 def check_match(metadata: Metadata, path: str | os.PathLike[str], force: bool = False) -> None:

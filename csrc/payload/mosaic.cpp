@@ -12,20 +12,19 @@ namespace {
 
 // What tells how far a prediction may miss.
 constexpr std::size_t kContexts = 4;
-constexpr int kSteps = 24;    // coded one by one, farther ones as a magnitude
-constexpr int kShifts = 16;   // low bits of a miss that are nearly plain
-constexpr int kSlots = 2048;  // of a context
+constexpr int kSteps = 24;   // coded one by one, farther ones as a magnitude
+constexpr int kShifts = 13;  // how many low bits of a distance may be split off, and one more
+constexpr int kSideSlots = 512;
+constexpr int kStepSlots = 2048;
 
-template <class Element, std::size_t... kSize>
-struct Table;
 struct MissModel {
   using Contexts = std::array<int, kContexts>;
   using Weights = MixWeights<kContexts>;
 
-  std::array<std::array<AdaptiveBit, 1024>, kContexts> side;
-  Weights side_weights[kShifts];
-  std::array<std::array<std::array<AdaptiveBit, 2 * kSlots>, kContexts>, kSteps> step;
-  Weights step_weights[kShifts][kSteps];
+  std::array<std::array<AdaptiveBit, kSideSlots>, kContexts> side;
+  std::array<Weights, kShifts> side_weights;
+  std::array<std::array<std::array<AdaptiveBit, 2 * kStepSlots>, kContexts>, kSteps> step;
+  std::array<std::array<Weights, kSteps>, kShifts> step_weights;
   std::array<std::array<std::array<AdaptiveBit, 4>, kSteps + 1>, kShifts> low;
   std::array<MagnitudeModel, kShifts> far;
 
@@ -52,7 +51,8 @@ struct MissModel {
     int steps = 0;
     for (; steps < kSteps; ++steps) {
       std::array<AdaptiveBit*, kContexts> chosen;
-      for (std::size_t i = 0; i < kContexts; ++i) chosen[i] = &step[steps][i][2 * of_step[i] + above];
+      for (std::size_t i = 0; i < kContexts; ++i)
+        chosen[i] = &step[steps][i][2 * of_step[i] + above];
       if (!mixed(coder, chosen, step_weights[shift][steps], wanted > steps)) break;
     }
     std::int32_t whole = steps;
@@ -64,8 +64,7 @@ struct MissModel {
     int left = shift;
     for (int i = 1; i < 4 && left > 0;) {
       --left;
-      const std::uint32_t bit =
-          coder.code(distance >> left & 1, low[std::min(shift, kShifts - 1)][steps][i]);
+      const std::uint32_t bit = coder.code(distance >> left & 1, low[shift][steps][i]);
       result = result << 1 | static_cast<std::int32_t>(bit);
       i = 2 * i + static_cast<int>(bit);
     }
@@ -118,45 +117,50 @@ void code_stripe(Coder& coder, Stripe& stripe, const MosaicModel& model, std::ui
       const auto size = [&far](int dy, int dx) {
         return static_cast<std::uint32_t>(std::abs(far(dy, dx)));
       };
-      const std::uint32_t around =
-          (2 * (size(0, -1) + size(0, -2) + size(-1, 0) + size(-2, 0)) + size(-1, -1) +
-           size(-1, 1) + size(-2, -2) + size(-2, 2) + size(0, -3) + size(-1, -2) + size(-1, 2) +
-           size(-2, -1)) / 16;
+      const std::uint32_t around = (2 * (size(0, -1) + size(0, -2) + size(-1, 0) + size(-2, 0)) +
+                                    size(-1, -1) + size(-1, 1) + size(-2, -2) + size(-2, 2) +
+                                    size(0, -3) + size(-1, -2) + size(-1, 2) + size(-2, -1)) /
+                                   16;
       const auto change = static_cast<std::uint32_t>(stripe.activity(y, x, phase));
       const std::uint32_t usual = expected[level][1].mean >> 8;
-      const int texture = change < 2 * usual ? 0 : change < 5 * usual ? 1 : change < 12 * usual ? 2 : 3;
+      const int texture = change < 2 * usual    ? 0
+                          : change < 5 * usual  ? 1
+                          : change < 12 * usual ? 2
+                                                : 3;
       Expectation& expectation = expected[level][texture];
       const std::uint32_t scale = (around + (expectation.mean >> 8)) / 2;
-      const int shift = std::clamp(static_cast<int>(std::bit_width(scale >> kFraction)) - 2, 0, 12);
+      const int shift =
+          std::clamp(static_cast<int>(std::bit_width(scale >> kFraction)) - 2, 0, kShifts - 1);
       const int fraction = prediction & ((1 << kFraction) - 1);
       const int part = shift < 3 ? fraction >> 2 : 0;
       const int nearest = std::min(quarters(size(0, -1) >> 1) / 2, 23);
       const int upper = std::min(quarters(size(-1, 0) >> 1) / 2, 23);
       MissModel::Contexts of_step = {
           std::min(quarters(scale), 80) * 4 + part,
-          (level * 4 + texture) * 13 + shift,
+          (level * 4 + texture) * kShifts + shift,
           std::min(quarters(around), 80) * 20 + std::min(quarters(expectation.mean >> 8) / 4, 19),
-          std::min(nearest * 24 + upper, 575) + 0 * phase,
+          nearest * 24 + upper,
       };
-      const int signs = sign_of(far(0, -1)) * 27 + sign_of(far(-1, 0)) * 9 + sign_of(far(0, -2)) * 3 + sign_of(far(-2, 0));
+      const int signs = sign_of(far(0, -1)) * 27 + sign_of(far(-1, 0)) * 9 +
+                        sign_of(far(0, -2)) * 3 + sign_of(far(-2, 0));
       MissModel::Contexts of_side = {
-          part * 13 + shift,
+          part * kShifts + shift,
           signs,
           level * 4 + texture,
           std::min(quarters(around) / 2, 40) * 9 + sign_of(far(-1, -1)) * 3 + sign_of(far(-1, 1)),
       };
       std::uint16_t& rank = ranks[y * stripe.width() + x];
-      rank = static_cast<std::uint16_t>(misses->code(coder, rank, floor, model.top, shift, of_side, of_step));
+      rank = static_cast<std::uint16_t>(
+          misses->code(coder, rank, floor, model.top, shift, of_side, of_step));
       stripe.learn(y, x, rank, base, prediction);
       expectation.update(static_cast<std::uint32_t>(std::abs(*near)));
     }
   }
 }
 
-std::int64_t stripes(std::int64_t height) { return (height + Stripe::kRows - 1) / Stripe::kRows; }
-
 void put_length(Bytes& bytes, std::size_t length) {
-  for (int shift = 24; shift >= 0; shift -= 8) bytes.push_back(static_cast<std::uint8_t>(length >> shift));
+  for (int shift = 24; shift >= 0; shift -= 8)
+    bytes.push_back(static_cast<std::uint8_t>(length >> shift));
 }
 
 }  // namespace
@@ -180,13 +184,14 @@ Bytes encode_mosaic(std::span<const std::uint16_t> codes, std::int64_t height, s
     used.clear();
   }
   MosaicModel model = fit_mosaic(ranks, height, width, pattern, guide, used, top, threads);
-  std::vector<Bytes> parts(1 + stripes(height));
+  const std::int64_t count = Stripe::count(height, width), tall = Stripe::rows_of(width);
+  std::vector<Bytes> parts(1 + count);
   Encoder head;
   model.code(head);
   parts[0] = head.finish();
-  for_each_stripe(stripes(height), threads, [&](std::int64_t i) {
-    const std::int64_t first = i * Stripe::kRows;
-    Stripe stripe(model, guide, first, std::min(Stripe::kRows, height - first), width);
+  for_each_stripe(count, threads, [&](std::int64_t i) {
+    const std::int64_t first = i * tall;
+    Stripe stripe(model, guide, first, std::min(tall, height - first), width);
     Encoder coder;
     code_stripe(coder, stripe, model, &ranks[first * width]);
     parts[i + 1] = coder.finish();
@@ -200,7 +205,8 @@ Bytes encode_mosaic(std::span<const std::uint16_t> codes, std::int64_t height, s
 std::vector<std::uint16_t> decode_mosaic(std::span<const std::uint8_t> bytes, std::int64_t height,
                                          std::int64_t width, const Pattern& pattern,
                                          const Guide& guide, int threads) {
-  const auto count = static_cast<std::size_t>(stripes(height)) + 1;
+  const std::int64_t tall = Stripe::rows_of(width);
+  const auto count = static_cast<std::size_t>(Stripe::count(height, width)) + 1;
   // No pixel takes less than one coded bit, 0.0113 bits at the least.
   if (bytes.size() < 4 * count || bytes.size() < static_cast<std::size_t>(height * width / 1024)) {
     throw CorruptStream("a mosaic's data is too short");
@@ -208,7 +214,8 @@ std::vector<std::uint16_t> decode_mosaic(std::span<const std::uint8_t> bytes, st
   std::vector<std::span<const std::uint8_t>> parts;
   std::size_t place = 4 * count;
   for (std::size_t i = 0; i < count; ++i) {
-    const std::size_t length = std::size_t{bytes[4 * i]} << 24 | std::size_t{bytes[4 * i + 1]} << 16 |
+    const std::size_t length = std::size_t{bytes[4 * i]} << 24 |
+                               std::size_t{bytes[4 * i + 1]} << 16 |
                                std::size_t{bytes[4 * i + 2]} << 8 | bytes[4 * i + 3];
     if (length > bytes.size() - place) throw CorruptStream("a mosaic's data ends too early");
     parts.push_back(bytes.subspan(place, length));
@@ -222,8 +229,8 @@ std::vector<std::uint16_t> decode_mosaic(std::span<const std::uint8_t> bytes, st
   model.code(head);
   head.finish();
   std::vector<std::uint16_t> codes(height * width);
-  for_each_stripe(stripes(height), threads, [&](std::int64_t i) {
-    const std::int64_t first = i * Stripe::kRows, rows = std::min(Stripe::kRows, height - first);
+  for_each_stripe(count - 1, threads, [&](std::int64_t i) {
+    const std::int64_t first = i * tall, rows = std::min(tall, height - first);
     Stripe stripe(model, guide, first, rows, width);
     Decoder coder(parts[i + 1]);
     code_stripe(coder, stripe, model, &codes[first * width]);

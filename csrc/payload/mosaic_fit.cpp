@@ -73,8 +73,10 @@ std::array<Curve, kChannels> backfit(const CurveSums& sums, int own) {
         const auto& pairs = sums.together[std::min(channel, other)][std::max(channel, other)];
         for (int a = 0; a < kCodes; ++a) {
           for (int b = 0; b < kCodes; ++b) {
-            if (channel < other) rest[a] -= pairs[a * kCodes + b] * curves[other][b];
-            else rest[b] -= pairs[a * kCodes + b] * curves[other][a];
+            if (channel < other)
+              rest[a] -= pairs[a * kCodes + b] * curves[other][b];
+            else
+              rest[b] -= pairs[a * kCodes + b] * curves[other][a];
           }
         }
       }
@@ -82,6 +84,15 @@ std::array<Curve, kChannels> backfit(const CurveSums& sums, int own) {
     }
   }
   return curves;
+}
+
+// How closely a code should be met: ranks lie as densely as the sensor tells codes apart.
+double precision(const MosaicModel& model, std::int32_t rank) {
+  constexpr std::int32_t kReach = 8;
+  if (model.codes.empty() || model.top == 0) return 1;
+  const std::int32_t low = std::max(rank - kReach, 0), high = std::min(rank + kReach, model.top);
+  const double slope = static_cast<double>(high - low) / (model.codes[high] - model.codes[low]);
+  return slope * slope;
 }
 
 void fit_guess(MosaicModel& model, std::span<const std::uint16_t> ranks, std::int64_t height,
@@ -93,10 +104,14 @@ void fit_guess(MosaicModel& model, std::span<const std::uint16_t> ranks, std::in
         if (model.pattern.colors[model.pattern.phase(y, x)] != color) continue;
         std::array<int, kChannels> code;
         for (int i = 0; i < kChannels; ++i) code[i] = guide.at(i, y, x);
+        const std::int32_t rank = ranks[y * width + x];
+        const double target = model.code_of(rank);
+        const auto weight = static_cast<float>(precision(model, rank));
         for (int i = 0; i < kChannels; ++i) {
-          ++sums.count[i][code[i]];
-          sums.target[i][code[i]] += ranks[y * width + x];
-          for (int j = i + 1; j < kChannels; ++j) ++sums.together[i][j][code[i] * kCodes + code[j]];
+          sums.count[i][code[i]] += weight;
+          sums.target[i][code[i]] += weight * target;
+          for (int j = i + 1; j < kChannels; ++j)
+            sums.together[i][j][code[i] * kCodes + code[j]] += weight;
         }
       }
     }
@@ -142,12 +157,12 @@ void fit_weights(MosaicModel& model, std::span<const std::uint16_t> ranks, std::
                  std::int64_t width, const Guide& guide, int threads) {
   const std::size_t size = model.features();
   const std::size_t sets = model.pattern.phases() * kClasses;
-  const std::int64_t count = (height + Stripe::kRows - 1) / Stripe::kRows;
+  const std::int64_t count = Stripe::count(height, width), tall = Stripe::rows_of(width);
   // About two million pixels, in whole repetitions of the pattern.
   const std::int64_t every = std::max<std::int64_t>(1, height * width / 2'000'000);
   std::vector<std::vector<Normal>> sums(count);
   for_each_stripe(count, threads, [&](std::int64_t i) {
-    const std::int64_t first = i * Stripe::kRows, rows = std::min(Stripe::kRows, height - first);
+    const std::int64_t first = i * tall, rows = std::min(tall, height - first);
     Stripe stripe(model, guide, first, rows, width);
     std::vector<Normal>& normals = sums[i];
     normals.assign(sets, {std::vector<double>(size * size), std::vector<double>(size), 0});
@@ -160,8 +175,7 @@ void fit_weights(MosaicModel& model, std::span<const std::uint16_t> ranks, std::
         const std::int32_t rank = ranks[(first + y) * width + x];
         if ((y / model.pattern.rows * 3 + x / model.pattern.columns) % every == 0) {
           stripe.gather(y, x, phase, base, features);
-          Normal& normal =
-              normals[phase * kClasses + model.level(base) * kClasses / kLevels];
+          Normal& normal = normals[phase * kClasses + model.level(base) * kClasses / kLevels];
           const double target = (rank << kFraction) - base;
           for (std::size_t a = 0; a < size; ++a) exact[a] = features[a];
           for (std::size_t a = 0; a < size; ++a) {
@@ -205,7 +219,7 @@ void fit_thresholds(MosaicModel& model, std::span<const std::uint16_t> ranks, st
         const auto& curves = model.guess[model.pattern.colors[model.pattern.phase(y, x)]];
         for (int i = 0; i < kChannels; ++i) value += curves[i][guide.at(i, y, x)];
       }
-      seen.push_back(std::clamp(value, 0, model.top << kFraction));
+      seen.push_back(model.guided ? model.rank_of(value) : value);
     }
   }
   std::ranges::sort(seen);
@@ -224,6 +238,7 @@ MosaicModel fit_mosaic(std::span<const std::uint16_t> ranks, std::int64_t height
   model.guided = guide.pixels != nullptr;
   model.codes = std::move(codes);
   model.top = top;
+  model.make_link();
   if (model.guided) fit_guess(model, ranks, height, width, guide, threads);
   fit_thresholds(model, ranks, height, width, guide);
   fit_weights(model, ranks, height, width, guide, threads);

@@ -1,8 +1,8 @@
 // What a mosaic's encoder measured of the whole picture, and its decoder must know before the first
 // pixel: which codes occur, what color the finished picture's pixels stand for, how to predict.
 //
-// Values are ranks: positions in the list of codes that occur. A linearized sensor file holds few of
-// its codes, and their ranks are as evenly spread as what the sensor measured.
+// Values are ranks: positions in the list of codes that occur. A linearized sensor file holds few
+// of its codes, and their ranks are as evenly spread as what the sensor measured.
 #pragma once
 
 #include <algorithm>
@@ -47,8 +47,18 @@ inline constexpr std::array<Offset, 14> kBefore = {{{0, -1},
                                                     {-2, 1},
                                                     {-2, 2}}};
 // ... and, in the finished picture, those around it.
-inline constexpr std::array<Offset, 8> kAround = {
-    {{-1, -1}, {-1, 0}, {-1, 1}, {0, -1}, {0, 1}, {1, -1}, {1, 0}, {1, 1}}};
+inline constexpr std::array<Offset, 12> kAround = {{{-1, -1},
+                                                    {-1, 0},
+                                                    {-1, 1},
+                                                    {0, -1},
+                                                    {0, 1},
+                                                    {1, -1},
+                                                    {1, 0},
+                                                    {1, 1},
+                                                    {-2, 0},
+                                                    {2, 0},
+                                                    {0, -2},
+                                                    {0, 2}}};
 
 // Colors of a mosaic's repeating pattern, row-major, 0 to 2.
 struct Pattern {
@@ -68,7 +78,8 @@ struct MosaicModel {
   bool guided = false;
   std::vector<std::uint16_t> codes;  // by rank; empty: every code is its own rank
   std::int32_t top = 0;              // greatest rank
-  // guess[color][channel][v]: what the finished picture's code v adds to the guess of a color.
+  // guess[color][channel][v]: what 8-bit code v of the finished picture adds to the guess of a
+  // color's sensor code, in 1 / 2^kFraction: the inverse of a tone curve and of a color matrix.
   std::array<std::array<std::array<std::int32_t, kCodes>, kChannels>, kColors> guess{};
   std::array<std::int32_t, kLevels - 1> thresholds{};
   std::vector<std::int32_t> weights;  // [phase][class][feature]
@@ -78,12 +89,36 @@ struct MosaicModel {
   }
   std::size_t weight_count() const { return pattern.phases() * kClasses * features(); }
 
+  // link[c]: rank of a code c that need not occur, in 1 / 2^kFraction; empty like codes.
+  std::vector<std::int32_t> link;
+
+  void make_link() {
+    if (codes.empty()) return;
+    link.assign(codes.back() + 1, 0);
+    for (std::size_t i = 0; i + 1 < codes.size(); ++i) {
+      const int span = codes[i + 1] - codes[i];
+      for (int j = 0; j <= span; ++j) {
+        link[codes[i] + j] = static_cast<std::int32_t>((i << kFraction) + (j << kFraction) / span);
+      }
+    }
+  }
+
+  // Rank of a code, both in 1 / 2^kFraction.
+  std::int32_t rank_of(std::int32_t code) const {
+    if (link.empty()) return std::clamp(code, 0, top << kFraction);
+    const auto last = static_cast<std::int32_t>(link.size()) - 1;
+    if (code <= 0) return link[0];
+    const std::int32_t whole = code >> kFraction, part = code & ((1 << kFraction) - 1);
+    if (whole >= last) return link[last];
+    return link[whole] + ((link[whole + 1] - link[whole]) * part >> kFraction);
+  }
+
   std::uint16_t code_of(std::int32_t rank) const {
     return codes.empty() ? static_cast<std::uint16_t>(rank) : codes[rank];
   }
 
-  int level(std::int32_t guess_) const {
-    return static_cast<int>(std::ranges::upper_bound(thresholds, guess_) - thresholds.begin());
+  int level(std::int32_t rank) const {
+    return static_cast<int>(std::ranges::upper_bound(thresholds, rank) - thresholds.begin());
   }
 
   // Writes itself, or becomes what it reads; pattern and guided are known.
@@ -115,6 +150,7 @@ void MosaicModel::code(Coder& coder) {
       code = static_cast<std::uint16_t>(last);
     }
   }
+  make_link();
   std::int32_t before = 0;
   for (std::int32_t& threshold : thresholds) {
     before += code_signed(coder, starts, threshold - before, 23);

@@ -45,8 +45,16 @@ struct Guide {
 
 class Stripe {
  public:
-  static constexpr std::int64_t kRows = 240;
+  // Whole repetitions of any pattern of 1, 2, 3, 4 or 6 rows, and a bounded amount of memory.
+  static std::int64_t rows_of(std::int64_t width) {
+    return std::clamp<std::int64_t>((1 << 21) / width / 12 * 12, 12, 240);
+  }
+  static std::int64_t count(std::int64_t height, std::int64_t width) {
+    return (height + rows_of(width) - 1) / rows_of(width);
+  }
+
   static constexpr std::int64_t kMargin = 6;
+  static constexpr std::int64_t kReach = 2;  // of kAround
   static constexpr std::size_t kMostFeatures = kBefore.size() + 1 + kColors * (kAround.size() + 1);
   using Features = std::array<std::int32_t, kMostFeatures>;
 
@@ -106,8 +114,7 @@ class Stripe {
       }
       for (int color = 0; color < kColors; ++color) {
         const bool same = color == model_.pattern.colors[phase];
-        features[n++] =
-            *guess_[color].at(y, x) - (same ? model_.top << (kFraction - 1) : base);
+        features[n++] = *guess_[color].at(y, x) - (same ? model_.top << (kFraction - 1) : base);
       }
     } else {
       for (const auto& [dy, dx] : kBefore) {
@@ -140,17 +147,16 @@ class Stripe {
 
  private:
   void guess_from(const Guide& guide) {
-    const std::int32_t most = model_.top << kFraction;
-    for (std::int64_t y = -1; y <= rows_; ++y) {
+    for (std::int64_t y = -kReach; y < rows_ + kReach; ++y) {
       const std::int64_t row = std::clamp<std::int64_t>(top_ + y, 0, guide.height - 1);
-      for (std::int64_t x = -1; x <= width_; ++x) {
+      for (std::int64_t x = -kReach; x < width_ + kReach; ++x) {
         const std::int64_t column = std::clamp<std::int64_t>(x, 0, width_ - 1);
         const std::uint8_t red = guide.at(0, row, column), green = guide.at(1, row, column),
                            blue = guide.at(2, row, column);
         for (int color = 0; color < kColors; ++color) {
           const auto& curve = model_.guess[color];
           *guess_[color].at(y, x) =
-              std::clamp(curve[0][red] + curve[1][green] + curve[2][blue], 0, most);
+              model_.rank_of(curve[0][red] + curve[1][green] + curve[2][blue]);
         }
       }
     }

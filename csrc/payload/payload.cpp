@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "mosaic_binding.h"
 #include "packing.h"
 #include "positions.h"
 #include "predicted.h"
@@ -209,6 +210,7 @@ PYBIND11_MODULE(_payload, m) {
         arg("index").noconvert(), arg("pixels").noconvert(), arg("cell"), arg("most"));
   m.def("decode_predicted", &payload::py_decode_predicted, arg("data"), arg("index").noconvert(),
         arg("pixels").noconvert(), arg("cell"), arg("most"));
+  payload::bind_mosaic(m);
   m.def("pack", &payload::py_pack, arg("values").noconvert(), arg("bits"));
   m.def("unpack", &payload::py_unpack, arg("data"), arg("count"), arg("bits"));
 }

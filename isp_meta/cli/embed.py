@@ -150,6 +150,15 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Go on although --jpeg does not seem to fit the RAW.")
     ] = False,
+    lossless: Annotated[
+        bool, typer.Option("--lossless", help="Keep the whole mosaic, to the bit.")
+    ] = False,
+    alone: Annotated[
+        bool,
+        typer.Option(
+            "--alone", help="With --lossless: larger, but outlives a JPEG that is encoded again."
+        ),
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
     """Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg)."""
@@ -159,6 +168,8 @@ def command(
         stop("give one of --levels, --bits, --bpp, --size and --psnr", 2)
     make = functools.partial(make_sampler, sampler, seed=seed)
     rate = make_rate(bpp, size, psnr, make)
+    if alone and not lossless:
+        stop("--alone goes with --lossless", 2)
     with errors(pipeline or "embed"):
         chosen = choose(pipeline, preset)
 
@@ -179,6 +190,7 @@ def command(
                 depth=depth,
                 gps=gps,
                 force=force,
+                lossless="alone" if alone else lossless,
                 overwrite=overwrite,
                 progress=step,
             )

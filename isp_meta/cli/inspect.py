@@ -29,6 +29,8 @@ def describe(metadata: Metadata) -> dict[str, Any]:
         "cell": samples.cell,
         "levels": payload.steps.levels,
         "slope_at_black": payload.steps.slope / 64,
+        "mosaic": _mosaic(metadata),
+        "mosaic_bytes": 0 if payload.mosaic is None else len(payload.mosaic.data),
         "sampler": payload.sampler,
         "demosaic": payload.demosaic,
         "make": camera.make,
@@ -41,6 +43,15 @@ def describe(metadata: Metadata) -> dict[str, Any]:
         "orientation": camera.orientation,
         "exif": dict(camera.exif),
     }
+
+
+def _mosaic(metadata: Metadata) -> str:
+    mosaic = metadata.payload.mosaic
+    if mosaic is None:
+        return "none"
+    if metadata.usable_mosaic is None:
+        return "unusable beside these pixels"
+    return "guided by the picture" if mosaic.guided else "alone"
 
 
 def command(

@@ -80,7 +80,8 @@ def command(
             step("writing")
             write(path, frame, chosen, cfa, overwrite)
         raw = frame.require("raw", "recover")
-        say(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen.value}")
+        exact = ", exact" if frame.codes is not None else ""
+        say(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen.value}{exact}")
 
     paths = targets(jpegs, output, f"-recovered{_SUFFIX[chosen]}")
     each(zip(jpegs, paths, strict=True), work)
@@ -97,7 +98,9 @@ def _named_format(file: Path | None) -> FormatName:
 
 def write(path: Path, frame: Frame, chosen: FormatName, cfa: bool, overwrite: bool) -> None:
     """Writes a recovered frame in one of the formats."""
-    if chosen is FormatName.dng:
+    if chosen is FormatName.dng and cfa and frame.codes is not None:
+        io.write_mosaic(path, frame, overwrite=overwrite)
+    elif chosen is FormatName.dng:
         io.write_dng(path, frame, cfa=cfa, overwrite=overwrite)
     elif chosen is FormatName.tiff:
         io.write_tiff16(path, frame.require("raw", "recover"), overwrite=overwrite)

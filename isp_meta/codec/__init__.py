@@ -6,7 +6,18 @@ The layout is defined in docs/format.md. Nothing here touches files or pictures.
 """
 
 from .binding import Binding, Match
+from .mosaic import Mosaic
 from .payload import Coding, Payload, decode, encode
 from .steps import Steps, quantize
 
-__all__ = ["Binding", "Coding", "Match", "Payload", "Steps", "decode", "encode", "quantize"]
+__all__ = [
+    "Binding",
+    "Coding",
+    "Match",
+    "Mosaic",
+    "Payload",
+    "Steps",
+    "decode",
+    "encode",
+    "quantize",
+]

@@ -16,6 +16,7 @@ from . import sections
 from .binding import Binding
 from .camera import pack_camera, unpack_camera
 from .header import Header
+from .mosaic import Mosaic
 from .parametric import pack_parametric, unpack_parametric
 from .positions import pack_positions, unpack_positions
 from .reader import Reader, text_field
@@ -25,7 +26,7 @@ from .values import Coding, check_room, needs_pixels, pack_values, unpack_values
 __all__ = ["Coding", "Payload", "decode", "encode"]
 
 _KNOWN = frozenset({b"CAMR", b"IDNT", b"BIND", b"MEAN", b"POSN", b"VALU"})
-_OPTIONAL = frozenset({b"pARA"})
+_OPTIONAL = frozenset({b"pARA", b"mOSA"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,6 +40,7 @@ class Payload:
         steps: that values are stored in.
         demosaic, sampler: short names of what made the raw picture and chose the pixels.
         parametric: how to undo the rendering without samples, or None; rounded once decoded.
+        mosaic: all of the sensor's codes, or None.
 
     Raises:
         ValueError: the binding is of a picture of another size.
@@ -51,6 +53,7 @@ class Payload:
     demosaic: str = ""
     sampler: str = ""
     parametric: ParametricModel | None = None
+    mosaic: Mosaic | None = None
 
     def __post_init__(self) -> None:
         kept = (self.samples.width, self.samples.height)
@@ -102,6 +105,8 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
     }
     if payload.parametric is not None:
         content[b"pARA"] = pack_parametric(payload.parametric)
+    if payload.mosaic is not None:
+        content[b"mOSA"] = payload.mosaic.pack()
     return sections.join(header, content)
 
 
@@ -129,7 +134,9 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     samples = Samples(torch.from_numpy(index), value, header.height, header.width, header.cell)
     stored = content.get(b"pARA")
     parametric = None if stored is None else unpack_parametric(stored)
-    return Payload(samples, camera, binding, header.steps, demosaic, sampler, parametric)
+    stored = content.get(b"mOSA")
+    mosaic = None if stored is None else Mosaic.unpack(stored)
+    return Payload(samples, camera, binding, header.steps, demosaic, sampler, parametric, mosaic)
 
 
 def _bound(pixels: Callable[[], Tensor] | None, binding: Binding) -> Tensor:

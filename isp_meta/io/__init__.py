@@ -1,6 +1,6 @@
 """Files in and out: raw files, DNG, rendered pictures, arrays."""
 
-from .dng import linear_black, remosaic, write_dng
+from .dng import linear_black, remosaic, write_dng, write_mosaic
 from .icc import icc_profile
 from .image import (
     MOST_PIXELS,
@@ -42,6 +42,7 @@ __all__ = [
     "to_uint8",
     "write_atomic",
     "write_dng",
+    "write_mosaic",
     "write_npy",
     "write_tiff16",
 ]

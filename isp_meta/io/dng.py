@@ -23,7 +23,7 @@ from .exif import exif_directory, pack_directory, plain_text
 from .output import write_atomic
 from .tags import CFA, LINEAR_RAW, MAIN_TEXTS, Tag, open_tiff
 
-__all__ = ["linear_black", "remosaic", "write_dng"]
+__all__ = ["linear_black", "remosaic", "write_dng", "write_mosaic"]
 
 _BYTE, _ASCII, _SHORT, _LONG, _RATIONAL, _SRATIONAL = 1, 2, 3, 4, 5, 10  # TIFF types
 ExtraTag = tuple[int, int, int, Any, bool]
@@ -81,25 +81,67 @@ def write_dng(
         raise ValueError(f"raw must be (3, H, W), not {tuple(raw.shape)}")
     if not bool(torch.isfinite(raw).all()):
         raise ValueError("raw must be finite")
-    white = round(camera.white_level)
-    if white != camera.white_level or not 0 < white <= 65535 or min(camera.black_level) < 0:
-        raise ValueError(f"levels must fit 16 bits: {camera.black_level}, {camera.white_level}")
+    white = _white(camera)
     if cfa:
         black = _tiled(camera.black_level, raw)
         codes = _quantize(remosaic(raw.detach(), camera.cfa)[0], black, np.array(white))
-        levels = _levels((2, 2), camera.black_level, (white,))
+        data = _cfa_tiff(codes, camera, compress)
     else:
         means = linear_black(camera)
         whites = _linear_white(means, white)
         codes = _quantize(raw.detach().movedim(0, -1), np.array(means), np.array(whites))
-        levels = _levels((1, 1), means, whites)
-    tags = [*_identity(camera), *_color(camera), *levels]
-    if cfa:
-        pattern = bytes("RGB".index(color) for color in camera.cfa)
-        tags.append((Tag.CFA_REPEAT_PATTERN_DIM, _SHORT, 2, (2, 2), True))
-        tags.append((Tag.CFA_PATTERN, _BYTE, 4, pattern, True))
-    data = _tiff(codes, CFA if cfa else LINEAR_RAW, tags, camera, compress)
+        tags = [*_identity(camera), *_color(camera), *_levels((1, 1), means, whites)]
+        data = _tiff(codes, LINEAR_RAW, tags, camera, compress)
     write_atomic(path, data, overwrite=overwrite)
+
+
+def write_mosaic(
+    path: str | os.PathLike[str],
+    frame: Frame,
+    *,
+    compress: bool = True,
+    overwrite: bool = False,
+) -> None:
+    """Writes the sensor's own codes as a CFA DNG: what a raw reader finds in it are these codes.
+
+    Args:
+        path: target, by custom ``.dng``.
+        frame: its ``codes``, (1, H, W) whole numbers from 0 to 65535, and its ``camera``.
+        compress, overwrite: as in :func:`write_dng`.
+
+    Raises:
+        PipelineOrderError: ``frame.codes`` is empty.
+        ValueError: codes of another shape or not whole, levels that do not fit 16 bits.
+        OutputError: the file exists or cannot be written.
+
+    Source: DNG specification 1.4.0.0, chapters 2 to 4; TIFF 6.0.
+    """
+    codes, camera = frame.require("codes", "write_mosaic"), frame.camera
+    if codes.dim() != 3 or codes.shape[0] != 1 or 0 in codes.shape:
+        raise ValueError(f"codes must be (1, H, W), not {tuple(codes.shape)}")
+    if not bool(((codes >= 0) & (codes <= 0xFFFF) & (codes == codes.round())).all()):
+        raise ValueError("codes must be whole numbers from 0 to 65535")
+    data = _cfa_tiff(codes[0].cpu().numpy().astype(np.uint16), camera, compress)
+    write_atomic(path, data, overwrite=overwrite)
+
+
+def _white(camera: Camera) -> int:
+    white = round(camera.white_level)
+    if white != camera.white_level or not 0 < white <= 65535 or min(camera.black_level) < 0:
+        raise ValueError(f"levels must fit 16 bits: {camera.black_level}, {camera.white_level}")
+    return white
+
+
+def _cfa_tiff(codes: NDArray[np.uint16], camera: Camera, compress: bool) -> bytes:
+    pattern = bytes("RGB".index(color) for color in camera.cfa)
+    tags: list[ExtraTag] = [
+        *_identity(camera),
+        *_color(camera),
+        *_levels((2, 2), camera.black_level, (_white(camera),)),
+        (Tag.CFA_REPEAT_PATTERN_DIM, _SHORT, 2, (2, 2), True),
+        (Tag.CFA_PATTERN, _BYTE, 4, pattern, True),
+    ]
+    return _tiff(codes, CFA, tags, camera, compress)
 
 
 def remosaic(raw: Tensor, cfa: str) -> Tensor:

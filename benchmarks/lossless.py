@@ -1,0 +1,140 @@
+"""What it takes to keep a raw file's whole mosaic beside its JPEG, in bytes and in seconds.
+
+``python benchmarks/lossless.py RAW... [--quality 95] [--json FOLDER]``
+
+The JPEG with the mosaic in its metadata (``embed(..., lossless=True)``, its samples included)
+against the same JPEG beside the mosaic as a DNG of lossless JPEG, and beside the mosaic in lossless
+JPEG XL, effort 7, its four colors side by side as planes of half size, which is what compresses
+best there. Each mosaic is read back and compared with the original's, the recovered DNG's by LibRaw.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeVar
+
+import imagecodecs
+import numpy as np
+import torch
+from machine import describe, machine
+from numpy.typing import NDArray
+
+import isp_meta
+from isp_meta import codec, io
+
+Result = TypeVar("Result")
+Codes = NDArray[np.uint16]
+
+
+def timed(work: Callable[[], Result]) -> tuple[Result, float]:
+    start = time.perf_counter()
+    return work(), round(time.perf_counter() - start, 2)
+
+
+def planes(mosaic: Codes) -> Codes:
+    """The four colors side by side; mosaics of an odd side lose their last row or column."""
+    height, width = (side // 2 * 2 for side in mosaic.shape)
+    even = mosaic[:height, :width]
+    rows = [np.concatenate([even[y::2, 0::2], even[y::2, 1::2]], 1) for y in (0, 1)]
+    return np.ascontiguousarray(np.concatenate(rows, 0))
+
+
+def measure(source: Path, quality: int, folder: Path) -> dict[str, object]:
+    truth = io.read_raw(source)
+    codes = truth.require("codes", "benchmark")
+    mosaic = codes[0].numpy().astype(np.uint16)
+    jpeg, dng = folder / "a.jpg", folder / "a.dng"
+    made, embed_seconds = timed(
+        lambda: isp_meta.embed(source, jpeg, quality=quality, lossless=True, overwrite=True)
+    )
+    metadata = isp_meta.read_metadata(jpeg)
+    stored = metadata.payload.mosaic
+    assert stored is not None
+    frame, recover_seconds = timed(lambda: isp_meta.recover(jpeg))
+    _, dng_seconds = timed(lambda: io.write_mosaic(dng, frame, overwrite=True))
+    assert torch.equal(io.read_raw(dng).require("codes", "benchmark"), codes)
+    pixels, cfa = metadata.pixels, truth.camera.cfa
+    guided, encode_seconds = timed(lambda: codec.Mosaic.of(codes, cfa, pixels=pixels))
+    assert guided.data == stored.data
+    back, decode_seconds = timed(lambda: guided.codes(*mosaic.shape, pixels=pixels))
+    assert torch.equal(back, codes)
+    alone, alone_seconds = timed(lambda: codec.Mosaic.of(codes, cfa))
+    assert torch.equal(alone.codes(*mosaic.shape), codes)
+    xl, xl_seconds = timed(
+        lambda: imagecodecs.jpegxl_encode(
+            planes(mosaic), lossless=True, effort=7, numthreads=torch.get_num_threads()
+        )
+    )
+    back_xl, xl_back_seconds = timed(lambda: imagecodecs.jpegxl_decode(xl))
+    assert np.array_equal(back_xl, planes(mosaic))
+    return {
+        "width": mosaic.shape[1],
+        "height": mosaic.shape[0],
+        "codes": len(np.unique(mosaic)),
+        "quality": quality,
+        "bytes": {
+            "jpeg": made.jpeg_bytes,
+            "metadata": made.payload_bytes,
+            "of it the mosaic": len(stored.data),
+            "mosaic alone": len(alone.data),
+            "dng": dng.stat().st_size,
+            "jpeg xl": len(xl),
+        },
+        "seconds": {
+            "embed": embed_seconds,
+            "recover": recover_seconds,
+            "encode": encode_seconds,
+            "decode": decode_seconds,
+            "encode alone": alone_seconds,
+            "write dng": dng_seconds,
+            "encode jpeg xl": xl_seconds,
+            "decode jpeg xl": xl_back_seconds,
+        },
+        "machine": machine(),
+    }
+
+
+def table(name: str, found: dict[str, object]) -> str:
+    size, seconds = found["bytes"], found["seconds"]
+    assert isinstance(size, dict) and isinstance(seconds, dict)
+    jpeg, pixels = size["jpeg"], int(str(found["width"])) * int(str(found["height"]))
+    rows = [
+        ("JPEG that carries the mosaic", size["metadata"], seconds["encode"], seconds["decode"]),
+        ("JPEG + lossless JPEG XL", size["jpeg xl"], seconds["encode jpeg xl"], None),
+        ("JPEG + lossless-JPEG DNG", size["dng"], seconds["write dng"], None),
+    ]
+    lines = [f"{name}: {found['width']}x{found['height']}, JPEG of {jpeg:,} bytes"]
+    for label, extra, writes, reads in rows:
+        back = "" if reads is None else f", {reads} s back"
+        lines.append(
+            f"  {label:<29} {jpeg + extra:>11,} bytes, beside the JPEG {extra:>11,} "
+            f"({8 * extra / pixels:.2f} bits a pixel), {writes} s{back}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("raw", nargs="*", type=Path)
+    parser.add_argument("--quality", type=int, default=95)
+    parser.add_argument("--json", type=Path, help="folder for one file a RAW")
+    options = parser.parse_args()
+    print(describe(machine()))
+    with tempfile.TemporaryDirectory() as folder:
+        for source in options.raw or [isp_meta.data.sample_path()]:
+            found = measure(source, options.quality, Path(folder))
+            print(table(source.stem, found))
+            if options.json:
+                options.json.mkdir(parents=True, exist_ok=True)
+                suffix = "" if options.quality == 95 else f"-q{options.quality}"
+                path = options.json / f"{source.stem}{suffix}.json"
+                path.write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
