@@ -4,8 +4,8 @@
 
 The JPEG with the mosaic in its metadata (``embed(..., lossless=True)``, its samples included)
 against the same JPEG beside the mosaic as a DNG of lossless JPEG, and beside the mosaic in lossless
-JPEG XL, effort 7, its four colors side by side as planes of half size, which is what compresses
-best there. Each mosaic is read back and compared with the original's, the recovered DNG's by LibRaw.
+JPEG XL, effort 7, its four colors side by side as planes of half size, which compresses best there.
+Each mosaic is read back and compared with the original's, that of the recovered DNG by LibRaw.
 """
 
 from __future__ import annotations
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 import isp_meta
 from isp_meta import codec, io
+from isp_meta.data import sample_path
 
 Result = TypeVar("Result")
 Codes = NDArray[np.uint16]
@@ -101,7 +102,8 @@ def measure(source: Path, quality: int, folder: Path) -> dict[str, object]:
 
 def table(name: str, found: dict[str, object]) -> str:
     size, seconds = found["bytes"], found["seconds"]
-    assert isinstance(size, dict) and isinstance(seconds, dict)
+    assert isinstance(size, dict)
+    assert isinstance(seconds, dict)
     jpeg, pixels = size["jpeg"], int(str(found["width"])) * int(str(found["height"]))
     rows = [
         ("JPEG that carries the mosaic", size["metadata"], seconds["encode"], seconds["decode"]),
@@ -126,7 +128,7 @@ def main() -> None:
     options = parser.parse_args()
     print(describe(machine()))
     with tempfile.TemporaryDirectory() as folder:
-        for source in options.raw or [isp_meta.data.sample_path()]:
+        for source in options.raw or [sample_path()]:
             found = measure(source, options.quality, Path(folder))
             print(table(source.stem, found))
             if options.json:

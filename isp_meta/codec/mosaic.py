@@ -133,4 +133,4 @@ def _guide(pixels: Tensor | None) -> npt.NDArray[np.uint8]:
 
 
 def _checksum(codes: npt.NDArray[np.uint16]) -> int:
-    return zlib.crc32(codes.astype(">u2"))
+    return zlib.crc32(codes.astype(">u2").data)
