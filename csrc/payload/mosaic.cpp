@@ -99,6 +99,7 @@ struct Expectation {
 template <class Coder>
 void code_stripe(Coder& coder, Stripe& stripe, const MosaicModel& model, std::uint16_t* ranks) {
   const auto misses = std::make_unique<MissModel>();
+  std::array<Expectation, kLevels> of_level{};
   std::array<std::array<Expectation, 4>, kLevels> expected{};
   Stripe::Features features;
   const std::int64_t stride = stripe.stride();
@@ -122,7 +123,7 @@ void code_stripe(Coder& coder, Stripe& stripe, const MosaicModel& model, std::ui
                                     size(0, -3) + size(-1, -2) + size(-1, 2) + size(-2, -1)) /
                                    16;
       const auto change = static_cast<std::uint32_t>(stripe.activity(y, x, phase));
-      const std::uint32_t usual = expected[level][1].mean >> 8;
+      const std::uint32_t usual = of_level[level].mean >> 8;
       const int texture = change < 2 * usual    ? 0
                           : change < 5 * usual  ? 1
                           : change < 12 * usual ? 2
@@ -153,7 +154,8 @@ void code_stripe(Coder& coder, Stripe& stripe, const MosaicModel& model, std::ui
       rank = static_cast<std::uint16_t>(
           misses->code(coder, rank, floor, model.top, shift, of_side, of_step));
       stripe.learn(y, x, rank, base, prediction);
-      expectation.update(static_cast<std::uint32_t>(std::abs(*near)));
+      expectation.update(size(0, 0));
+      of_level[level].update(size(0, 0));
     }
   }
 }

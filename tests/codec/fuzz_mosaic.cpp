@@ -1,4 +1,5 @@
-// Throws hostile bytes at the decoder of mosaics. Not part of the test run; build it with sanitizers:
+// Throws hostile bytes at the decoder of mosaics. Not part of the test run; build it with
+// sanitizers:
 //
 //   g++ -std=c++20 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -pthread
 //       -Icsrc/payload tests/codec/fuzz_mosaic.cpp csrc/payload/mosaic.cpp
