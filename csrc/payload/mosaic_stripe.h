@@ -171,7 +171,7 @@ class Stripe {
       for (int distance = 1; distance <= 6; ++distance) {
         for (int dy = 0; dy >= -distance; --dy) {
           const int side = distance + dy;
-          for (const int dx : {-side, side}) {
+          for (int dx = -side; dx <= side; dx += std::max(1, 2 * side)) {
             if ((dy == 0 && dx > 0)) continue;
             const int other =
                 pattern.phase(py + dy + 6 * pattern.rows, px + dx + 6 * pattern.columns);
