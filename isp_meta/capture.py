@@ -23,7 +23,7 @@ from .frame import Frame, Sampler, Samples
 from .picture_file import PictureFile
 from .pipeline import Pipeline
 from .rate import Rate, fit_rate
-from .registration import Registration, register
+from .registration import Placement, Registration, register
 from .samplers import SuperpixelSampler
 from .stages import Demosaic, Quantize, SampleMetadata
 
@@ -119,7 +119,7 @@ def embed(
         RateNotReached: no cell and steps give the rate that was asked for.
         PipelineOrderError: the pipeline lacks a field. OutputError: the JPEG cannot be written.
         ValueError: an argument out of range, two samplers, codes that are not finite; with lossless
-            codes that are not whole, or a pipeline that changes the picture's size.
+            codes that are not whole. PictureMismatch with lossless: a picture turned or cropped.
 
     Source: Nam et al., CVPR 2022, section 3; the format is docs/format.md.
     """
@@ -170,7 +170,7 @@ def embed(
         steps=steps or codec.Steps(),
         demosaic=demosaic,
         sampler=type(sampler).__name__,
-        mosaic=None if mosaic is None else _mosaic(mosaic, pixels, frame, lossless == "alone"),
+        mosaic=None if mosaic is None else _mosaic(mosaic, pixels, frame, found, lossless),
     )
     packed = codec.encode(payload, coding=coding, pixels=pixels)
     step("writing")
@@ -205,13 +205,22 @@ def _render(pipeline: Pipeline, frame: Frame, sources: list[str | os.PathLike[st
     return frame.replace(raw=frame.require("raw", "embed").clamp(0, 1))
 
 
-def _mosaic(codes: Tensor, pixels: Tensor, frame: Frame, alone: bool) -> codec.Mosaic:
-    if codes.shape[1:] != pixels.shape[1:]:
-        raise ValueError(
+def _mosaic(
+    codes: Tensor,
+    pixels: Tensor,
+    frame: Frame,
+    found: Registration | None,
+    lossless: bool | str,
+) -> codec.Mosaic:
+    moved = found is not None and found.placement != Placement()
+    if moved or codes.shape[1:] != pixels.shape[1:]:
+        raise PictureMismatch(
             f"a mosaic of {codes.shape[2]}x{codes.shape[1]} pixels cannot be kept without loss in "
-            f"a picture of {pixels.shape[2]}x{pixels.shape[1]}"
+            "a picture that is turned, cropped or of another size, "
+            f"{pixels.shape[2]}x{pixels.shape[1]}; embed without lossless"
         )
-    return codec.Mosaic.of(codes, frame.camera.cfa, pixels=None if alone else pixels)
+    guide = None if lossless == "alone" else pixels
+    return codec.Mosaic.of(codes, frame.camera.cfa, pixels=guide)
 
 
 def _one_sampler(pipeline: Pipeline, given: Sampler | None) -> Sampler:

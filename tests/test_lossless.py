@@ -133,6 +133,16 @@ def test_into_a_jpeg_that_exists(tmp_path, make_frame):
     assert torch.equal(recover(made.path).codes, frame.codes)
 
 
+def test_not_into_a_jpeg_that_is_turned(tmp_path, make_frame):
+    frame = make_frame(192, 256)
+    plain = embed(frame, tmp_path / "plain.jpg", carrier="sidecar")
+    turned = tmp_path / "turned.jpg"
+    Image.open(plain.path).transpose(Image.Transpose.ROTATE_180).save(turned, quality=95)
+    with pytest.raises(PictureMismatch, match="turned, cropped"):
+        embed(frame, tmp_path / "a.jpg", jpeg_in=turned, lossless=True)
+    assert not (tmp_path / "a.jpg").exists()
+
+
 def test_wrong_arguments(tmp_path, make_frame):
     with pytest.raises(ValueError, match="lossless must be"):
         embed(make_frame(), tmp_path / "a.jpg", lossless="maybe")
