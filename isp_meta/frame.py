@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from .camera import Camera
 from .errors import PipelineOrderError
 
-__all__ = ["Frame", "ParametricModel", "Reconstructor", "Sampler", "Samples"]
+__all__ = ["Frame", "LocalRBFModel", "ParametricModel", "Reconstructor", "Sampler", "Samples"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -32,9 +32,13 @@ class Samples:
         value: (N, 3) float32, linear raw-RGB at those pixels, in [0, 1].
         height, width: of the picture, pixels.
         cell: side of the cell that the sampler worked with, pixels, >= 1; 0 where it had none.
+        model: how they are best interpolated, where capture tried; None: recovery finds out.
+        control: the values are not what the sensor measured but what makes the model's result
+            best, so that they mean nothing without it.
 
     Raises:
-        ValueError: shapes that do not fit, an index out of range or out of order.
+        ValueError: shapes that do not fit, an index out of range or out of order, control values
+            without a model.
     """
 
     index: Tensor
@@ -42,6 +46,8 @@ class Samples:
     height: int
     width: int
     cell: int = 0
+    model: LocalRBFModel | None = None
+    control: bool = False
 
     def __post_init__(self) -> None:
         if self.index.dtype != torch.int64 or self.index.dim() != 1:
@@ -53,6 +59,8 @@ class Samples:
             )
         if self.height < 1 or self.width < 1 or self.cell < 0:
             raise ValueError("height and width must be >= 1, cell >= 0")
+        if self.control and self.model is None:
+            raise ValueError("control values need the model that they are for")
         if len(self.index):
             if int(self.index[0]) < 0 or int(self.index[-1]) >= self.height * self.width:
                 raise ValueError(f"index leaves the {self.width}x{self.height} picture")
@@ -143,6 +151,84 @@ class ParametricModel:
         radius = float(torch.tensor(self.radius, dtype=torch.float32))
         return dataclasses.replace(
             self, points=steps, weights=self.weights.half().float(), radius=radius
+        )
+
+
+@dataclass(frozen=True, eq=False)
+class LocalRBFModel:
+    """How local radial-basis systems rebuild one picture, as capture found it by trying.
+
+        raw + floor = (cubic(srgb) + floor) exp(smooth(srgb) + weights · features + systems)
+
+    Attributes:
+        kernel: ``exponential`` exp(-r) or ``rational`` 1 / (1 + r²).
+        position_scale: pixels that count as distance 1, 1/8192 to 8192.
+        color_scale: sRGB difference that counts as distance 1, 1/8192 to 8192.
+        ridge: variance of the noise in units of the kernel's, 1/8192 to 8192.
+        neighbors: samples in a block's system, 1 to 96.
+        cubic: (3, 20) coefficients, within ±8192.
+        centers: (M, 3) sRGB in [0, 1] at which the smooth function is known, M <= 255.
+        gains: (M, 3) what it is there, within ±8.
+        weights: (3, F) of the features, within ±8192: of what is clipped and of local contrast,
+            F = 33, or of none, F = 0.
+
+    All tensors are float32.
+
+    Raises:
+        ValueError: shapes or dtypes that do not fit, a value out of range or not finite.
+    """
+
+    kernel: str
+    position_scale: float
+    color_scale: float
+    ridge: float
+    neighbors: int
+    cubic: Tensor
+    centers: Tensor
+    gains: Tensor
+    weights: Tensor
+
+    KERNELS: ClassVar[tuple[str, ...]] = ("exponential", "rational")
+    FEATURES: ClassVar[tuple[int, ...]] = (0, 33)
+    MOST_CENTERS: ClassVar[int] = 255
+    LARGEST: ClassVar[float] = 8192.0
+    LARGEST_GAIN: ClassVar[float] = 8.0
+
+    def __post_init__(self) -> None:
+        count, most = len(self.centers), self.LARGEST
+        if self.kernel not in self.KERNELS:
+            raise ValueError(f"kernel must be exponential or rational, not {self.kernel!r}")
+        if not 1 <= self.neighbors <= 96:
+            raise ValueError(f"neighbors must be 1 to 96, not {self.neighbors}")
+        if count > self.MOST_CENTERS or self.weights.shape[-1] not in self.FEATURES:
+            raise ValueError("at most 255 centers, and 0 or 33 features")
+        for name in ("position_scale", "color_scale", "ridge"):
+            if not 1 / most <= getattr(self, name) <= most:
+                raise ValueError(f"{name} must be {1 / most:g} to {most:g}")
+        for name, shape, low, high in (
+            ("cubic", (3, 20), -most, most),
+            ("centers", (count, 3), 0.0, 1.0),
+            ("gains", (count, 3), -self.LARGEST_GAIN, self.LARGEST_GAIN),
+            ("weights", (3, self.weights.shape[-1]), -most, most),
+        ):
+            value: Tensor = getattr(self, name)
+            if value.shape != shape or value.dtype != torch.float32:
+                raise ValueError(f"{name} must be {shape} float32, not {tuple(value.shape)}")
+            if not bool(((value >= low) & (value <= high)).all()):
+                raise ValueError(f"{name} must be finite and within {low:g} to {high:g}")
+
+    def rounded(self) -> LocalRBFModel:
+        """As metadata keep it: centers in steps of 1/255, gains of 1/4096, weights binary16."""
+        scalars = torch.tensor([self.position_scale, self.color_scale, self.ridge])
+        position_scale, color_scale, ridge = scalars.tolist()
+        return dataclasses.replace(
+            self,
+            position_scale=position_scale,
+            color_scale=color_scale,
+            ridge=ridge,
+            centers=(self.centers * 255).round() / 255,
+            gains=((self.gains * 4096).round() / 4096).clamp(max=32767 / 4096),
+            weights=self.weights.half().float(),
         )
 
 

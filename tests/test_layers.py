@@ -13,7 +13,8 @@ VALUES = {"camera", "colorimetry", "frame", "stage", "errors"}
 FAMILIES = {"stages", "samplers", "reconstruct", "codec", "carriers", "io"}
 WIRING = {
     *("presets", "export", "capture", "recover", "training", "evaluation", "libraw"),
-    *("fitting", "registration", "unprocessing", "scenes", "transfer", "picture_file", "rate"),
+    *("closed_loop", "fitting", "registration", "unprocessing", "scenes", "transfer"),
+    *("picture_file", "rate"),
 }
 BELOW_WIRING = (
     VALUES

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
@@ -10,12 +10,13 @@ import torch
 from torch import Tensor
 
 from ..camera import Camera
-from ..errors import PictureMismatch
-from ..frame import ParametricModel, Samples
+from ..errors import PayloadCorrupt, PictureMismatch
+from ..frame import LocalRBFModel, ParametricModel, Samples
 from . import sections
 from .binding import Binding
 from .camera import pack_camera, unpack_camera
 from .header import Header
+from .local_rbf import pack_local_rbf, unpack_local_rbf
 from .mosaic import Mosaic
 from .parametric import pack_parametric, unpack_parametric
 from .positions import pack_positions, unpack_positions
@@ -26,7 +27,7 @@ from .values import Coding, check_room, needs_pixels, pack_values, unpack_values
 __all__ = ["Coding", "Payload", "decode", "encode"]
 
 _KNOWN = frozenset({b"CAMR", b"IDNT", b"BIND", b"MEAN", b"POSN", b"VALU"})
-_OPTIONAL = frozenset({b"pARA", b"mOSA"})
+_OPTIONAL = frozenset({b"pARA", b"lRBF", b"CTRL", b"mOSA"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,7 +35,8 @@ class Payload:
     """Samples of a raw picture, and what recovery must know beside them.
 
     Attributes:
-        samples: raw pixels; their values are quantized to ``steps`` once decoded.
+        samples: raw pixels; their values are quantized to ``steps`` once decoded, and their model,
+            if they have one, is rounded.
         camera: the sensor and its calibration.
         binding: the finished picture that they belong to.
         steps: that values are stored in.
@@ -105,6 +107,10 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
     }
     if payload.parametric is not None:
         content[b"pARA"] = pack_parametric(payload.parametric)
+    if samples.model is not None:
+        content[b"lRBF"] = pack_local_rbf(samples.model)
+    if samples.control:
+        content[b"CTRL"] = b""
     if payload.mosaic is not None:
         content[b"mOSA"] = payload.mosaic.pack()
     return sections.join(header, content)
@@ -131,12 +137,22 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     picture = _bound(pixels, binding) if needs_pixels(content[b"VALU"]) else None
     index = unpack_positions(content[b"POSN"], header)
     value = unpack_values(content[b"VALU"], index, header, picture)
-    samples = Samples(torch.from_numpy(index), value, header.height, header.width, header.cell)
+    model, control = _unpack_model(content)
+    size = header.height, header.width, header.cell
+    samples = Samples(torch.from_numpy(index), value, *size, model, control)
     stored = content.get(b"pARA")
     parametric = None if stored is None else unpack_parametric(stored)
     stored = content.get(b"mOSA")
     mosaic = None if stored is None else Mosaic.unpack(stored)
     return Payload(samples, camera, binding, header.steps, demosaic, sampler, parametric, mosaic)
+
+
+def _unpack_model(content: Mapping[bytes, bytes]) -> tuple[LocalRBFModel | None, bool]:
+    """The model that samples are for, and whether their values are controls of it."""
+    stored, control = content.get(b"lRBF"), content.get(b"CTRL")
+    if control is not None and (control or stored is None):
+        raise PayloadCorrupt("section CTRL of the raw metadata must be empty, beside an lRBF")
+    return None if stored is None else unpack_local_rbf(stored), control is not None
 
 
 def _bound(pixels: Callable[[], Tensor] | None, binding: Binding) -> Tensor:

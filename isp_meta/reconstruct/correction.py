@@ -38,13 +38,13 @@ def _matern(color: Tensor, centers: Tensor) -> Tensor:
     return (1 + r + r.square() / 3) * torch.exp(-r)
 
 
-def _spread(color: Tensor) -> Tensor:
-    """(M, 3) colors as far from each other as they lie, at most ``_CENTERS``."""
+def _spread(color: Tensor, count: int) -> Tensor:
+    """(M, 3) colors as far from each other as they lie, at most so many."""
     color = color[:: max(1, len(color) // 4096)]
     distance = (color - color.mean(0)).norm(dim=1)
     chosen = [int(distance.argmin())]
     distance = (color - color[chosen[0]]).norm(dim=1)
-    while len(chosen) < _CENTERS:
+    while len(chosen) < count:
         farthest = int(distance.argmax())
         if distance[farthest] < 1e-3:
             break
@@ -60,10 +60,23 @@ class Correction:
     Attributes:
         table: (1, 3, n, n, n), the function of color on a lattice of sRGB: blue, green, red.
         weights: (3, F) of the features.
+        centers: (M, 3) sRGB; the function of color is the smoothest through what it is there.
+        gains: (M, 3) what it is there.
     """
 
     table: Tensor
     weights: Tensor
+    centers: Tensor
+    gains: Tensor
+
+    @classmethod
+    def through(cls, centers: Tensor, gains: Tensor, weights: Tensor) -> Correction:
+        """Of its centers, its gains there, float, and its weights."""
+        kernel = _matern(centers.double(), centers.double())
+        # As much as the normal equations are ridged by, and what two equal centers need.
+        kernel.diagonal().add_(1e-6)
+        solution = torch.linalg.solve(kernel, gains.double())
+        return _correction(torch.cat([solution, weights.double().T]), centers.double(), gains.dtype)
 
     def __call__(self, srgb: Tensor, features: Tensor) -> Tensor:
         """Log gain, (3, ...).
@@ -133,13 +146,22 @@ class _Ridge:
 
 
 def fit_correction(
-    color: Tensor, features: Tensor, target: Tensor, value: Tensor
+    color: Tensor,
+    features: Tensor,
+    target: Tensor,
+    value: Tensor,
+    *,
+    fitted: int = _FITTED,
+    centers: int = _CENTERS,
+    clipped_weight: float = _CLIPPED_WEIGHT,
 ) -> tuple[Correction, Tensor] | None:
     """Fits log gains at samples, smoothness and ridge chosen by leaving samples out.
 
     Args:
         color: (N, 3) sRGB of the samples. features: (N, F), F >= 0. target: (N, 3) log gain.
         value: (N, 3) raw, in [0, 1]: bright samples weigh more.
+        fitted: the most samples that are fitted, of more. centers: the most of the kernel.
+        clipped_weight: of a clipped sample against another.
 
     Returns:
         The correction, and (N, 3) the log gain of each sample as the others predict it (as all do,
@@ -150,33 +172,31 @@ def fit_correction(
     usable = (color < 1).all(1)
     if int(usable.sum()) < _FEWEST:
         return None
-    step = -(-len(color) // _FITTED)
-    system, centers = _system(
-        color[::step], features[::step], target[::step], value[::step], usable[::step]
-    )
+    step = -(-len(color) // fitted)
+    weight = (value.double().mean(1) + 0.005) * torch.where(usable, 1.0, clipped_weight)
+    some = color[::step].double()
+    chosen = _spread(some[usable[::step]] if bool(usable[::step].any()) else some, centers)
+    system = _system(some, chosen, features[::step], target[::step], weight[::step])
     trial = system.some(max(1, len(system.target) // _TRIALS))
     ridges = _RIDGES if features.shape[1] else _RIDGES[:1]
     choices = [(smoothness, ridge) for smoothness in _SMOOTHNESS for ridge in ridges]
     best = min(choices, key=lambda choice: trial.error(*choice))
     solution, predicted = system.solve(*best)
-    correction = _correction(solution, centers, target.dtype)
+    correction = _correction(solution, chosen, target.dtype)
     if step > 1:
         return correction, correction(color.T, features.T).T.contiguous()
     return correction, predicted.to(target.dtype).clamp_(-_LIMIT, _LIMIT)
 
 
 def _system(
-    color: Tensor, features: Tensor, target: Tensor, value: Tensor, usable: Tensor
-) -> tuple[_Ridge, Tensor]:
-    """The regression, and the (M, 3) centers of its kernel."""
-    color = color.double()
-    centers = _spread(color[usable] if bool(usable.any()) else color)
+    color: Tensor, centers: Tensor, features: Tensor, target: Tensor, weight: Tensor
+) -> _Ridge:
+    """The regression, its kernel at (M, 3) centers."""
     design = torch.cat([_matern(color, centers), features.double()], 1)
     count = len(centers)
     penalty = design.new_zeros(design.shape[1], design.shape[1])
     penalty[:count, :count] = _matern(centers, centers)
-    weight = (value.double().mean(1) + 0.005) * torch.where(usable, 1.0, _CLIPPED_WEIGHT)
-    return _Ridge(design, target.double(), weight, penalty, features.shape[1]), centers
+    return _Ridge(design, target.double(), weight, penalty, features.shape[1])
 
 
 def _correction(solution: Tensor, centers: Tensor, dtype: torch.dtype) -> Correction:
@@ -187,5 +207,6 @@ def _correction(solution: Tensor, centers: Tensor, dtype: torch.dtype) -> Correc
     kernel = _matern(lattice, centers.to(dtype))
     # Weights of near centers all but cancel, so their sum takes doubles.
     table = torch.cat([part.double() @ solution[:count] for part in torch.split(kernel, 4096)])
-    weights = solution[count:].T.contiguous()
-    return Correction(table.T.reshape(1, 3, *(_KNOTS,) * 3).to(dtype), weights.to(dtype))
+    weights, gains = solution[count:].T.contiguous(), _matern(centers, centers) @ solution[:count]
+    table = table.T.reshape(1, 3, *(_KNOTS,) * 3)
+    return Correction(*(part.to(dtype) for part in (table, weights, centers, gains)))

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from ..frame import LocalRBFModel
 from .color_estimate import apply_polynomial, fit_polynomial
 from .correction import Correction, fit_correction
 from .detail import DetailBands
@@ -21,8 +22,10 @@ __all__ = [
     "GUESSES",
     "LOG_FLOOR",
     "FirstGuess",
+    "clipped",
     "first_guesses",
     "log_gain",
+    "stored_guess",
     "times_gain",
 ]
 
@@ -45,10 +48,10 @@ def times_gain(guess: Tensor, gain: Tensor) -> Tensor:
     return guess.add_(LOG_FLOOR).mul_(gain.exp_()).sub_(LOG_FLOOR).clamp_(0, 1)
 
 
-def _clipped(srgb: Tensor) -> Tensor:
+def clipped(srgb: Tensor) -> Tensor:
     """(4, ...) 1 where a color is clipped, and where all are: raw jumps there."""
-    clipped = srgb >= CLIPPED
-    return torch.cat([clipped, clipped.all(0, keepdim=True)]).to(srgb)
+    full = srgb >= CLIPPED
+    return torch.cat([full, full.all(0, keepdim=True)]).to(srgb)
 
 
 @dataclass(frozen=True, eq=False)
@@ -75,7 +78,7 @@ class FirstGuess:
         guess = apply_polynomial(self.cubic, srgb)
         if self.correction is None:
             return guess
-        features = _clipped(srgb)
+        features = clipped(srgb)
         if self.bands is not None:
             features = torch.cat([features, self.bands.rows(top, bottom)])
         return times_gain(guess, self.correction(srgb, features))
@@ -97,14 +100,14 @@ def first_guesses(
     coefficients = fit_polynomial(color, value)
     cubic = apply_polynomial(coefficients, color.T).T.contiguous()
     guesses = {"cubic": FirstGuess(srgb, coefficients, None, None, cubic, cubic)}
-    target, clipped = log_gain(value, cubic), _clipped(color.T).T
+    target, burnt = log_gain(value, cubic), clipped(color.T).T
     # By one worker, while the others look at the picture.
-    of_color = pool.submit(fit_correction, color, clipped, target, value)
+    of_color = pool.submit(fit_correction, color, burnt, target, value)
     bands = DetailBands.of(srgb)
-    every = torch.cat([clipped, bands.at(index, pool)], 1)
+    every = torch.cat([burnt, bands.at(index, pool)], 1)
     of_detail = fit_correction(color, every, target, value)
     for name, features, read, fitted in (
-        ("color", clipped, None, of_color.result()),
+        ("color", burnt, None, of_color.result()),
         ("detail", every, bands, of_detail),
     ):
         if fitted is not None:
@@ -113,3 +116,25 @@ def first_guesses(
             at_samples, left_out = (times_gain(cubic.clone(), g) for g in (gain, predicted))
             guesses[name] = FirstGuess(srgb, coefficients, correction, read, at_samples, left_out)
     return guesses
+
+
+def stored_guess(
+    srgb: Tensor, index: Tensor, model: LocalRBFModel, pool: Executor
+) -> FirstGuess:
+    """The guess that travels in a model, in place of one that is fitted.
+
+    Args:
+        srgb: (3, H, W) in [0, 1]. index: (N,) flat, increasing, of the samples.
+        pool: of single-core workers.
+    """
+    color = srgb.reshape(3, -1)[:, index]
+    cubic = model.cubic.to(srgb.device)
+    at_samples = apply_polynomial(cubic, color)
+    if not model.weights.shape[1]:
+        at_samples = at_samples.T.contiguous()
+        return FirstGuess(srgb, cubic, None, None, at_samples, at_samples)
+    parts = (part.to(srgb) for part in (model.centers, model.gains, model.weights))
+    correction, bands = Correction.through(*parts), DetailBands.of(srgb)
+    features = torch.cat([clipped(color), bands.at(index, pool).T])
+    at_samples = times_gain(at_samples, correction(color, features)).T.contiguous()
+    return FirstGuess(srgb, cubic, correction, bands, at_samples, at_samples)

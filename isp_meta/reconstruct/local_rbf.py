@@ -23,20 +23,31 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..frame import Frame, Reconstructor, Samples
+from ..frame import Frame, LocalRBFModel, Reconstructor, Samples
 from ..ops import RadialBasis, local_rbf, local_rbf_leave_one_out
 from ..workers import workers
-from .first_guess import CLIPPED, GUESSES, FirstGuess, first_guesses, log_gain, times_gain
+from .first_guess import (
+    CLIPPED,
+    GUESSES,
+    FirstGuess,
+    first_guesses,
+    log_gain,
+    stored_guess,
+    times_gain,
+)
 from .inputs import picture_and_samples
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
-__all__ = ["LocalRBFReconstructor", "LocalRBFSetting"]
+__all__ = ["GuidedPicture", "LocalRBFReconstructor", "LocalRBFSetting", "block_side"]
 
 # How much the brightness and the share of clipped values around a pixel count, next to its color,
 # and over how many pixels they are taken: with these the samples left out are predicted best.
 _BRIGHTNESS, _BURNT, _AROUND = 0.25, 0.2, 4
+
+STORED = "stored"
+"""Name of the first guess that travels with the samples."""
 
 
 @dataclass(frozen=True)
@@ -51,7 +62,8 @@ class LocalRBFSetting:
         position_scale: pixels that count as distance 1.
         color_scale: sRGB difference that counts as distance 1.
         ridge: variance of the noise, in units of the kernel's.
-        guess: ``cubic``, ``color`` or ``detail``: which first guess a log-gain is against.
+        guess: ``cubic``, ``color`` or ``detail``: which first guess a log-gain is against; or
+            ``stored``, the one that capture found.
     """
 
     target: str
@@ -61,11 +73,26 @@ class LocalRBFSetting:
     ridge: float = 0.01
     guess: str = "cubic"
 
+    @classmethod
+    def of(cls, model: LocalRBFModel) -> LocalRBFSetting:
+        """The one that travels with the samples."""
+        scales = model.position_scale, model.color_scale, model.ridge
+        return cls("log_gain", model.kernel, *scales, guess=STORED)
+
     @property
     def basis(self) -> RadialBasis:
         """As the kernel takes it."""
         tail = float(self.target == "value")
         return RadialBasis(self.position_scale, self.color_scale, self.kernel, tail, self.ridge)
+
+
+def block_side(samples: Samples) -> int:
+    """Side of the blocks that share a system, pixels: about the samples' spacing, 4 to 16.
+
+    One neighborhood then serves all of a block's pixels.
+    """
+    spacing = math.sqrt(samples.height * samples.width / len(samples))
+    return min(16, max(4, round(spacing)))
 
 
 def _decode(setting: LocalRBFSetting, target: Tensor, guess: Tensor) -> Tensor:
@@ -83,8 +110,18 @@ def _surroundings(srgb: Tensor) -> Tensor:
     return functional.avg_pool2d(around, _AROUND)[0]
 
 
+def _points(srgb: Tensor, around: Tensor, index: Tensor) -> Tensor:
+    """(N, 7) row, column, color and surroundings of the pixels of (N,) a flat index."""
+    width = srgb.shape[2]
+    position = torch.stack([index // width, index % width], 1).to(srgb)
+    size = position.new_tensor(around.shape[1:]) * _AROUND
+    at = ((2 * position + 1) / size - 1).flip(1)[None, None]
+    beside = functional.grid_sample(around[None], at, padding_mode="border", align_corners=False)
+    return torch.cat([position, srgb.reshape(3, -1)[:, index].T, beside[0, :, 0].T], 1)
+
+
 @dataclass(frozen=True)
-class _Picture:
+class GuidedPicture:
     """The picture as the systems see it, and what is known of it."""
 
     srgb: Tensor  # (3, H, W)
@@ -95,22 +132,19 @@ class _Picture:
     tree: cKDTree
 
     @classmethod
-    def of(cls, srgb: Tensor, samples: Samples, pool: Executor) -> _Picture:
+    def of(cls, srgb: Tensor, samples: Samples, pool: Executor) -> GuidedPicture:
         from scipy.spatial import cKDTree  # 0.3 s to load, which embedding need not wait for
 
         bands = pool.map(_surroundings, torch.split(srgb, 32 * _AROUND, 1))
         around = torch.cat(list(bands), 1)
-        color, value = srgb.reshape(3, -1)[:, samples.index].T.contiguous(), samples.value.to(srgb)
-        guesses = first_guesses(srgb, samples.index, value, pool)
+        value = samples.value.to(srgb)
+        if samples.model is None:
+            guesses = first_guesses(srgb, samples.index, value, pool)
+        else:
+            guesses = {STORED: stored_guess(srgb, samples.index, samples.model, pool)}
         position = torch.stack([samples.index // samples.width, samples.index % samples.width], 1)
         tree = cKDTree(position.cpu().numpy())
-        position = position.to(srgb)
-        size = position.new_tensor(around.shape[1:]) * _AROUND
-        at = ((2 * position + 1) / size - 1).flip(1)[None, None]
-        beside = functional.grid_sample(
-            around[None], at, padding_mode="border", align_corners=False
-        )
-        points = torch.cat([position, color, beside[0, :, 0].T], 1)
+        points = _points(srgb, around, samples.index)
         return cls(srgb, around, points, value, guesses, tree)
 
     def target(self, setting: LocalRBFSetting) -> Tensor:
@@ -118,6 +152,10 @@ class _Picture:
         if setting.target == "value":
             return self.value
         return log_gain(self.value, self.guesses[setting.guess].at_samples)
+
+    def points_at(self, index: Tensor) -> Tensor:
+        """(N, 7) what :attr:`points` is, of any pixels."""
+        return _points(self.srgb, self.surroundings, index)
 
     def nearest(self, position: Tensor, count: int) -> Tensor:
         """(n, count) samples nearest in the picture to (n, 2) positions, nearest first."""
@@ -145,6 +183,8 @@ class LocalRBFReconstructor(Reconstructor):
         setting: use this one instead of choosing; where samples are too few for its first guess,
             with the cubic.
 
+    Samples that bring a model of their own are interpolated by that.
+
     Attributes:
         chosen: the setting of the latest picture, None before.
 
@@ -169,32 +209,36 @@ class LocalRBFReconstructor(Reconstructor):
 
     @torch.no_grad()
     def forward(self, frame: Frame) -> Tensor:
-        """(3, H, W) in [0, 1], equal to the stored samples at their pixels.
+        """(3, H, W) in [0, 1], equal to the stored samples at their pixels, unless they are controls.
 
         Raises:
             ValueError: the frame holds no sample, or samples of a picture of another size.
         """
-        srgb, samples = picture_and_samples(frame, "LocalRBFReconstructor")
+        srgb, samples = picture_and_samples(frame, "LocalRBFReconstructor", control=True)
         _, height, width = srgb.shape
         spacing = math.sqrt(height * width / len(samples))
-        # Blocks about as large as the samples' spacing: one neighborhood then serves all pixels.
-        block = min(16, max(4, round(spacing)))
+        block = block_side(samples)
         raw = srgb.new_empty(srgb.shape)
         rows = max(1, self._STRIP_PIXELS // (width * block)) * block
         with workers() as pool:
-            picture = _Picture.of(srgb, samples, pool)
-            setting = self.setting or self._choose(picture, spacing, pool)
+            picture = GuidedPicture.of(srgb, samples, pool)
+            neighbors = self.neighbors
+            if samples.model is not None:
+                setting, neighbors = LocalRBFSetting.of(samples.model), samples.model.neighbors
+            else:
+                setting = self.setting or self._choose(picture, spacing, pool)
             if setting.guess in GUESSES and setting.guess not in picture.guesses:
                 setting = replace(setting, guess=GUESSES[0])
             self.chosen = setting
 
             def work(top: int) -> None:
                 bottom = min(height, top + rows)
-                raw[:, top:bottom] = self._strip(setting, picture, top, bottom, block)
+                raw[:, top:bottom] = self._strip(setting, picture, top, bottom, block, neighbors)
 
             for _ in pool.map(work, range(0, height, rows)):
                 pass
-        raw.view(3, -1)[:, samples.index] = samples.value.T.to(raw)
+        if not samples.control:
+            raw.view(3, -1)[:, samples.index] = samples.value.T.to(raw)
         return raw
 
     @staticmethod
@@ -205,7 +249,7 @@ class LocalRBFReconstructor(Reconstructor):
         for (target, guess), (kernel, steps, color_scale) in product(against, bases):
             yield LocalRBFSetting(target, kernel, steps * spacing, color_scale, guess=guess)
 
-    def _choose(self, picture: _Picture, spacing: float, pool: Executor) -> LocalRBFSetting:
+    def _choose(self, picture: GuidedPicture, spacing: float, pool: Executor) -> LocalRBFSetting:
         """The candidate with the smallest mean squared error in raw at samples left out."""
         count = len(picture.value)
         candidates = list(self._candidates(spacing, picture.guesses))
@@ -228,7 +272,7 @@ class LocalRBFReconstructor(Reconstructor):
             ]
         return candidates[0]
 
-    def _trials(self, picture: _Picture) -> tuple[Tensor, Tensor]:
+    def _trials(self, picture: GuidedPicture) -> tuple[Tensor, Tensor]:
         """Samples to leave out, (M,), and how many each of them stands for.
 
         Half of them where something is clipped nearby: there lie few samples and most of the error.
@@ -247,7 +291,7 @@ class LocalRBFReconstructor(Reconstructor):
     @staticmethod
     @torch.no_grad()
     def _left_out_error(
-        setting: LocalRBFSetting, picture: _Picture, around: Tensor, weight: Tensor
+        setting: LocalRBFSetting, picture: GuidedPicture, around: Tensor, weight: Tensor
     ) -> float:
         """Mean squared error at the first sample of each system, predicted from the others."""
         target = picture.target(setting)
@@ -259,7 +303,13 @@ class LocalRBFReconstructor(Reconstructor):
 
     @torch.no_grad()
     def _strip(
-        self, setting: LocalRBFSetting, picture: _Picture, top: int, bottom: int, block: int
+        self,
+        setting: LocalRBFSetting,
+        picture: GuidedPicture,
+        top: int,
+        bottom: int,
+        block: int,
+        neighbors: int,
     ) -> Tensor:
         """(3, h, W) raw of the rows [top, bottom), whose first is a block's first."""
         guide, points = picture.guide(top, bottom), picture.points.clone()
@@ -267,7 +317,7 @@ class LocalRBFReconstructor(Reconstructor):
         shape = -(-(bottom - top) // block), -(-guide.shape[2] // block)
         down, across = (torch.arange(n).to(points) * block + (block - 1) / 2 for n in shape)
         centers = torch.cartesian_prod(down + top, across)
-        nearest = picture.nearest(centers, min(self.neighbors, len(points)))
+        nearest = picture.nearest(centers, min(neighbors, len(points)))
         nearest = nearest.view(1, *shape, -1)
         target = picture.target(setting)
         result = local_rbf(guide[None], points, target, nearest, block, setting.basis)[0]

@@ -184,11 +184,10 @@ def test_one_color_only_gives_its_mean_and_stays_tame_elsewhere(level):
     assert float(everywhere.abs().max()) <= float(got.abs().max()) + 1e-6
 
 
-def test_of_very_many_samples_some_are_fitted(monkeypatch):
+def test_of_very_many_samples_some_are_fitted():
     color, features, target, value = scene(1200)
     correction, _ = fit_correction(color[::3], features[::3], target[::3], value[::3])
-    monkeypatch.setattr(module, "_FITTED", 400)
-    fewer, predicted = fit_correction(color, features, target, value)
+    fewer, predicted = fit_correction(color, features, target, value, fitted=400)
     torch.testing.assert_close(fewer.table, correction.table, rtol=0, atol=1e-12)
     torch.testing.assert_close(fewer.weights, correction.weights, rtol=0, atol=1e-12)
     torch.testing.assert_close(predicted, fewer(color.T, features.T).T, rtol=0, atol=1e-12)
@@ -196,7 +195,8 @@ def test_of_very_many_samples_some_are_fitted(monkeypatch):
 
 def test_gains_are_confined_and_shapes_and_dtypes_kept():
     for dtype in (torch.float32, torch.float64):
-        correction = Correction(torch.ones(1, 3, 2, 2, 2).to(dtype), torch.eye(3, 1).to(dtype))
+        table, weights = torch.ones(1, 3, 2, 2, 2).to(dtype), torch.eye(3, 1).to(dtype)
+        correction = Correction(table, weights, table.new_zeros(1, 3), table.new_ones(1, 3))
         features = torch.tensor([[-9.0, 0.5, 9.0]]).view(1, 1, 3).to(dtype)
         got = correction(torch.full((3, 1, 3), 0.5, dtype=dtype), features)
         assert got.dtype == dtype

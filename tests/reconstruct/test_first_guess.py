@@ -8,7 +8,7 @@ from torch.nn.functional import avg_pool2d
 from isp_meta.reconstruct.color_estimate import apply_polynomial, fit_polynomial
 from isp_meta.reconstruct.first_guess import (
     GUESSES,
-    _clipped,
+    clipped,
     first_guesses,
     log_gain,
     times_gain,
@@ -114,7 +114,7 @@ def test_gain_and_its_inverse(dtype):
 def test_clipped_is_told_color_by_color_and_of_all():
     codes = torch.tensor([[254, 255, 253, 255], [253, 254, 254, 0], [255, 254, 0, 255]])
     wanted = [[1, 1, 0, 1], [0, 1, 1, 0], [1, 1, 0, 1], [0, 1, 0, 0]]
-    assert _clipped(codes / 255).tolist() == wanted
+    assert clipped(codes / 255).tolist() == wanted
 
 
 def test_a_jump_where_colors_are_clipped_is_followed():

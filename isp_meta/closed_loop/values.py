@@ -1,0 +1,138 @@
+"""The values with which the decoder comes nearest to the truth, in place of the measured ones.
+
+Raw is guess times exp of what the systems predict, so near the truth an error of raw is raw times
+that of the log-gain. In log-gains the decoder is linear: the best values solve weighted normal
+equations, a few small entries a block, by conjugate gradients.
+
+    rows of blocks ─▶ systems ─▶ normal equations a block ─▶ conjugate gradients ─▶ values
+"""
+
+from __future__ import annotations
+
+from concurrent.futures import Executor
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..frame import Samples
+from ..reconstruct.first_guess import LOG_FLOOR, log_gain, times_gain
+from ..reconstruct.local_rbf import STORED, GuidedPicture, LocalRBFSetting, block_side
+from .systems import Systems, in_blocks
+
+__all__ = ["control_values"]
+
+# Pixels whose normal equations are held at a time, and rows of blocks around them that count too.
+_BAND_PIXELS, _HALO = 4_000_000, 8
+# Blocks whose systems are set up at a time: what stays in the cache.
+_RUN = 256
+
+
+@dataclass(frozen=True)
+class _Equations:
+    """Normal equations of some blocks.
+
+    Attributes:
+        neighbors: (B, K) samples. matrix: (B, K, K). right: (B, K, 3).
+    """
+
+    neighbors: Tensor
+    matrix: Tensor
+    right: Tensor
+
+
+def control_values(
+    srgb: Tensor, raw: Tensor, samples: Samples, rounds: int, pool: Executor
+) -> Tensor:
+    """Values for the samples' model.
+
+    Args:
+        srgb, raw: (3, H, W) in [0, 1], as recovery will see it and as it is.
+        samples: of raw, with a model. rounds: of conjugate gradients.
+        pool: of single-core workers.
+
+    Returns:
+        (N, 3) in [0, 1].
+    """
+    assert samples.model is not None
+    picture, side = GuidedPicture.of(srgb, samples, pool), block_side(samples)
+    setting = LocalRBFSetting.of(samples.model)
+    guess = picture.guesses[STORED].at_samples
+    gain = log_gain(picture.value, guess)
+    rows = -(-srgb.shape[1] // side)
+    some = max(1, _BAND_PIXELS // (srgb.shape[2] * side))
+    count = min(samples.model.neighbors, len(samples))
+
+    def read(row: int) -> _Equations:
+        return _equations(picture, setting, raw, row, side, count)
+
+    line = samples.index // (samples.width * side)
+    for top in range(0, rows, some):
+        wanted = range(max(0, top - _HALO), min(rows, top + some + _HALO))
+        parts = list(pool.map(read, wanted))
+        parts_of = zip(*((p.neighbors, p.matrix, p.right) for p in parts), strict=True)
+        solved = _solve(_Equations(*map(torch.cat, parts_of)), gain, rounds)
+        # The last rows' neighbors are not all there yet.
+        final = (line >= top) & (line < top + some)
+        gain[final] = solved[final]
+    return times_gain(guess.clone(), gain)
+
+
+def _equations(
+    picture: GuidedPicture,
+    setting: LocalRBFSetting,
+    raw: Tensor,
+    row: int,
+    side: int,
+    count: int,
+) -> _Equations:
+    """Of a row of blocks."""
+    top, bottom = row * side, min(raw.shape[1], (row + 1) * side)
+    truth, guess = raw[:, top:bottom], picture.guesses[STORED].rows(top, bottom)
+    weight = (truth + LOG_FLOOR).square().mean(0, keepdim=True)
+    height, width = truth.shape[1:]
+    y = torch.arange(top, bottom).to(raw)[:, None].expand(height, width)
+    x = torch.arange(width).to(raw).expand(height, width)
+    parts = torch.cat([torch.stack([y, x]), picture.guide(top, bottom), log_gain(truth, guess)])
+    # Outside the picture blocks weigh nothing.
+    missing = (0, -width % side, 0, side - height)
+    parts = functional.pad(parts[None], missing, mode="replicate")[0]
+    weight = in_blocks(functional.pad(weight, missing), side)[..., 0]
+    pixels, target = in_blocks(parts, side).split([7, 3], 2)
+    across = torch.arange(len(pixels)).to(raw) * side + (side - 1) / 2
+    center = torch.stack([across.new_full(across.shape, top + (side - 1) / 2), across], 1)
+    near = picture.nearest(center, count)
+    found = [
+        Systems(setting, picture.points[n], p).normal_equations(t, w)
+        for n, p, t, w in zip(*(part.split(_RUN) for part in (near, pixels, target, weight)))
+    ]
+    return _Equations(near, *(torch.cat(part) for part in zip(*found, strict=True)))
+
+
+def _solve(equations: _Equations, start: Tensor, rounds: int) -> Tensor:
+    """(N, 3) values after some rounds of conjugate gradients; of no block's samples the start."""
+    flat = equations.neighbors.flatten()
+
+    def gather(parts: Tensor) -> Tensor:
+        return torch.zeros_like(start).index_add_(0, flat, parts.flatten(0, 1))
+
+    def times(values: Tensor) -> Tensor:
+        return gather(torch.bmm(equations.matrix, values[equations.neighbors]))
+
+    diagonal = equations.matrix.diagonal(dim1=1, dim2=2)
+    scale = gather(diagonal[..., None].expand(-1, -1, 3))
+    scale = scale + 1e-3 * scale[flat].mean() + 1e-12
+    values = start.clone()
+    rest = gather(equations.right) - times(values)
+    step = rest / scale
+    descent = (rest * step).sum(0)
+    for _ in range(rounds):
+        product = times(step)
+        length = descent / (step * product).sum(0).clamp_(min=1e-30)
+        values += length * step
+        rest -= length * product
+        scaled = rest / scale
+        previous, descent = descent, (rest * scaled).sum(0)
+        step = scaled + descent / previous.clamp(min=1e-30) * step
+    return values
