@@ -3,7 +3,8 @@
     raw file ─▶ Pipeline ─┬─ srgb ─▶ JPEG ─▶ decoded again ─┐
                           └─ raw ──────────────────────────┴▶ sampler ─▶ payload ─▶ into the JPEG
 
-The sampler sees the picture as recovery will see it: after the JPEG's losses.
+The sampler sees the picture as recovery will see it: after the JPEG's losses. So the decoder can be
+run before it is needed, and what is stored be chosen by what comes out (closed_loop).
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import torch
 from torch import Tensor
 
 from . import carriers, codec, io, presets
+from .closed_loop import MOST_EFFORT, close_loop
 from .errors import ImageFileError, IspMetaError, PictureMismatch, RawFileError
-from .frame import Frame, Sampler, Samples
+from .frame import Frame, Sampler
 from .picture_file import PictureFile
 from .pipeline import Pipeline
 from .rate import Rate, fit_rate
@@ -31,6 +33,8 @@ __all__ = ["Carrier", "Embedded", "embed"]
 
 Carrier = Literal["app11", "com", "chunk", "tag", "sidecar"]
 Progress = Callable[[str], None]
+
+DEFAULT_EFFORT = 1
 
 
 @dataclass(frozen=True, eq=False)
@@ -74,6 +78,7 @@ def embed(
     steps: codec.Steps | None = None,
     coding: codec.Coding = "range",
     rate: Rate | None = None,
+    effort: int = DEFAULT_EFFORT,
     carrier: Carrier | None = None,
     depth: int | None = None,
     gps: bool = False,
@@ -101,6 +106,9 @@ def embed(
             for simple readers.
         rate: what the metadata may take or must reach; chooses cell and steps, so give neither
             sampler nor steps then.
+        effort: 0 to 9: how long to look for what makes recovery's result best. 0: instant. 1: also
+            stores how recovery should interpolate. 2 and more: stores values that serve it best in
+            place of the measured ones, which fine-tuning a network would need.
         carrier: where the payload goes: in a JPEG "app11" (JUMBF) or "com" (comments), in a PNG a
             "chunk", in a TIFF a "tag", for all "sidecar" (a file beside it); None: the first.
         depth: bits of a sample in a PNG (default 8) or TIFF (default 16): 8 or 16.
@@ -124,7 +132,7 @@ def embed(
     Source: Nam et al., CVPR 2022, section 3; the format is docs/format.md.
     """
     step = progress or (lambda _name: None)
-    _check_options(coding, lossless)
+    _check_options(coding, lossless, effort)
     if rate is not None and not (sampler is None and steps is None):
         raise ValueError("a rate chooses samples and steps; give neither sampler nor steps then")
     target, beside = Path(jpeg), carriers.sidecar.sidecar_path(Path(jpeg))
@@ -155,13 +163,13 @@ def embed(
     step("choosing pixels")
     frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
     demosaic = next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
-    keep = None if found is None else found.keep
     if rate is not None:
+        keep = None if found is None else found.keep
         frame, sampler, steps = fit_rate(
             rate, frame, pixels, coding=coding, demosaic=demosaic, keep=keep
         )
     sampler = _one_sampler(pipeline, sampler)
-    frame = _sampled(frame, sampler, keep)
+    frame = _sampled(frame, sampler, found, effort, step)
     step("encoding")
     payload = codec.Payload(
         samples=frame.require("samples", "embed"),
@@ -183,11 +191,13 @@ def embed(
     return Embedded(target, sidecar, frame, len(packed), len(data), found)
 
 
-def _check_options(coding: str, lossless: bool | str) -> None:
+def _check_options(coding: str, lossless: bool | str, effort: int) -> None:
     if coding not in get_args(codec.Coding):
         raise ValueError(f"coding must be predicted, range or packed, not {coding!r}")
     if lossless not in (False, True, "alone"):
         raise ValueError(f"lossless must be True, False or alone, not {lossless!r}")
+    if not 0 <= effort <= MOST_EFFORT:
+        raise ValueError(f"effort must be 0 to {MOST_EFFORT}, not {effort}")
 
 
 @torch.no_grad()
@@ -231,10 +241,17 @@ def _one_sampler(pipeline: Pipeline, given: Sampler | None) -> Sampler:
 
 
 @torch.no_grad()
-def _sampled(frame: Frame, sampler: Sampler, keep: Callable[[Samples], Samples] | None) -> Frame:
+def _sampled(
+    frame: Frame, sampler: Sampler, found: Registration | None, effort: int, step: Progress
+) -> Frame:
     """The frame with samples, none of them where the JPEG does not show what the raw holds."""
     samples = sampler(frame) if frame.samples is None else frame.samples
-    return frame.replace(samples=samples if keep is None else keep(samples))
+    if found is not None:
+        samples = found.keep(samples)
+        # Pixels that show something else would be tried for as if they mattered.
+        effort = effort if bool(found.agrees.all()) else 0
+    frame = frame.replace(samples=samples)
+    return frame.replace(samples=close_loop(frame, effort, step))
 
 
 def _register(frame: Frame, pixels: Tensor, name: str, force: bool) -> Registration:

@@ -76,6 +76,7 @@ def test_reports_its_steps_in_order(tmp_path, make_frame):
         "rendering",
         "making the JPEG",
         "choosing pixels",
+        "fitting the decoder",
         "encoding",
         "writing",
     ]
@@ -290,7 +291,7 @@ def test_raw_file_is_never_replaced_by_its_jpeg(tmp_path, make_frame):
 
 def test_interruption_leaves_nothing_behind(tmp_path, make_frame):
     target = tmp_path / "a.jpg"
-    for stop_at in range(6):
+    for stop_at in range(7):
         steps: list[str] = []
 
         def interrupt(name: str, steps: list[str] = steps, stop_at: int = stop_at) -> None:

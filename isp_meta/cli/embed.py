@@ -13,8 +13,9 @@ from typing import Annotated
 import typer
 
 from .. import codec, samplers
-from ..capture import Embedded
+from ..capture import DEFAULT_EFFORT, Embedded
 from ..capture import embed as embed_file
+from ..closed_loop import MOST_EFFORT
 from ..frame import Sampler
 from ..rate import Rate
 from ..registration import Registration
@@ -139,6 +140,14 @@ def command(
     psnr: Annotated[
         float | None, typer.Option(help="As few as recover raw to so many dB, likewise; slow.")
     ] = None,
+    effort: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            max=MOST_EFFORT,
+            help="Search for what makes recovery best; from 2 on values are no longer measured.",
+        ),
+    ] = DEFAULT_EFFORT,
     carrier: Annotated[
         CarrierName | None,
         typer.Option(help="Where the metadata goes: app11 or com of a JPEG, chunk of a PNG ..."),
@@ -186,6 +195,7 @@ def command(
                 steps=make_steps(levels, bits),
                 rate=rate,
                 coding=coding.value,
+                effort=effort,
                 carrier=None if carrier is None else carrier.value,
                 depth=depth,
                 gps=gps,

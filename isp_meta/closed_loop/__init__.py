@@ -1,5 +1,5 @@
 """Capture tries what recovery will do: the decoder's model, and the values that serve it best."""
 
-from .sampler import ClosedLoopSampler
+from .sampler import MOST_EFFORT, ClosedLoopSampler, close_loop
 
-__all__ = ["ClosedLoopSampler"]
+__all__ = ["MOST_EFFORT", "ClosedLoopSampler", "close_loop"]

@@ -29,7 +29,7 @@ from .systems import Systems
 __all__ = ["fit_model"]
 
 # Blocks that are fitted and tried, and pixels of those that are fitted.
-_BLOCKS, _FITTED = 4096, 65536
+_BLOCKS, _FITTED = 4096, 32768
 # A center takes 9 bytes: one for so many pixels costs next to nothing.
 _CENTERS, _PIXELS_A_CENTER = 128, 3072
 
@@ -87,7 +87,7 @@ def fit_model(
     picture = GuidedPicture.of(srgb, replace(samples, model=bare), pool)
     index, weight = _some_blocks(picture, side)
     features = _features(picture, torch.cat([samples.index, index.flatten()]), pool)
-    at_samples, at_blocks = features.split([len(samples), index.numel()], 1)
+    at_samples, at_blocks = torch.split(features, [len(samples), index.numel()], 1)
     pixels = picture.points_at(index.flatten()).view(*index.shape, -1)
     near = picture.nearest(pixels[..., :2].mean(1), min(neighbors, len(samples)))
     truth = raw.reshape(3, -1)[:, index].permute(1, 2, 0)
@@ -140,7 +140,8 @@ def _guesses(
     step = -(-blocks.srgb.shape[1] // _FITTED)
     fitted = blocks.srgb[:, ::step].T.contiguous()
     value = blocks.truth.flatten(0, 1)[::step]
-    bare = replace(bare, cubic=fit_polynomial(fitted, value).float())
+    most = bare.LARGEST
+    bare = replace(bare, cubic=fit_polynomial(fitted, value).float().clamp_(-most, most))
     at_samples, at_blocks = (apply_polynomial(bare.cubic, c) for c in (color, blocks.srgb))
     shape = blocks.truth.shape
 
@@ -163,10 +164,11 @@ def _guesses(
         )
         if found is None:
             continue
-        parts = (part.float() for part in (found[0].centers, found[0].gains, found[0].weights))
-        names = ("centers", "gains", "weights")
-        model = replace(bare, **dict(zip(names, parts, strict=True))).rounded()
-        correction = Correction.through(model.centers, model.gains, model.weights)
+        parts = found[0].centers, found[0].gains, found[0].weights
+        known, gains, weights = (part.float().clamp_(-8, 8) for part in parts)
+        model = replace(bare, centers=known, gains=gains, weights=weights).rounded()
+        rounded = (part.to(color) for part in (model.centers, model.gains, model.weights))
+        correction = Correction.through(*rounded)
         yield guess(
             model,
             times_gain(at_samples.clone(), correction(color, features)),
@@ -175,7 +177,7 @@ def _guesses(
 
 
 def _settings(side: int) -> Iterator[LocalRBFSetting]:
-    bases = product(("exponential", "rational"), (2, 4, 8, 16), (0.05, 0.1, 0.2, 0.4))
+    bases = product(("exponential", "rational"), (1, 2, 4, 8, 16), (0.05, 0.1, 0.2, 0.4))
     for kernel, steps, color_scale in bases:
         yield LocalRBFSetting("log_gain", kernel, float(steps * side), color_scale)
 
@@ -189,7 +191,7 @@ def _choose(
 
     def error(candidate: tuple[int, LocalRBFSetting], step: int) -> float:
         (number, setting), total = candidate, 0.0
-        for part in torch.arange(0, len(blocks.truth), step).split(512):
+        for part in torch.split(torch.arange(0, len(blocks.truth), step), 512):
             systems = Systems(setting, blocks.around[part], blocks.pixels[part])
             gain = systems.predict(gains[number][blocks.neighbors[part]])
             found = times_gain(guesses[number].at_blocks[part], gain)

@@ -9,6 +9,7 @@ equations, a few small entries a block, by conjugate gradients.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -44,15 +45,15 @@ class _Equations:
 
 def control_values(
     srgb: Tensor, raw: Tensor, samples: Samples, rounds: int, pool: Executor
-) -> Tensor:
-    """Values for the samples' model.
+) -> Iterator[Tensor]:
+    """Values for the samples' model, better from band to band of the picture.
 
     Args:
         srgb, raw: (3, H, W) in [0, 1], as recovery will see it and as it is.
         samples: of raw, with a model. rounds: of conjugate gradients.
         pool: of single-core workers.
 
-    Returns:
+    Yields:
         (N, 3) in [0, 1].
     """
     assert samples.model is not None
@@ -76,7 +77,7 @@ def control_values(
         # The last rows' neighbors are not all there yet.
         final = (line >= top) & (line < top + some)
         gain[final] = solved[final]
-    return times_gain(guess.clone(), gain)
+        yield times_gain(guess.clone(), gain.clone())
 
 
 def _equations(
@@ -99,13 +100,14 @@ def _equations(
     missing = (0, -width % side, 0, side - height)
     parts = functional.pad(parts[None], missing, mode="replicate")[0]
     weight = in_blocks(functional.pad(weight, missing), side)[..., 0]
-    pixels, target = in_blocks(parts, side).split([7, 3], 2)
+    pixels, target = torch.split(in_blocks(parts, side), [7, 3], 2)
     across = torch.arange(len(pixels)).to(raw) * side + (side - 1) / 2
     center = torch.stack([across.new_full(across.shape, top + (side - 1) / 2), across], 1)
     near = picture.nearest(center, count)
+    runs = (torch.split(part, _RUN) for part in (near, pixels, target, weight))
     found = [
         Systems(setting, picture.points[n], p).normal_equations(t, w)
-        for n, p, t, w in zip(*(part.split(_RUN) for part in (near, pixels, target, weight)))
+        for n, p, t, w in zip(*runs, strict=True)
     ]
     return _Equations(near, *(torch.cat(part) for part in zip(*found, strict=True)))
 

@@ -118,9 +118,7 @@ def first_guesses(
     return guesses
 
 
-def stored_guess(
-    srgb: Tensor, index: Tensor, model: LocalRBFModel, pool: Executor
-) -> FirstGuess:
+def stored_guess(srgb: Tensor, index: Tensor, model: LocalRBFModel, pool: Executor) -> FirstGuess:
     """The guess that travels in a model, in place of one that is fitted.
 
     Args:

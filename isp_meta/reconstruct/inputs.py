@@ -9,9 +9,7 @@ from ..frame import Frame, Samples
 __all__ = ["picture_and_samples"]
 
 
-def picture_and_samples(
-    frame: Frame, by: str, *, control: bool = False
-) -> tuple[Tensor, Samples]:
+def picture_and_samples(frame: Frame, by: str, *, control: bool = False) -> tuple[Tensor, Samples]:
     """The frame's sRGB picture and samples that fit it.
 
     Args:

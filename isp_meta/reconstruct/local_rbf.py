@@ -133,6 +133,7 @@ class GuidedPicture:
 
     @classmethod
     def of(cls, srgb: Tensor, samples: Samples, pool: Executor) -> GuidedPicture:
+        """Of (3, H, W) in [0, 1] and samples, by single-core workers."""
         from scipy.spatial import cKDTree  # 0.3 s to load, which embedding need not wait for
 
         bands = pool.map(_surroundings, torch.split(srgb, 32 * _AROUND, 1))
@@ -209,7 +210,7 @@ class LocalRBFReconstructor(Reconstructor):
 
     @torch.no_grad()
     def forward(self, frame: Frame) -> Tensor:
-        """(3, H, W) in [0, 1], equal to the stored samples at their pixels, unless they are controls.
+        """(3, H, W) in [0, 1], equal to measured samples at their pixels.
 
         Raises:
             ValueError: the frame holds no sample, or samples of a picture of another size.

@@ -31,6 +31,8 @@ def test_inspect_gives_json(run, photo):
         "cell": 8,
         "levels": 320,
         "slope_at_black": 0.25,
+        "values": "measured",
+        "interpolation": "stored",
         "mosaic": "none",
         "mosaic_bytes": 0,
         "sampler": "SuperpixelSampler",

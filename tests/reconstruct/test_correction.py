@@ -110,8 +110,9 @@ def test_the_choice_has_the_least_error_of_samples_left_out(solved):
     _, predicted = fit_correction(color, features, target, value)
     chosen = solved[-1]
     assert len(set(solved)) == 15
-    system, _ = module._system(color, features, target, value, torch.ones(300, dtype=torch.bool))
-    weight = (value.mean(1) + 0.005)[:, None]
+    weight = value.mean(1) + 0.005
+    system = module._system(color, module._spread(color, 128), features, target, weight)
+    weight = weight[:, None]
     every = {
         choice: float((weight * (system.solve(*choice)[1] - target)).square().sum())
         for choice in set(solved)
@@ -122,7 +123,7 @@ def test_the_choice_has_the_least_error_of_samples_left_out(solved):
 
 
 def test_the_table_stands_for_the_kernel_function():
-    centers = module._spread(random(4000, 3))
+    centers = module._spread(random(4000, 3), 128)
     assert len(centers) == 128
     kernel = module._matern(centers, centers) + 1e-4 * torch.eye(128, dtype=torch.float64)
     solution = torch.linalg.solve(kernel, gain_of(centers))

@@ -14,7 +14,7 @@ from isp_meta.reconstruct import LocalRBFReconstructor, RBFReconstructor
 from isp_meta.reconstruct import local_rbf as local_rbf_module
 from isp_meta.reconstruct.color_estimate import apply_polynomial, fit_polynomial
 from isp_meta.reconstruct.first_guess import GUESSES, first_guesses
-from isp_meta.reconstruct.local_rbf import LocalRBFSetting, GuidedPicture
+from isp_meta.reconstruct.local_rbf import GuidedPicture, LocalRBFSetting
 from isp_meta.stages import Sharpening
 from isp_meta.workers import workers
 

@@ -1,0 +1,60 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from isp_meta.closed_loop.fit import fit_model
+from isp_meta.codec.local_rbf import pack_local_rbf
+from isp_meta.frame import Samples
+from isp_meta.reconstruct import LocalRBFReconstructor
+from isp_meta.workers import workers
+
+
+def model_of(frame, neighbors=24):
+    with workers() as pool:
+        return fit_model(frame.srgb, frame.raw, frame.samples, neighbors, pool)
+
+
+def rebuilt(frame, model):
+    return LocalRBFReconstructor()(frame.replace(samples=replace(frame.samples, model=model)))
+
+
+@pytest.mark.parametrize("seed", [0, 5])
+def test_with_the_truth_at_hand_recovery_is_better_than_by_leaving_samples_out(scene, missed, seed):
+    frame = scene(256, 320, seed=seed)
+    model = model_of(frame, neighbors=36)
+    got = missed(rebuilt(frame, model), frame.raw)
+    assert got < 0.98 * missed(rebuilt(frame, None), frame.raw)
+
+
+def test_as_it_is_stored_and_the_same_each_time(scene):
+    model, again = model_of(scene()), model_of(scene())
+    assert pack_local_rbf(model) == pack_local_rbf(again)
+    for name in ("cubic", "centers", "gains", "weights"):
+        assert torch.equal(getattr(model, name), getattr(model.rounded(), name))
+    assert model.neighbors == 24
+
+
+def test_small_pictures_get_small_models(scene):
+    assert len(model_of(scene(128, 160)).centers) <= 128 * 160 // 3072
+    assert model_of(scene(32, 40)).weights.shape == (3, 0)
+
+
+def test_without_a_whole_block_there_is_no_model(scene):
+    frame = scene(3, 160)
+    assert model_of(frame) is None
+
+
+def test_fewer_samples_than_neighbors_will_do(scene):
+    frame = scene(64, 64, cell=32)
+    got = rebuilt(frame, model_of(frame))
+    assert got.shape == frame.raw.shape
+    assert bool(got.isfinite().all())
+
+
+@pytest.mark.parametrize("level", [0.0, 1.0])
+def test_pictures_of_one_color_will_do(scene, level):
+    frame = scene()
+    frame = frame.replace(srgb=torch.full_like(frame.srgb, level))
+    frame = frame.replace(samples=Samples.at(frame.samples.index, frame.raw, 8))
+    assert bool(rebuilt(frame, model_of(frame)).isfinite().all())
