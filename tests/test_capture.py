@@ -372,3 +372,27 @@ def test_picture_is_the_same_on_every_run(tmp_path, make_frame):
     twins = [embed(make_frame(), tmp_path / name).path.read_bytes() for name in ("a.jpg", "b.jpg")]
     assert twins[0] == twins[1]
     assert Image.open(BytesIO(twins[0])).size == (128, 96)
+
+
+def test_effort_makes_recovery_better(tmp_path, make_frame):
+    errors, sizes = [], []
+    for effort in (0, 1, 2):
+        made = embed(make_frame(192, 256), tmp_path / f"{effort}.jpg", effort=effort)
+        samples = read_metadata(made.path).payload.samples
+        assert (samples.model is not None, samples.control) == (effort > 0, effort > 1)
+        truth, estimate = made.frame.raw, recover(made.path).raw
+        errors.append(float((estimate - truth).square().mean()))
+        sizes.append(made.payload_bytes)
+        if not samples.control:
+            assert torch.equal(
+                estimate.reshape(3, -1)[:, samples.index].T, quantize(samples.value, 14)
+            )
+    assert errors[2] < 0.9 * min(errors[:2])
+    assert 0 < sizes[1] - sizes[0] < 700
+
+
+@pytest.mark.parametrize("effort", [-1, 10])
+def test_efforts_that_there_are_not_are_refused(tmp_path, make_frame, effort):
+    with pytest.raises(ValueError, match=f"effort must be 0 to 9, not {effort}"):
+        embed(make_frame(), tmp_path / "a.jpg", effort=effort)
+    assert names(tmp_path) == []

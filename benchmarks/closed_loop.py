@@ -1,0 +1,93 @@
+"""What effort at capture brings: decibels, coded bits a pixel and seconds, by effort.
+
+``python benchmarks/closed_loop.py PICTURES... [--presets A,B] [--inputs 8bit,jpeg95]
+[--samplers uniform,superpixel] [--efforts 0,1,2] [--json FILE]``
+
+PICTURES are what ``isp-meta evaluate`` reads: raw files, linear 16-bit PNG, folders of them. What is
+stored is coded and decoded as a JPEG would carry it. Seconds are those of the clock, CPU seconds
+those of all threads: on a machine with other work only these say what a free one takes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import torch
+from machine import machine
+
+from isp_meta.cli.methods import file_inputs, renderings, split
+from isp_meta.closed_loop import close_loop
+from isp_meta.evaluation.metrics import psnr
+from isp_meta.evaluation.storage import store
+from isp_meta.frame import Frame, Sampler
+from isp_meta.reconstruct import LocalRBFReconstructor
+from isp_meta.samplers import SuperpixelSampler, UniformSampler
+from isp_meta.scenes import find_scenes, read_scene, render_scene, without_file
+
+COLUMNS = ("psnr", "bits_per_pixel", "seconds", "cpu_seconds", "recover_cpu_seconds")
+
+
+def samplers(text: str, cell: int) -> dict[str, Sampler]:
+    known = {"uniform": UniformSampler(cell), "superpixel": SuperpixelSampler(cell)}
+    return {name: known[name] for name in split(text)}
+
+
+def tried(frame: Frame, effort: int) -> dict[str, float]:
+    """Figures of one effort, of a frame with ``raw``, ``srgb`` as in the file, and ``samples``."""
+    wall, cpu = time.perf_counter(), time.process_time()
+    samples = close_loop(frame, effort)
+    wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
+    stored, _, sizes = store(frame.replace(samples=samples))
+    start = time.process_time()
+    estimate = LocalRBFReconstructor()(stored)
+    return {
+        "psnr": psnr(estimate, frame.raw),
+        "bits_per_pixel": sizes.total / (samples.height * samples.width),
+        "seconds": wall,
+        "cpu_seconds": cpu,
+        "recover_cpu_seconds": time.process_time() - start,
+    }
+
+
+def mean(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {name: sum(row[name] for row in rows) / len(rows) for name in COLUMNS}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("pictures", nargs="+", type=Path)
+    parser.add_argument("--presets", default="minimal,camera")
+    parser.add_argument("--inputs", default="jpeg95")
+    parser.add_argument("--samplers", default="uniform,superpixel")
+    parser.add_argument("--efforts", default="0,1,2,5")
+    parser.add_argument("--cell", type=int, default=8)
+    parser.add_argument("--json", type=Path)
+    options = parser.parse_args()
+    torch.set_grad_enabled(False)
+    scenes = [scene for path in options.pictures for scene in find_scenes(path)]
+    ways, files = renderings(options.presets), file_inputs(options.inputs)
+    found: list[dict[str, object]] = []
+    print("rendering input sampler effort pictures", *COLUMNS)
+    for way in ways:
+        frames = {scene: render_scene(read_scene(scene), without_file(way.pipeline)) for scene in scenes}
+        for file in files:
+            shown = {scene: f.replace(srgb=file(f.srgb)) for scene, f in frames.items()}
+            for name, sampler in samplers(options.samplers, options.cell).items():
+                sampled = {s: f.replace(samples=sampler(f)) for s, f in shown.items()}
+                for effort in map(int, split(options.efforts)):
+                    rows = {scene.name: tried(f, effort) for scene, f in sampled.items()}
+                    labels = way.name, file.name, name, effort
+                    figures = mean(list(rows.values()))
+                    print(*labels, len(rows), *(f"{v:.3f}" for v in figures.values()), flush=True)
+                    keys = ("rendering", "input", "sampler", "effort")
+                    found.append({**dict(zip(keys, labels, strict=True)), "pictures": rows})
+                    if options.json:
+                        result = {"machine": machine(), "cell": options.cell, "rows": found}
+                        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
