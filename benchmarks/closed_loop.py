@@ -25,7 +25,7 @@ from isp_meta.evaluation.storage import store
 from isp_meta.frame import Frame, Sampler
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samplers import SuperpixelSampler, UniformSampler
-from isp_meta.scenes import find_scenes, read_scene, render_scene, without_file
+from isp_meta.scenes import find_scenes, read_scene, render_scene
 
 COLUMNS = ("psnr", "bits_per_pixel", "seconds", "cpu_seconds", "recover_cpu_seconds")
 
@@ -72,7 +72,7 @@ def main() -> None:
     found: list[dict[str, object]] = []
     print("rendering input sampler effort pictures", *COLUMNS)
     for way in ways:
-        frames = {scene: render_scene(read_scene(scene), without_file(way.pipeline)) for scene in scenes}
+        frames = {scene: render_scene(read_scene(scene), way.pipeline) for scene in scenes}
         for file in files:
             shown = {scene: f.replace(srgb=file(f.srgb)) for scene, f in frames.items()}
             for name, sampler in samplers(options.samplers, options.cell).items():
@@ -86,7 +86,8 @@ def main() -> None:
                     found.append({**dict(zip(keys, labels, strict=True)), "pictures": rows})
                     if options.json:
                         result = {"machine": machine(), "cell": options.cell, "rows": found}
-                        options.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+                        text = json.dumps(result, indent=1) + "\n"
+                        options.json.write_text(text, encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from .systems import Systems, in_blocks
 __all__ = ["control_values"]
 
 # Pixels whose normal equations are held at a time, and rows of blocks around them that count too.
-_BAND_PIXELS, _HALO = 4_000_000, 8
+_BAND_PIXELS, _HALO = 2_000_000, 8
 # Blocks whose systems are set up at a time: what stays in the cache.
 _RUN = 256
 
