@@ -3,8 +3,8 @@
 ``python benchmarks/closed_loop.py PICTURES... [--presets A,B] [--inputs 8bit,jpeg95]
 [--samplers uniform,superpixel] [--efforts 0,1,2] [--json FILE]``
 
-PICTURES are what ``isp-meta evaluate`` reads: raw files, linear 16-bit PNG, folders of them. What is
-stored is coded and decoded as a JPEG would carry it. Seconds are those of the clock, CPU seconds
+PICTURES are what ``isp-meta evaluate`` reads: raw files, linear 16-bit PNG, folders of them. What
+is stored is coded and decoded as a JPEG would carry it. Seconds are those of the clock, CPU seconds
 those of all threads: on a machine with other work only these say what a free one takes.
 """
 

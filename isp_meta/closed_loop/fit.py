@@ -30,8 +30,8 @@ __all__ = ["fit_model"]
 
 # Blocks that are fitted and tried, and pixels of those that are fitted.
 _BLOCKS, _FITTED = 4096, 32768
-# A center takes 9 bytes: one for so many pixels costs next to nothing.
-_CENTERS, _PIXELS_A_CENTER = 128, 3072
+# A center takes 9 bytes: with one for so many pixels at most 0.05 bit a pixel.
+_CENTERS, _PIXELS_A_CENTER = 128, 1536
 
 
 @dataclass(frozen=True)

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from .. import codec, io
 from ..codec.header import Header
+from ..codec.local_rbf import pack_local_rbf
 from ..codec.parametric import pack_parametric
 from ..codec.positions import pack_positions
 from ..codec.values import pack_values
@@ -23,7 +24,7 @@ class Stored:
     Attributes:
         samples: how many pixels were kept.
         positions, values: of the two sections that hold them, as coded.
-        parameters: of the section that holds a model fitted to the picture.
+        parameters: of the sections that hold models fitted to the picture.
         total: of the whole payload: the above, the camera's calibration, the binding to the
             picture and the checksums, which together take some 400 bytes and a byte every 64x64
             pixels, whatever the method.
@@ -63,11 +64,13 @@ def store(
     )
     data = codec.encode(payload)
     header = Header.parse(data)
+    parameters = b"" if model is None else pack_parametric(model)
+    parameters += b"" if samples.model is None else pack_local_rbf(samples.model)
     sizes = Stored(
         samples=header.count,
         positions=8 * len(pack_positions(samples, header, packed=False)),
         values=8 * len(pack_values(samples, header, "range")),
-        parameters=0 if model is None else 8 * len(pack_parametric(model)),
+        parameters=8 * len(parameters),
         total=8 * len(data),
     )
     decoded = codec.decode(data)

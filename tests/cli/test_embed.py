@@ -64,6 +64,19 @@ def test_every_pixel_can_be_kept(run, raw):
     assert len(read_metadata(raw.with_suffix(".jpg")).payload.samples) == 256 * 192
 
 
+def test_effort(run, raw, tmp_path):
+    found = {}
+    for effort in (0, 1, 3):
+        path = tmp_path / f"{effort}.jpg"
+        assert run("embed", raw, "-o", path, "--effort", effort).code == 0
+        samples = read_metadata(path).payload.samples
+        found[effort] = samples.model is not None, samples.control
+        assert run("recover", path).code == 0
+    assert found == {0: (False, False), 1: (True, False), 3: (True, True)}
+    assert "values           control" in run("inspect", tmp_path / "3.jpg").out
+    assert run("embed", raw, "--effort", 10).code == 2
+
+
 def test_levels_and_quality(run, raw, tmp_path):
     for name, quality, precision, steps in (
         ("a", 60, ("--levels", 100), Steps(100)),

@@ -36,7 +36,7 @@ def test_as_it_is_stored_and_the_same_each_time(scene):
 
 
 def test_small_pictures_get_small_models(scene):
-    assert len(model_of(scene(128, 160)).centers) <= 128 * 160 // 3072
+    assert len(model_of(scene(128, 160)).centers) <= 128 * 160 // 1536
     assert model_of(scene(32, 40)).weights.shape == (3, 0)
 
 
