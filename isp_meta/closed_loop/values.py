@@ -75,7 +75,7 @@ def control_values(
         parts_of = zip(*((p.neighbors, p.matrix, p.right) for p in parts), strict=True)
         solved = _solve(_Equations(*map(torch.cat, parts_of)), gain, rounds)
         # The last rows' neighbors are not all there yet.
-        final = (line >= top) & (line < top + some)
+        final = (line >= top) & (line < top + some) & solved.isfinite().all(1)
         gain[final] = solved[final]
         yield times_gain(guess.clone(), gain.clone())
 
@@ -125,16 +125,19 @@ def _solve(equations: _Equations, start: Tensor, rounds: int) -> Tensor:
     diagonal = equations.matrix.diagonal(dim1=1, dim2=2)
     scale = gather(diagonal[..., None].expand(-1, -1, 3))
     scale = scale + 1e-3 * scale[flat].mean() + 1e-12
+    # Rounding may leave the matrices a little indefinite; staying near the start makes up for it.
+    near = 1e-3 * scale
     values = start.clone()
     rest = gather(equations.right) - times(values)
     step = rest / scale
     descent = (rest * step).sum(0)
     for _ in range(rounds):
-        product = times(step)
-        length = descent / (step * product).sum(0).clamp_(min=1e-30)
+        product = times(step) + near * step
+        curvature = (step * product).sum(0)
+        length = torch.where(curvature > 0, descent / curvature, 0)
         values += length * step
         rest -= length * product
         scaled = rest / scale
         previous, descent = descent, (rest * scaled).sum(0)
-        step = scaled + descent / previous.clamp(min=1e-30) * step
+        step = scaled + torch.where(previous > 0, descent / previous, 0) * step
     return values

@@ -67,3 +67,11 @@ def test_values_stay_within_what_can_be_stored(fitted):
     value = controls(bright.replace(samples=samples), 4)
     assert float(value.min()) >= 0
     assert float(value.max()) <= 1
+
+
+@pytest.mark.parametrize("curvature", [0.0, -1e-6])
+def test_equations_that_rounding_made_indefinite_leave_values_finite(curvature):
+    neighbors = torch.tensor([[0, 1], [1, 2]])
+    matrix = (curvature * torch.eye(2)).expand(2, 2, 2).contiguous()
+    equations = module._Equations(neighbors, matrix, torch.full((2, 2, 3), 1e-3))
+    assert bool(module._solve(equations, torch.zeros(4, 3), 8).isfinite().all())
