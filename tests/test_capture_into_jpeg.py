@@ -14,6 +14,7 @@ from PIL import Image, ImageCms, ImageOps
 import isp_meta
 from isp_meta import Frame, Pipeline, embed, io, read_metadata, recover
 from isp_meta.carriers import jpeg as jpeg_carrier
+from isp_meta.codec import Steps
 from isp_meta.errors import (
     CarrierError,
     ImageFileError,
@@ -120,7 +121,7 @@ def test_a_jpeg_turned_and_cropped_gets_the_raw_of_its_own_pixels(
         return whole.crop((3, 5, whole.width - 6, whole.height - 1))
 
     frame = make_frame(orientation=6, crop=(10, 20), cfa="GRBG")
-    made = embed(frame, tmp_path / "a.jpg", jpeg_in=camera_jpeg(edit))
+    made = embed(frame, tmp_path / "a.jpg", jpeg_in=camera_jpeg(edit), steps=Steps.linear(14))
     assert made.registration is not None
     assert made.registration.placement == Placement(turn, 5, 3)
     whole = isp_meta.presets.minimal()(frame).raw.clamp(0, 1)
