@@ -170,7 +170,8 @@ class LocalRBFModel:
         centers: (M, 3) sRGB in [0, 1] at which the smooth function is known, M <= 255.
         gains: (M, 3) what it is there, within ±8.
         weights: (3, F) of the features, within ±8192: of what is clipped and of local contrast,
-            F = 33, or of none, F = 0.
+            F = 33, or of none, F = 0; with a network of its features too, F > 33.
+        network: name of the shipped network whose features are weighed, or "".
 
     All tensors are float32.
 
@@ -187,6 +188,7 @@ class LocalRBFModel:
     centers: Tensor
     gains: Tensor
     weights: Tensor
+    network: str = ""
 
     KERNELS: ClassVar[tuple[str, ...]] = ("exponential", "rational")
     FEATURES: ClassVar[tuple[int, ...]] = (0, 33)
@@ -200,8 +202,10 @@ class LocalRBFModel:
             raise ValueError(f"kernel must be exponential or rational, not {self.kernel!r}")
         if not 1 <= self.neighbors <= 96:
             raise ValueError(f"neighbors must be 1 to 96, not {self.neighbors}")
-        if count > self.MOST_CENTERS or self.weights.shape[-1] not in self.FEATURES:
-            raise ValueError("at most 255 centers, and 0 or 33 features")
+        features = self.weights.shape[-1]
+        allowed = range(34, 256) if self.network else self.FEATURES
+        if count > self.MOST_CENTERS or features not in allowed:
+            raise ValueError("at most 255 centers, and 0 or 33 features, with a network to 255")
         for name in ("position_scale", "color_scale", "ridge"):
             if not 1 / most <= getattr(self, name) <= most:
                 raise ValueError(f"{name} must be {1 / most:g} to {most:g}")
@@ -209,7 +213,7 @@ class LocalRBFModel:
             ("cubic", (3, 20), -most, most),
             ("centers", (count, 3), 0.0, 1.0),
             ("gains", (count, 3), -self.LARGEST_GAIN, self.LARGEST_GAIN),
-            ("weights", (3, self.weights.shape[-1]), -most, most),
+            ("weights", (3, features), -most, most),
         ):
             value: Tensor = getattr(self, name)
             if value.shape != shape or value.dtype != torch.float32:

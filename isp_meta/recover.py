@@ -26,6 +26,7 @@ from .errors import (
     PictureMismatch,
 )
 from .frame import Frame, Reconstructor
+from .networks.shipped import shipped_features
 from .reconstruct import LocalRBFReconstructor
 from .stages import BlackLevel, Demosaic
 from .stages.demosaic import METHODS
@@ -152,7 +153,8 @@ def recover(
 
     Args:
         jpeg: a picture that :func:`isp_meta.embed` made, or one with a sidecar.
-        reconstructor: default ``LocalRBFReconstructor()``, which needs no training.
+        reconstructor: default ``LocalRBFReconstructor`` with the features that ship; what capture
+            stored decides, or each picture's samples when they are left out.
         force: goes on where the picture was edited since; its size must still be the same.
         progress: called with the name of each step as it begins.
 
@@ -181,7 +183,7 @@ def recover(
     if not len(samples):
         raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
     step("reconstructing")
-    raw = (reconstructor or LocalRBFReconstructor())(frame)
+    raw = (reconstructor or LocalRBFReconstructor(features=shipped_features()))(frame)
     return frame.replace(raw=raw)
 
 

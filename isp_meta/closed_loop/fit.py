@@ -19,10 +19,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..frame import LocalRBFModel, Samples
+from ..networks.shipped import FEATURES
 from ..reconstruct.color_estimate import apply_polynomial, fit_polynomial
 from ..reconstruct.correction import Correction, fit_correction
 from ..reconstruct.detail import DetailBands
-from ..reconstruct.first_guess import clipped, log_gain, times_gain
+from ..reconstruct.first_guess import bands_of, clipped, log_gain, times_gain
+from ..reconstruct.learned import LearnedBands
 from ..reconstruct.local_rbf import GuidedPicture, LocalRBFSetting, block_side
 from .systems import Systems
 
@@ -41,7 +43,8 @@ class _Blocks:
     Attributes:
         pixels: (B, P, 7) position and guide. around: (B, K, 7) the same of the neighbors.
         neighbors: (B, K) numbers of their nearest samples. truth: (B, P, 3) raw.
-        features: (33, B * P). weight: (B,) how many blocks each stands for.
+        features: (F, B * P), those of the network last.
+        weight: (B,) how many blocks each stands for.
     """
 
     pixels: Tensor
@@ -82,11 +85,12 @@ def fit_model(
     side = block_side(samples)
     if min(srgb.shape[1:]) < side:
         return None
-    nothing = (torch.zeros(shape) for shape in ((3, 20), (0, 3), (0, 3), (3, 0)))
-    bare = LocalRBFModel("rational", 1, 1, 1, neighbors, *nothing)
+    cubic, center, weights = torch.zeros(3, 20), torch.zeros(0, 3), torch.zeros(3, 0)
+    bare = LocalRBFModel("rational", 1, 1, 1, neighbors, cubic, center, center, weights)
     picture = GuidedPicture.of(srgb, replace(samples, model=bare), pool)
     index, weight = _some_blocks(picture, side)
-    features = _features(picture, torch.cat([samples.index, index.flatten()]), pool)
+    bands = bands_of(srgb, FEATURES, pool)
+    features = _features(picture, bands, torch.cat([samples.index, index.flatten()]), pool)
     at_samples, at_blocks = torch.split(features, [len(samples), index.numel()], 1)
     pixels = picture.points_at(index.flatten()).view(*index.shape, -1)
     near = picture.nearest(pixels[..., :2].mean(1), min(neighbors, len(samples)))
@@ -119,22 +123,25 @@ def _some_blocks(picture: GuidedPicture, side: int) -> tuple[Tensor, Tensor]:
     return index.to(picture.srgb.device), torch.cat(weight)[order].to(picture.srgb.device)
 
 
-def _features(picture: GuidedPicture, index: Tensor, pool: Executor) -> Tensor:
-    """(33, N) of the pixels of (N,) a flat index in any order."""
+def _features(
+    picture: GuidedPicture, bands: DetailBands | LearnedBands, index: Tensor, pool: Executor
+) -> Tensor:
+    """(F, N) of the pixels of (N,) a flat index in any order."""
     pixels, place = torch.unique(index, return_inverse=True)
-    contrast = DetailBands.of(picture.srgb).at(pixels, pool)[place].T
+    contrast = bands.at(pixels, pool)[place].T
     return torch.cat([clipped(picture.srgb.reshape(3, -1)[:, index]), contrast])
 
 
 def _guesses(
     blocks: _Blocks, color: Tensor, features: Tensor, centers: int, bare: LocalRBFModel
 ) -> Iterator[_Guess]:
-    """The cubic alone, and corrected by color and contrast, without and with what is clipped.
+    """The cubic alone, and corrected by color, contrast and what a network tells.
 
-    Without, clipped pixels get a guess that does not jump, from which the samples lead on.
+    Each without and with what is clipped: without, clipped pixels get a guess that does not jump,
+    from which the samples lead on.
 
     Args:
-        color: (3, N) sRGB of the samples. features: (33, N) of them. centers: at most.
+        color: (3, N) sRGB of the samples. features: (F, N) of them. centers: at most.
         bare: the model to fill.
     """
     step = -(-blocks.srgb.shape[1] // _FITTED)
@@ -150,8 +157,11 @@ def _guesses(
 
     yield guess(bare, at_samples, at_blocks)
     target = log_gain(value, apply_polynomial(bare.cubic, fitted.T).T)
-    for weight, burnt in ((1e-3, 0.0), (0.25, 1.0)) if centers else ():
-        told = blocks.features[:, ::step].T.clone()
+    by_hand = max(bare.FEATURES)
+    kinds = product(("", FEATURES), ((1e-3, 0.0), (0.25, 1.0)))
+    for network, (weight, burnt) in kinds if centers else ():
+        count = len(features) if network else by_hand
+        told = blocks.features[:count, ::step].T.clone()
         told[:, :4] *= burnt
         found = fit_correction(
             fitted,
@@ -166,13 +176,14 @@ def _guesses(
             continue
         parts = found[0].centers, found[0].gains, found[0].weights
         known, gains, weights = (part.float().clamp_(-8, 8) for part in parts)
-        model = replace(bare, centers=known, gains=gains, weights=weights).rounded()
+        model = replace(bare, centers=known, gains=gains, weights=weights, network=network)
+        model = model.rounded()
         rounded = (part.to(color) for part in (model.centers, model.gains, model.weights))
         correction = Correction.through(*rounded)
         yield guess(
             model,
-            times_gain(at_samples.clone(), correction(color, features)),
-            times_gain(at_blocks.clone(), correction(blocks.srgb, blocks.features)),
+            times_gain(at_samples.clone(), correction(color, features[:count])),
+            times_gain(at_blocks.clone(), correction(blocks.srgb, blocks.features[:count])),
         )
 
 

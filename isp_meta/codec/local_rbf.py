@@ -1,4 +1,4 @@
-"""Section lRBF: a :class:`LocalRBFModel`, at most 2,752 bytes."""
+"""Section lRBF: a :class:`LocalRBFModel`, at most 4,338 bytes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..errors import PayloadCorrupt
 from ..frame import LocalRBFModel
-from .reader import Reader
+from .reader import Reader, text_field
 
 __all__ = ["pack_local_rbf", "unpack_local_rbf"]
 
@@ -42,6 +42,7 @@ def pack_local_rbf(model: LocalRBFModel) -> bytes:
             _pack((model.centers * _COLORS).round(), ">u1"),
             _pack((model.gains * _GAINS).round(), ">i2"),
             _pack(model.weights, ">f2"),
+            text_field(model.network) if model.network else b"",
         ]
     )
 
@@ -65,9 +66,10 @@ def unpack_local_rbf(data: bytes) -> LocalRBFModel:
     cubic = numbers(">f4", 3, 20)
     centers, gains = numbers(">u1", count, 3) / _COLORS, numbers(">i2", count, 3) / _GAINS
     weights = numbers(">f2", 3, features)
+    network = reader.text() if features > max(LocalRBFModel.FEATURES) else ""
     reader.finish()
     name, scales = LocalRBFModel.KERNELS[kernel], (position_scale, color_scale, ridge)
     try:
-        return LocalRBFModel(name, *scales, neighbors, cubic, centers, gains, weights)
+        return LocalRBFModel(name, *scales, neighbors, cubic, centers, gains, weights, network)
     except ValueError as error:
         raise PayloadCorrupt(f"{reader.name} is wrong: {error}") from None

@@ -4,8 +4,9 @@ They know pictures as tensors, (B, C, H, W), and nothing of frames, cameras or f
 """
 
 from .cost import multiply_adds
+from .features import FeatureNetwork
 from .published import load_published
 from .tiles import Window, run_tiled
 from .unet import UNet
 
-__all__ = ["UNet", "Window", "load_published", "multiply_adds", "run_tiled"]
+__all__ = ["FeatureNetwork", "UNet", "Window", "load_published", "multiply_adds", "run_tiled"]

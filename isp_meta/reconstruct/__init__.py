@@ -1,5 +1,6 @@
 """From the JPEG's pixels and the kept samples back to linear raw-RGB."""
 
+from .features import FeatureReconstructor
 from .local_rbf import LocalRBFReconstructor
 from .parametric import ParametricReconstructor
 from .parametric_fit import fit_parametric
@@ -8,6 +9,7 @@ from .trainable import Online, TrainableReconstructor
 from .unet import UNetReconstructor
 
 __all__ = [
+    "FeatureReconstructor",
     "LocalRBFReconstructor",
     "Online",
     "ParametricReconstructor",

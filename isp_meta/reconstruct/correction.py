@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Correction", "fit_correction"]
+__all__ = ["Correction", "fit_correction", "matern"]
 
 _CENTERS, _LENGTH = 128, 0.5
 # Fewer samples than this say too little about so many weights.
@@ -32,7 +32,7 @@ _KNOTS = 33
 _LIMIT = 2.0
 
 
-def _matern(color: Tensor, centers: Tensor) -> Tensor:
+def matern(color: Tensor, centers: Tensor) -> Tensor:
     """(N, M) kernel of colors and centers: Matérn, 5/2."""
     r = torch.cdist(color, centers).mul_(math.sqrt(5) / _LENGTH)
     return (1 + r + r.square() / 3) * torch.exp(-r)
@@ -72,7 +72,7 @@ class Correction:
     @classmethod
     def through(cls, centers: Tensor, gains: Tensor, weights: Tensor) -> Correction:
         """Of its centers, its gains there, float, and its weights."""
-        kernel = _matern(centers.double(), centers.double())
+        kernel = matern(centers.double(), centers.double())
         # As much as the normal equations are ridged by, and what two equal centers need.
         kernel.diagonal().add_(1e-6)
         solution = torch.linalg.solve(kernel, gains.double())
@@ -192,10 +192,10 @@ def _system(
     color: Tensor, centers: Tensor, features: Tensor, target: Tensor, weight: Tensor
 ) -> _Ridge:
     """The regression, its kernel at (M, 3) centers."""
-    design = torch.cat([_matern(color, centers), features.double()], 1)
+    design = torch.cat([matern(color, centers), features.double()], 1)
     count = len(centers)
     penalty = design.new_zeros(design.shape[1], design.shape[1])
-    penalty[:count, :count] = _matern(centers, centers)
+    penalty[:count, :count] = matern(centers, centers)
     return _Ridge(design, target.double(), weight, penalty, features.shape[1])
 
 
@@ -204,9 +204,9 @@ def _correction(solution: Tensor, centers: Tensor, dtype: torch.dtype) -> Correc
     count = len(centers)
     knots = torch.linspace(0, 1, _KNOTS, dtype=dtype, device=centers.device)
     lattice = torch.cartesian_prod(knots, knots, knots).flip(1)
-    kernel = _matern(lattice, centers.to(dtype))
+    kernel = matern(lattice, centers.to(dtype))
     # Weights of near centers all but cancel, so their sum takes doubles.
     table = torch.cat([part.double() @ solution[:count] for part in torch.split(kernel, 4096)])
-    weights, gains = solution[count:].T.contiguous(), _matern(centers, centers) @ solution[:count]
+    weights, gains = solution[count:].T.contiguous(), matern(centers, centers) @ solution[:count]
     table = table.T.reshape(1, 3, *(_KNOTS,) * 3)
     return Correction(*(part.to(dtype) for part in (table, weights, centers, gains)))

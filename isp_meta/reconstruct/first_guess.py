@@ -2,34 +2,45 @@
 
 "cubic": a cubic in color · "color": that times a smooth function of color
                          · "detail": that times what local contrast tells
+                         · "learned": that times what a trained network tells
 """
 
 from __future__ import annotations
 
-from concurrent.futures import Executor
+from concurrent.futures import Executor, Future
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
+from ..errors import WeightsFileError
 from ..frame import LocalRBFModel
+from ..networks.shipped import shipped_features
 from .color_estimate import apply_polynomial, fit_polynomial
 from .correction import Correction, fit_correction
 from .detail import DetailBands
+from .learned import LearnedBands
+
+if TYPE_CHECKING:
+    from ..networks import FeatureNetwork
 
 __all__ = [
     "CLIPPED",
     "GUESSES",
     "LOG_FLOOR",
-    "FirstGuess",
+    "bands_of",
     "clipped",
+    "FirstGuess",
     "first_guesses",
     "log_gain",
     "stored_guess",
     "times_gain",
 ]
 
-GUESSES = ("cubic", "color", "detail")
+_Fitted = tuple[Correction, Tensor] | None
+
+GUESSES = ("cubic", "color", "detail", "learned")
 
 CLIPPED = 254 / 255
 """sRGB from which a color counts as clipped: 8 bits and JPEG may leave it a step lower."""
@@ -68,7 +79,7 @@ class FirstGuess:
     srgb: Tensor
     cubic: Tensor
     correction: Correction | None
-    bands: DetailBands | None
+    bands: DetailBands | LearnedBands | None
     at_samples: Tensor
     left_out: Tensor
 
@@ -85,13 +96,18 @@ class FirstGuess:
 
 
 def first_guesses(
-    srgb: Tensor, index: Tensor, value: Tensor, pool: Executor
+    srgb: Tensor,
+    index: Tensor,
+    value: Tensor,
+    pool: Executor,
+    network: FeatureNetwork | None = None,
 ) -> dict[str, FirstGuess]:
     """Fits all guesses that the samples suffice for.
 
     Args:
         srgb: (3, H, W) in [0, 1]. index: (N,) flat, increasing. value: (N, 3) raw there.
         pool: of single-core workers.
+        network: for "learned".
 
     Returns:
         By name of :data:`GUESSES`: "cubic" always, the others where there are samples enough.
@@ -105,11 +121,16 @@ def first_guesses(
     of_color = pool.submit(fit_correction, color, burnt, target, value)
     bands = DetailBands.of(srgb)
     every = torch.cat([burnt, bands.at(index, pool)], 1)
-    of_detail = fit_correction(color, every, target, value)
-    for name, features, read, fitted in (
-        ("color", burnt, None, of_color.result()),
-        ("detail", every, bands, of_detail),
-    ):
+    of_detail = pool.submit(fit_correction, color, every, target, value)
+    found: list[tuple[str, Tensor, DetailBands | LearnedBands | None, Future[_Fitted]]]
+    found = [("color", burnt, None, of_color), ("detail", every, bands, of_detail)]
+    if network is not None:
+        learned = LearnedBands.of(bands, network, pool)
+        more = torch.cat([burnt, learned.at(index, pool)], 1)
+        of_learned = pool.submit(fit_correction, color, more, target, value)
+        found.append(("learned", more, learned, of_learned))
+    for name, features, read, fitting in found:
+        fitted = fitting.result()
         if fitted is not None:
             correction, predicted = fitted
             gain = correction(color.T, features.T).T.contiguous()
@@ -118,12 +139,31 @@ def first_guesses(
     return guesses
 
 
+def bands_of(srgb: Tensor, network: str, pool: Executor) -> DetailBands | LearnedBands:
+    """What a model's weights are of, beside what is clipped.
+
+    Args:
+        srgb: (3, H, W) in [0, 1]. network: name of a shipped one, or "": none.
+        pool: of single-core workers.
+
+    Raises:
+        WeightsFileError: no such network ships.
+    """
+    bands = DetailBands.of(srgb)
+    if not network:
+        return bands
+    return LearnedBands.of(bands, shipped_features(network), pool)
+
+
 def stored_guess(srgb: Tensor, index: Tensor, model: LocalRBFModel, pool: Executor) -> FirstGuess:
     """The guess that travels in a model, in place of one that is fitted.
 
     Args:
         srgb: (3, H, W) in [0, 1]. index: (N,) flat, increasing, of the samples.
         pool: of single-core workers.
+
+    Raises:
+        WeightsFileError: it reads a network that does not ship, or another one of that name.
     """
     color = srgb.reshape(3, -1)[:, index]
     cubic = model.cubic.to(srgb.device)
@@ -132,7 +172,12 @@ def stored_guess(srgb: Tensor, index: Tensor, model: LocalRBFModel, pool: Execut
         at_samples = at_samples.T.contiguous()
         return FirstGuess(srgb, cubic, None, None, at_samples, at_samples)
     parts = (part.to(srgb) for part in (model.centers, model.gains, model.weights))
-    correction, bands = Correction.through(*parts), DetailBands.of(srgb)
+    correction, bands = Correction.through(*parts), bands_of(srgb, model.network, pool)
     features = torch.cat([clipped(color), bands.at(index, pool).T])
+    if len(features) != model.weights.shape[1]:
+        raise WeightsFileError(
+            f"{model.network}: gives {len(features)} features, the metadata weigh "
+            f"{model.weights.shape[1]}"
+        )
     at_samples = times_gain(at_samples, correction(color, features)).T.contiguous()
     return FirstGuess(srgb, cubic, correction, bands, at_samples, at_samples)

@@ -40,6 +40,8 @@ from .inputs import picture_and_samples
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
+    from ..networks import FeatureNetwork
+
 __all__ = ["GuidedPicture", "LocalRBFReconstructor", "LocalRBFSetting", "block_side"]
 
 # How much the brightness and the share of clipped values around a pixel count, next to its color,
@@ -62,8 +64,8 @@ class LocalRBFSetting:
         position_scale: pixels that count as distance 1.
         color_scale: sRGB difference that counts as distance 1.
         ridge: variance of the noise, in units of the kernel's.
-        guess: ``cubic``, ``color`` or ``detail``: which first guess a log-gain is against; or
-            ``stored``, the one that capture found.
+        guess: ``cubic``, ``color``, ``detail`` or ``learned``: which first guess a log-gain is
+            against; or ``stored``, the one that capture found.
     """
 
     target: str
@@ -132,15 +134,21 @@ class GuidedPicture:
     tree: cKDTree
 
     @classmethod
-    def of(cls, srgb: Tensor, samples: Samples, pool: Executor) -> GuidedPicture:
-        """Of (3, H, W) in [0, 1] and samples, by single-core workers."""
+    def of(
+        cls,
+        srgb: Tensor,
+        samples: Samples,
+        pool: Executor,
+        features: FeatureNetwork | None = None,
+    ) -> GuidedPicture:
+        """Of (3, H, W) in [0, 1] and samples, by single-core workers; features: for a guess."""
         from scipy.spatial import cKDTree  # 0.3 s to load, which embedding need not wait for
 
         bands = pool.map(_surroundings, torch.split(srgb, 32 * _AROUND, 1))
         around = torch.cat(list(bands), 1)
         value = samples.value.to(srgb)
         if samples.model is None:
-            guesses = first_guesses(srgb, samples.index, value, pool)
+            guesses = first_guesses(srgb, samples.index, value, pool, features)
         else:
             guesses = {STORED: stored_guess(srgb, samples.index, samples.model, pool)}
         position = torch.stack([samples.index // samples.width, samples.index % samples.width], 1)
@@ -183,6 +191,7 @@ class LocalRBFReconstructor(Reconstructor):
         trials: samples left out, one by one, to choose the setting; 0 takes the first candidate.
         setting: use this one instead of choosing; where samples are too few for its first guess,
             with the cubic.
+        features: trained, for a first guess more, which is tried as the others are.
 
     Samples that bring a model of their own are interpolated by that.
 
@@ -200,12 +209,17 @@ class LocalRBFReconstructor(Reconstructor):
     _STRIP_PIXELS = 250_000
 
     def __init__(
-        self, neighbors: int = 36, trials: int = 16384, setting: LocalRBFSetting | None = None
+        self,
+        neighbors: int = 36,
+        trials: int = 16384,
+        setting: LocalRBFSetting | None = None,
+        features: FeatureNetwork | None = None,
     ) -> None:
         super().__init__()
         if not 1 <= neighbors <= 96 or trials < 0:
             raise ValueError("neighbors must be 1 to 96, trials >= 0")
         self.neighbors, self.trials, self.setting = neighbors, trials, setting
+        self.features = features
         self.chosen: LocalRBFSetting | None = None
 
     @torch.no_grad()
@@ -222,7 +236,7 @@ class LocalRBFReconstructor(Reconstructor):
         raw = srgb.new_empty(srgb.shape)
         rows = max(1, self._STRIP_PIXELS // (width * block)) * block
         with workers() as pool:
-            picture = GuidedPicture.of(srgb, samples, pool)
+            picture = GuidedPicture.of(srgb, samples, pool, self.features)
             neighbors = self.neighbors
             if samples.model is not None:
                 setting, neighbors = LocalRBFSetting.of(samples.model), samples.model.neighbors

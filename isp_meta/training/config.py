@@ -122,14 +122,15 @@ class LossConfig(Section):
     """L = L_R + λ_S L_S + λ_M L_M.
 
     Attributes:
-        distance: between the reconstruction and the truth; the paper's is "l1".
+        distance: between the reconstruction and the truth; the paper's is "l1";
+            "decibels" is what PSNR measures, each picture as much as another.
         superpixel: λ_S.
         meta: λ_M; 0 leaves the meta loss out. The paper's is 1e-2, and 1e-3 for its Sony camera.
     """
 
     SECTION: ClassVar[str] = "loss"
 
-    distance: Literal["l1", "charbonnier", "l2"] = "l1"
+    distance: Literal["l1", "charbonnier", "l2", "decibels"] = "l1"
     superpixel: float = number(1e-4, 0)
     meta: float = number(1e-2, 0)
 

@@ -26,14 +26,17 @@ if TYPE_CHECKING:
 __all__ = ["Objective", "distance", "seed_of"]
 
 _CHARBONNIER = 1e-3
+_LEAST = 1e-7  # mean squared error, as of 11 bits: better than that counts no more
 _CHOOSE, _SAMPLES, _META, _ONLINE = range(4)  # what a random number is for
 
 
 def distance(prediction: Tensor, truth: Tensor, config: LossConfig) -> Tensor:
     """Mean over pixels and channels of |d| ("l1"), √(d² + 10⁻⁶) ("charbonnier") or d² ("l2").
 
+    "decibels" is the mean over pictures of 10 log₁₀(10⁻⁷ + the picture's mean of d²).
+
     Args:
-        prediction, truth: of one shape; d is their difference.
+        prediction, truth: (B, ...) of one shape; d is their difference.
 
     Source: L_R is the first, Nam et al., CVPR 2022, Eq. 6, as a mean.
     """
@@ -41,6 +44,8 @@ def distance(prediction: Tensor, truth: Tensor, config: LossConfig) -> Tensor:
     if config.distance == "l1":
         return difference.abs().mean()
     squares = difference.square()
+    if config.distance == "decibels":
+        return 10 * torch.log10(squares.flatten(1).mean(1) + _LEAST).mean()
     return squares.mean() if config.distance == "l2" else (squares + _CHARBONNIER**2).sqrt().mean()
 
 

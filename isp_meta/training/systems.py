@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from ..errors import TrainingError
 from ..frame import Frame, Samples
-from ..networks import UNet
+from ..networks import FeatureNetwork, UNet
+from ..reconstruct.features import ClosedFormNetwork, FeatureReconstructor
 from ..reconstruct.trainable import TrainableReconstructor
 from ..reconstruct.unet import UNetReconstructor
 from ..samplers.choice import Choice
@@ -44,6 +45,10 @@ def _unet_reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
     return UNetReconstructor(UNet(7, 3, config.width, head="sigmoid"))
 
 
+def _feature_reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
+    return FeatureReconstructor(ClosedFormNetwork(FeatureNetwork(width=config.width)))
+
+
 SAMPLER_NETWORKS: dict[str, Callable[[int, int, SamplerConfig], nn.Module]] = {
     "unet": _unet_sampler,
 }
@@ -51,6 +56,7 @@ SAMPLER_NETWORKS: dict[str, Callable[[int, int, SamplerConfig], nn.Module]] = {
 
 RECONSTRUCTORS: dict[str, Callable[[ReconstructorConfig], TrainableReconstructor]] = {
     "unet": _unet_reconstructor,
+    "features": _feature_reconstructor,
 }
 """Kind in the config ─▶ reconstructor."""
 

@@ -5,6 +5,7 @@ import torch
 from scenes import cubic, smooth
 from torch.nn.functional import avg_pool2d
 
+from isp_meta.networks import FeatureNetwork
 from isp_meta.reconstruct.color_estimate import apply_polynomial, fit_polynomial
 from isp_meta.reconstruct.first_guess import (
     GUESSES,
@@ -28,21 +29,28 @@ def picture(dtype=torch.float32):
     return srgb.to(dtype), raw.clamp(0, 1)
 
 
-def every(step, dtype=torch.float32):
+def network():
+    torch.manual_seed(0)
+    return FeatureNetwork(4, 8).requires_grad_(False)
+
+
+def every(step, dtype=torch.float32, features=None):
     """Guesses of a picture of which every so manieth pixel is known; raw, index and value."""
     srgb, raw = picture(dtype)
     index = torch.arange(step // 2, HEIGHT * WIDTH, step)
     value = raw.flatten(1)[:, index].T.contiguous().to(dtype)
     with workers() as pool:
-        return first_guesses(srgb, index, value, pool), raw, index, value
+        return first_guesses(srgb, index, value, pool, features), raw, index, value
 
 
 def decibels(estimate, truth):
     return -10 * math.log10(float((estimate - truth).square().mean()))
 
 
-def test_there_are_three_where_samples_suffice_and_a_cubic_everywhere():
-    assert list(every(29)[0]) == list(GUESSES) == ["cubic", "color", "detail"]
+def test_there_are_all_where_samples_suffice_and_a_cubic_everywhere():
+    assert GUESSES == ("cubic", "color", "detail", "learned")
+    assert list(every(29)[0]) == list(GUESSES[:3])
+    assert list(every(29, features=network())[0]) == list(GUESSES)
     few = every(211)[0]
     assert list(few) == ["cubic"]
     assert few["cubic"].correction is None
@@ -66,7 +74,7 @@ def test_each_tells_more_than_the_one_before():
 @pytest.mark.parametrize("name", GUESSES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_at_samples_are_the_rows_there(name, dtype):
-    guesses, _, index, _ = every(17, dtype)
+    guesses, _, index, _ = every(17, dtype, network())
     guess = guesses[name]
     rows = guess.rows(0, HEIGHT)
     assert rows.shape == (3, HEIGHT, WIDTH)
@@ -83,7 +91,7 @@ def test_at_samples_are_the_rows_there(name, dtype):
 def test_left_out_tells_the_error_elsewhere_and_hardly_differs_where_samples_are_many(name):
     shift, optimism = {}, {}
     for step in (61, 3):
-        guesses, raw, _, value = every(step)
+        guesses, raw, _, value = every(step, features=network())
         guess = guesses[name]
         shift[step] = float((guess.left_out - guess.at_samples).square().mean().sqrt())
         true = decibels(guess.rows(0, HEIGHT), raw)

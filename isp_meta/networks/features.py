@@ -1,0 +1,122 @@
+"""A small network that tells, of a finished picture alone, what its camera may have done to it.
+
+sRGB ─ log light ─┬─ ÷2 ─┬─ ÷4 ─┬─ ÷8 ─┐
+                  │      │      │      │ 32, 64 and 64 channels, each size added to the finer one
+                  │      ◀──────◀──────┘
+                  └──────▶ 24 ─▶ features at every pixel
+
+No pixel shuffle at the end: it would give each phase of a square its own offset, and samples on a
+grid lie on one phase only.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+__all__ = ["FeatureNetwork", "larger"]
+
+# Of square light, as in the bands of local contrast.
+_FLOOR = 5e-3
+_CLIPPED = 254 / 255
+_SEEN = 7  # sRGB, its logarithm, and where all of it is clipped
+_LAST = 24
+
+
+def _convolution(inputs: int, outputs: int, side: int = 1, stride: int = 1) -> nn.Conv2d:
+    return nn.Conv2d(inputs, outputs, side, stride, side // 2)
+
+
+class FeatureNetwork(nn.Module):
+    """Features of a picture, of which a few weights fitted to its samples make a correction.
+
+    Args:
+        features: number of them a pixel, >= 1.
+        width: channels at half size; twice that at a quarter and an eighth, >= 1.
+        name: of its weights, where they ship.
+
+    Attributes:
+        halo, multiple: how far it sees and to which grid it pools, pixels.
+
+    Raises:
+        ValueError: an argument out of range.
+    """
+
+    halo, multiple = 48, 8
+
+    def __init__(self, features: int = 16, width: int = 32, name: str = "") -> None:
+        super().__init__()
+        if features < 1 or width < 1:
+            raise ValueError(f"features and width must be >= 1, not {features} and {width}")
+        self.features, self.width, self.name = features, width, name
+        twice = 2 * width
+        self.at_half = _convolution(4 * _SEEN, width, 3)
+        self.at_half_again = _convolution(width, width, 3)
+        self.at_quarter = _convolution(width, twice, 3, 2)
+        self.at_quarter_again = _convolution(twice, twice, 3)
+        self.at_eighth = _convolution(twice, twice, 3, 2)
+        self.at_eighth_again = _convolution(twice, twice, 3)
+        self.at_eighth_last = _convolution(twice, twice, 3)
+        self.to_quarter = _convolution(twice, twice)
+        self.to_half = _convolution(twice, width)
+        self.merged = _convolution(width, width)
+        self.to_full = _convolution(width, _LAST)
+        self.at_full = nn.Conv2d(_SEEN, 8, 3)
+        self.joined = _convolution(8 + _LAST, _LAST)
+        self.last = _convolution(_LAST, features)
+
+    def forward(self, srgb: Tensor) -> Tensor:
+        """(B, features, H, W) float32 of (B, 3, H, W) in [0, 1], any size."""
+        height, width = srgb.shape[-2:]
+        coarse = larger(self.coarse(srgb))[..., :height, :width]
+        beyond = functional.pad(srgb, (1, 1, 1, 1), mode="replicate")
+        return self.fine(beyond, coarse)
+
+    def coarse(self, srgb: Tensor) -> Tensor:
+        """(B, 24, ceil(H / 8) * 4, ceil(W / 8) * 4): what is told at half size; most of the work.
+
+        Args:
+            srgb: (B, 3, H, W) in [0, 1].
+        """
+        height, width = srgb.shape[-2:]
+        pad = (0, -width % self.multiple, 0, -height % self.multiple)
+        seen = _seen(functional.pad(srgb, pad, mode="replicate"))
+        half = functional.gelu(self.at_half(functional.pixel_unshuffle(seen, 2)))
+        half = half + functional.gelu(self.at_half_again(half))
+        quarter = functional.gelu(self.at_quarter(half))
+        quarter = quarter + functional.gelu(self.at_quarter_again(quarter))
+        eighth = functional.gelu(self.at_eighth(quarter))
+        eighth = eighth + functional.gelu(self.at_eighth_again(eighth))
+        eighth = eighth + functional.gelu(self.at_eighth_last(eighth))
+        quarter = functional.gelu(quarter + larger(self.to_quarter(eighth)))
+        half = half + larger(self.to_half(quarter))
+        half = half + functional.gelu(self.merged(functional.gelu(half)))
+        told: Tensor = self.to_full(functional.gelu(half))
+        return told
+
+    def fine(self, srgb: Tensor, coarse: Tensor) -> Tensor:
+        """(B, features, H, W) float32.
+
+        Args:
+            srgb: (B, 3, H + 2, W + 2), a pixel more on each side. coarse: (B, 24, H, W), that of
+                :meth:`coarse` made as large as the picture.
+        """
+        fine = functional.gelu(self.at_full(_seen(srgb)))
+        joined = functional.gelu(self.joined(torch.cat([fine, coarse], 1))).float()
+        # Weights are fitted to each picture, so that only directions of what comes here matter;
+        # at one length for all pixels training keeps them from growing without end.
+        length = (joined.square().mean(1, keepdim=True) + 0.05).sqrt()
+        features: Tensor = self.last(joined / length)
+        return features.float()
+
+
+def larger(picture: Tensor) -> Tensor:
+    """Twice as large, bilinear between the centers of pixels."""
+    return functional.interpolate(picture, scale_factor=2.0, mode="bilinear", align_corners=False)
+
+
+def _seen(srgb: Tensor) -> Tensor:
+    light = torch.log(srgb.square() + _FLOOR)
+    clipped = (srgb >= _CLIPPED).to(srgb).amin(1, keepdim=True)
+    return torch.cat([srgb - 0.5, 0.3 * light + 0.5, clipped], 1)
