@@ -5,8 +5,11 @@ import torch
 
 from isp_meta.closed_loop.fit import fit_model
 from isp_meta.codec.local_rbf import pack_local_rbf
+from isp_meta.errors import WeightsFileError
 from isp_meta.frame import Samples
+from isp_meta.networks.shipped import FEATURES, shipped_features
 from isp_meta.reconstruct import LocalRBFReconstructor
+from isp_meta.samplers import UniformSampler
 from isp_meta.workers import workers
 
 
@@ -38,6 +41,35 @@ def test_as_it_is_stored_and_the_same_each_time(scene):
 def test_small_pictures_get_small_models(scene):
     assert len(model_of(scene(128, 160)).centers) <= 128 * 160 // 1536
     assert model_of(scene(32, 40)).weights.shape == (3, 0)
+
+
+def toned_by_the_network(scene):
+    """A frame whose raw was toned by what the network tells of its picture, and nothing else."""
+    frame = scene(256, 320)
+    told = shipped_features()(frame.srgb[None])[0]
+    gain = 0.5 * torch.tanh(told[:3] / told[:3].std())
+    frame = frame.replace(raw=(0.6 * frame.srgb.square() * gain.exp()).clamp(0, 1))
+    return frame.replace(samples=UniformSampler(8)(frame))
+
+
+def test_what_the_network_tells_is_used_where_it_helps(scene, missed):
+    frame = toned_by_the_network(scene)
+    model = model_of(frame)
+    assert model.network == FEATURES
+    assert model.weights.shape == (3, 33 + shipped_features().features)
+    learned = LocalRBFReconstructor(features=shipped_features())
+    assert missed(rebuilt(frame, model), frame.raw) < missed(rebuilt(frame, None), frame.raw) / 2
+    assert missed(learned(frame), frame.raw) < missed(rebuilt(frame, None), frame.raw) / 2
+    assert learned.chosen.guess == "learned"
+
+
+def test_a_network_that_does_not_ship_is_told(scene):
+    frame = toned_by_the_network(scene)
+    model = model_of(frame)
+    with pytest.raises(WeightsFileError, match="no network called 'features-0'"):
+        rebuilt(frame, replace(model, network="features-0"))
+    with pytest.raises(WeightsFileError, match="gives 49 features, the metadata weigh 48"):
+        rebuilt(frame, replace(model, weights=model.weights[:, :-1]))
 
 
 def test_without_a_whole_block_there_is_no_model(scene):

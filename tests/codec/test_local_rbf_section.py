@@ -57,6 +57,24 @@ def test_round_trip_of_a_rounded_model(centers, features):
     assert pack_local_rbf(unpack_local_rbf(data)) == data
 
 
+def test_a_network_is_stored_by_its_name():
+    model = dataclasses.replace(model_of(4, 49), network="features-1").rounded()
+    data = pack_local_rbf(model)
+    assert len(data) == FIXED + 9 * 4 + 6 * 49 + 2 + len("features-1")
+    found = unpack_local_rbf(data)
+    assert_equal(found, model)
+    assert found.network == "features-1"
+    for cut in range(FIXED + 9 * 4 + 6 * 49, len(data)):
+        with pytest.raises(PayloadCorrupt):
+            unpack_local_rbf(data[:cut])
+
+
+@pytest.mark.parametrize(("features", "network"), [(33, "features-1"), (49, "")])
+def test_features_are_those_of_a_network_or_not(features, network):
+    with pytest.raises(ValueError, match="with a network"):
+        dataclasses.replace(model_of(4, 33), weights=torch.zeros(3, features), network=network)
+
+
 def test_any_model_is_stored_rounded():
     model = model_of()
     assert pack_local_rbf(model) == pack_local_rbf(model.rounded())

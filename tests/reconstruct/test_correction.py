@@ -125,21 +125,21 @@ def test_the_choice_has_the_least_error_of_samples_left_out(solved):
 def test_the_table_stands_for_the_kernel_function():
     centers = module._spread(random(4000, 3), 128)
     assert len(centers) == 128
-    kernel = module._matern(centers, centers) + 1e-4 * torch.eye(128, dtype=torch.float64)
+    kernel = module.matern(centers, centers) + 1e-4 * torch.eye(128, dtype=torch.float64)
     solution = torch.linalg.solve(kernel, gain_of(centers))
     correction = module._correction(solution, centers, torch.float64)
     nothing = torch.zeros(0, 1000, dtype=torch.float64)
     for color, tolerance in ((random(1000, 3), 2e-3), ((32 * random(1000, 3)).round() / 32, 1e-9)):
-        exact = module._matern(color, centers) @ solution
+        exact = module.matern(color, centers) @ solution
         assert float(exact.std()) > 0.2
         torch.testing.assert_close(correction(color.T, nothing).T, exact, rtol=0, atol=tolerance)
 
 
-def test_the_kernel_is_the_matern_of_five_halves():
+def test_the_kernel_is_thematern_of_five_halves():
     left, right = random(20, 3), random(30, 3, seed=1)
     r = np.linalg.norm(left.numpy()[:, None] - right.numpy(), axis=-1) * 5**0.5 / 0.5
     expected = (1 + r + r**2 / 3) * np.exp(-r)
-    np.testing.assert_allclose(module._matern(left, right), expected, rtol=0, atol=1e-9)
+    np.testing.assert_allclose(module.matern(left, right), expected, rtol=0, atol=1e-9)
 
 
 def test_fewer_than_a_hundred_unclipped_samples_are_too_few():
