@@ -22,7 +22,6 @@ FEATURES = "features-1"
 _FOLDER = Path(__file__).parent.parent / "weights"
 
 
-@cache
 def shipped_features(name: str = FEATURES) -> FeatureNetwork:
     """The shipped network of that name, on the CPU, in evaluation mode, without gradients.
 
@@ -32,6 +31,11 @@ def shipped_features(name: str = FEATURES) -> FeatureNetwork:
     Raises:
         WeightsFileError: there is none.
     """
+    return _load(name)
+
+
+@cache
+def _load(name: str) -> FeatureNetwork:
     from safetensors import safe_open  # pictures without it need not wait
 
     path = _FOLDER / f"{name}.safetensors"

@@ -58,7 +58,8 @@ def test_round_trip_of_a_rounded_model(centers, features):
 
 
 def test_a_network_is_stored_by_its_name():
-    model = dataclasses.replace(model_of(4, 49), network="features-1").rounded()
+    weights = torch.linspace(-1, 1, 3 * 49).view(3, 49)
+    model = dataclasses.replace(model_of(4), weights=weights, network="features-1").rounded()
     data = pack_local_rbf(model)
     assert len(data) == FIXED + 9 * 4 + 6 * 49 + 2 + len("features-1")
     found = unpack_local_rbf(data)
