@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from ..evaluation import FileInput, Method, Rendering, Weights, local_tone, training_free
+from ..evaluation import FileInput, Method, Rendering, Weights, local_tone, shipped, training_free
 from ..frame import Reconstructor, Sampler
 from ..pipeline import Pipeline
 from .console import stop
@@ -18,10 +18,10 @@ from .pipelines import make_preset
 
 __all__ = ["Methods", "file_inputs", "load_weights", "renderings", "split"]
 
-_TRAINING_FREE, _TRAINED = _SETS = "training-free", "trained"
+_TRAINING_FREE, _SHIPPED, _TRAINED = _SETS = "training-free", "shipped", "trained"
 # What stands for a network, and the class that a file of weights must hold for it.
 _LEARNED = {"learned": "LearnedSampler", "free-form": "FreeFormSampler"}
-_NETWORKS = {"unet": "UNetReconstructor"}
+_NETWORKS = {"unet": "UNetReconstructor", "features": "FeatureReconstructor"}
 Network = TypeVar("Network", Sampler, Reconstructor)
 
 
@@ -61,6 +61,7 @@ class Methods:
     def __init__(self, cell: int, seed: int, weights: Mapping[str, Weights]) -> None:
         self.weights = weights
         self.free = {method.name: method for method in training_free(cell, seed)}
+        self.shipped = {method.name: method for method in shipped(cell)}
         methods = self.free.values()
         self.samplers = {method.sampling: method.sampler for method in methods}
         self.reconstructors = {m.reconstruction: m.reconstructor for m in methods if not m.fit}
@@ -80,6 +81,8 @@ class Methods:
         """The methods of a set."""
         if name == _TRAINING_FREE:
             return list(self.free)
+        if name == _SHIPPED:
+            return list(self.shipped)
         if not self.weights:
             stop(f"--methods {name}: takes --weights NAME=FILE", 2)
         return [self._whole(weights) for weights in self.weights.values()]
@@ -94,6 +97,8 @@ class Methods:
     def _one(self, name: str) -> Method:
         if name in self.free:
             return self.free[name]
+        if name in self.shipped:
+            return self.shipped[name]
         prefix, _, plain = name.rpartition(":")
         sampling, _, reconstruction = plain.partition("+")
         known = sampling in {**self.samplers, **_LEARNED} and (
@@ -121,7 +126,8 @@ class Methods:
 
     def _known(self) -> str:
         return (
-            f"{_TRAINING_FREE} ({', '.join(self.free)}) and, with --weights, {_TRAINED} and "
+            f"{_TRAINING_FREE} ({', '.join(self.free)}), {_SHIPPED} ({', '.join(self.shipped)}) "
+            f"and, with --weights, {_TRAINED} and "
             f"[WEIGHTS:]SAMPLING+RECONSTRUCTION: {', '.join([*self.samplers, *_LEARNED])} + "
             f"{', '.join([*self.reconstructors, *_NETWORKS])}"
         )

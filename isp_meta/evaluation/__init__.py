@@ -4,7 +4,7 @@ from .benchmark import Benchmark, benchmark
 from .compare import Comparison, compare
 from .fidelity import Fidelity, measure
 from .maps import ErrorMaps
-from .methods import Method, training_free
+from .methods import Method, shipped, training_free
 from .metrics import psnr, ssim
 from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures
 from .renderings import FileInput, Rendering, local_tone
@@ -33,5 +33,6 @@ __all__ = [
     "ssim",
     "stage_pictures",
     "tables",
+    "shipped",
     "training_free",
 ]

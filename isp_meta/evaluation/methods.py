@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from ..camera import Camera
+from ..closed_loop import ClosedLoopSampler
 from ..frame import Frame, ParametricModel, Reconstructor, Sampler, Samples
+from ..networks.shipped import shipped_features
 from ..networks.tiles import run_tiled
 from ..reconstruct import (
     LocalRBFReconstructor,
@@ -25,7 +27,7 @@ from ..samplers import RandomSampler, SuperpixelSampler, UniformSampler
 from .storage import Stored, store
 from .trained import Weights
 
-__all__ = ["Captured", "Method", "Rebuilt", "sam", "training_free"]
+__all__ = ["Captured", "Method", "Rebuilt", "sam", "shipped", "training_free"]
 
 
 def sam() -> RBFReconstructor:
@@ -191,6 +193,25 @@ def training_free(cell: int = 8, seed: int = 0) -> list[Method]:
             for reconstruction, reconstructor in reconstructors.items()
         ),
         Method("none", "rir", None, None, fit=fit_parametric),
+    ]
+
+
+def shipped(cell: int = 8) -> list[Method]:
+    """What `isp-meta embed` and `recover` do, by how much effort goes into it at capture.
+
+    Args:
+        cell: one pixel in cell² is kept.
+    """
+    reconstructor = LocalRBFReconstructor(features=shipped_features())
+    plain: dict[str, Sampler] = {
+        "uniform": UniformSampler(cell),
+        "superpixel": SuperpixelSampler(cell),
+    }
+    return [
+        Method(name if not effort else f"{name}-effort-{effort}", "features", tried, reconstructor)
+        for name, sampler in plain.items()
+        for effort in (0, 1, 2)
+        for tried in [ClosedLoopSampler(sampler, effort) if effort else sampler]
     ]
 
 

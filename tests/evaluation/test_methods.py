@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from isp_meta.evaluation import Method, Weights, training_free
+from isp_meta.evaluation import Method, Weights, shipped, training_free
 from isp_meta.evaluation.methods import sam
 from isp_meta.frame import Samples
 from isp_meta.reconstruct import LocalRBFReconstructor, ParametricReconstructor
@@ -29,6 +29,18 @@ def test_training_free_methods_rebuild_a_picture(method, scene):
     assert rebuilt.fine_tuning == 0 < rebuilt.seconds
     with pytest.raises(ValueError, match="cannot be fine-tuned"):
         method.rebuild(kept, 1)
+
+
+@pytest.mark.parametrize("method", shipped(), ids=lambda method: method.name)
+def test_shipped_methods_rebuild_a_picture_from_what_is_stored(method, scene):
+    captured = method.capture(scene)
+    samples = captured.frame.samples
+    assert (samples.model is not None, samples.control) == {
+        "": (False, False),
+        "effort-1": (True, False),
+        "effort-2": (True, True),
+    }[method.sampling.partition("-")[2]]
+    assert float((method.rebuild(captured).raw - scene.raw).abs().mean()) < 0.02
 
 
 def test_training_free_methods_share_their_samplers():
