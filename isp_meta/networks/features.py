@@ -102,7 +102,23 @@ class FeatureNetwork(nn.Module):
             srgb: (B, 3, H + 2, W + 2), a pixel more on each side. coarse: (B, 24, H, W), that of
                 :meth:`coarse` made as large as the picture.
         """
-        fine = functional.gelu(self.at_full(_seen(srgb)))
+        return self._joined(self.at_full(_seen(srgb)), coarse)
+
+    def at_pixels(self, around: Tensor, coarse: Tensor) -> Tensor:
+        """(N, features) float32 of single pixels; :meth:`fine` without their neighbors' own.
+
+        Args:
+            around: (3, 3, 3, N) sRGB of a pixel and its neighbors: color, row, column, pixel.
+            coarse: (24, N), as in :meth:`fine`.
+        """
+        side_by_side = around.permute(0, 1, 3, 2).flatten(2)[None]
+        fine = functional.conv2d(
+            _seen(side_by_side), self.at_full.weight, self.at_full.bias, stride=3
+        )
+        return self._joined(fine, coarse[None, :, None])[0, :, 0].T
+
+    def _joined(self, fine: Tensor, coarse: Tensor) -> Tensor:
+        fine = functional.gelu(fine)
         joined = functional.gelu(self.joined(torch.cat([fine, coarse], 1))).float()
         # Weights are fitted to each picture, so that only directions of what comes here matter;
         # at one length for all pixels training keeps them from growing without end.

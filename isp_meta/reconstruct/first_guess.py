@@ -38,6 +38,9 @@ __all__ = [
     "times_gain",
 ]
 
+# Pixels whose features stay near a core, and in memory that need not be asked for each time.
+_RUN = 1 << 16
+
 _Fitted = tuple[Correction, Tensor] | None
 
 GUESSES = ("cubic", "color", "detail", "learned")
@@ -89,10 +92,15 @@ class FirstGuess:
         guess = apply_polynomial(self.cubic, srgb)
         if self.correction is None:
             return guess
-        features = clipped(srgb)
-        if self.bands is not None:
-            features = torch.cat([features, self.bands.rows(top, bottom)])
-        return times_gain(guess, self.correction(srgb, features))
+        run = max(1, _RUN // srgb.shape[2])
+        for first in range(0, bottom - top, run):
+            some = slice(first, min(first + run, bottom - top))
+            features = clipped(srgb[:, some])
+            if self.bands is not None:
+                bands = self.bands.rows(top + some.start, top + some.stop)
+                features = torch.cat([features, bands])
+            guess[:, some] = times_gain(guess[:, some], self.correction(srgb[:, some], features))
+        return guess
 
 
 def first_guesses(

@@ -22,7 +22,8 @@ __all__ = ["LearnedBands"]
 
 # Side of a tile without its halo: small enough for its layers to stay near a core.
 _TILE = 512
-_RUN = 64
+# Pixels at a time, where only some are wanted.
+_RUN = 16384
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,17 +77,36 @@ class LearnedBands:
 
     def at(self, index: Tensor, pool: Executor) -> Tensor:
         """(N, bands + features) of the pixels of a flat index that increases."""
-        _, height, width = self.bands.srgb.shape
+        told = pool.map(self._told_at, torch.split(index, _RUN))
+        return torch.cat([self.bands.at(index, pool), torch.cat(list(told))], 1)
 
-        def work(top: int) -> Tensor | None:
-            bottom = min(height, top + _RUN)
-            first, last = torch.searchsorted(index, index.new_tensor([top, bottom]) * width)
-            if first == last:
-                return None
-            return self.rows(top, bottom).flatten(1)[:, index[first:last] - top * width]
+    @torch.no_grad()
+    def _told_at(self, index: Tensor) -> Tensor:
+        """(N, features) of the pixels of a flat index."""
+        srgb = self.bands.srgb
+        _, height, width = srgb.shape
+        y, x = index // width, index % width
+        steps = torch.arange(-1, 2, device=index.device)
+        rows = (y + steps[:, None]).clamp_(0, height - 1)
+        columns = (x + steps[:, None]).clamp_(0, width - 1)
+        around = srgb[:, rows[:, None], columns[None]].float()
+        with torch.autocast(srgb.device.type, torch.bfloat16):
+            told = self.network.at_pixels(around, self._coarse_at(y, x))
+        return told.to(srgb)
 
-        found = pool.map(work, range(0, height, _RUN))
-        return torch.cat([part for part in found if part is not None], 1).T.contiguous()
+    def _coarse_at(self, y: Tensor, x: Tensor) -> Tensor:
+        """(24, N) of the coarse part, bilinear between its centers."""
+        coarse: Tensor | int = 0
+        (above, down), (left, across) = (
+            _between(at, size) for at, size in zip((y, x), self.coarse.shape[1:], strict=True)
+        )
+        for row, in_row in ((above, 1 - down), (above + 1, down)):
+            for column, in_column in ((left, 1 - across), (left + 1, across)):
+                last = (size - 1 for size in self.coarse.shape[1:])
+                corner = self.coarse[:, row.clamp(max=next(last)), column.clamp(max=next(last))]
+                coarse = coarse + corner.float() * (in_row * in_column)
+        assert isinstance(coarse, Tensor)
+        return coarse
 
     def _told(self, top: int, bottom: int) -> Tensor:
         srgb = self.bands.srgb
@@ -100,3 +120,10 @@ class LearnedBands:
         picture = functional.pad(srgb[None, :, above:below], missing, mode="replicate")
         with torch.autocast(srgb.device.type, torch.bfloat16):
             return self.network.fine(picture.float(), coarse)[0].to(srgb)
+
+
+def _between(at: Tensor, size: int) -> tuple[Tensor, Tensor]:
+    """The last of ``size`` coarse places before a fine one, and how far it is on to the next."""
+    place = ((at + 0.5) / 2 - 0.5).clamp(0, size - 1)
+    before = place.floor()
+    return before.long(), place - before
