@@ -190,6 +190,7 @@ def _insertion_point(segments: Sequence[Segment]) -> int:
     for segment in segments:
         if (instance := _instance(segment)) is not None:
             runs[instance] = (runs.get(instance, (segment.start, 0))[0], segment.end)
-    while inside := [start for start, end in runs.values() if start < point < end]:
-        point = min(inside)
+    for start, end in sorted(runs.values(), key=lambda run: run[1], reverse=True):
+        if start < point < end:
+            point = start
     return point

@@ -29,7 +29,7 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 _BARE = frozenset({0x01, *range(0xD0, 0xDA)})
 
 # What ends a scan's coded data: a marker that is neither a stuffed FF 00 nor a restart.
-_SCAN_END = re.compile(rb"\xff+[^\x00\xff\xd0-\xd7]", re.DOTALL)
+_SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -105,4 +105,8 @@ def _scan_end(jpeg: bytes, start: int) -> int:
     found = _SCAN_END.search(jpeg, start)
     if found is None:
         raise CarrierError("the JPEG file is truncated: it ends within a scan")
-    return found.start()
+    # Fill bytes belong to the marker. In the pattern they would cost the square of their number.
+    end = found.start()
+    while end > start and jpeg[end - 1] == 0xFF:
+        end -= 1
+    return end

@@ -20,6 +20,7 @@ from .reader import Reader
 __all__ = ["join", "split"]
 
 _DIGEST_SIZE = hashlib.sha256().digest_size
+_MOST_SECTIONS = 256
 
 
 def join(header: Header, sections: Mapping[bytes, bytes]) -> bytes:
@@ -76,6 +77,8 @@ def _critical(name: bytes) -> bool:
 def _read(reader: Reader) -> dict[bytes, bytes]:
     sections: dict[bytes, bytes] = {}
     while reader.place < len(reader.data):
+        if len(sections) == _MOST_SECTIONS:
+            raise PayloadCorrupt(f"the raw metadata has more than {_MOST_SECTIONS} sections")
         name, length = reader.unpack("4sI")
         if not name.isalpha():
             raise PayloadCorrupt(f"the raw metadata has a section named {name!r}")

@@ -37,6 +37,10 @@ LARGEST_JPEG_SIDE = 65500  # libjpeg's JPEG_MAX_DIMENSION
 MOST_PIXELS = 1 << 28
 # Each scan of a progressive JPEG costs a pass over the picture; encoders write about ten.
 _MOST_SCANS = 100
+# A block of a JPEG takes a bit at least; deflate makes 1032 bytes of one, LZW some 1400.
+_MOST_JPEG_PIXELS_A_BYTE = 1024
+_MOST_PNG_BYTES_A_BYTE = 1032
+_MOST_TIFF_PIXELS_A_BYTE = 4096
 _DEEP = 65535
 _SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
@@ -174,8 +178,10 @@ def _decode(data: bytes, name: str, most_pixels: int, deep: bool) -> NDArray[np.
         scans = sum(1 for marker in _markers(data) if marker == 0xDA)
         if scans > _MOST_SCANS:
             raise ImageFileError(f"{name}: has {scans} scans, {_MOST_SCANS} at most are decoded")
-        return _pillow(JpegImageFile(BytesIO(data)), name, most_pixels)
+        room = _MOST_JPEG_PIXELS_A_BYTE * len(data)
+        return _pillow(JpegImageFile(BytesIO(data)), name, min(most_pixels, room))
     if data[:8] == b"\x89PNG\r\n\x1a\n":
+        most_pixels = min(most_pixels, _png_room(data))
         if data[24:25] == b"\x10":
             if not deep:
                 raise _sixteen_bits(name)
@@ -200,6 +206,13 @@ def _markers(data: bytes) -> Iterator[int]:
             continue
         yield marker
         position += max(2, int.from_bytes(data[position : position + 2], "big"))
+
+
+def _png_room(data: bytes) -> int:
+    """How many pixels of its kind a PNG's bytes can hold (PNG, 11.2.1)."""
+    depth, color = data[24:26].ljust(2, b"\1")
+    channels = {2: 3, 4: 2, 6: 4}.get(color, 1)
+    return _MOST_PNG_BYTES_A_BYTE * len(data) * 8 // (channels * max(depth, 1))
 
 
 def _check_size(width: int, height: int, name: str, most_pixels: int) -> None:
@@ -247,6 +260,7 @@ def _tiff(data: bytes, name: str, most_pixels: int, deep: bool) -> NDArray[np.ui
     # Pillow would turn the pixels of a TIFF by its Orientation.
     with open_tiff(data) as tif:
         page = tif.pages.first
+        most_pixels = min(most_pixels, _MOST_TIFF_PIXELS_A_BYTE * len(data))
         _check_size(page.imagewidth, page.imagelength, name, most_pixels)
         allowed = ("uint8", "uint16") if deep else ("uint8",)
         if str(page.dtype) not in allowed or page.bitspersample not in (8, 16):

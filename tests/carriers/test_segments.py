@@ -48,3 +48,11 @@ def test_every_truncation_is_an_error(jpegs):
 def test_what_is_wrong_is_named(data, text):
     with pytest.raises(CarrierError, match=text):
         read_segments(data)
+
+
+def test_fill_bytes_cost_no_more_than_others(jpegs):
+    # Half an hour where each of them is looked at once for each before it.
+    jpeg, fill = jpegs["baseline"], b"\xff" * 2**20
+    eoi = jpeg.rindex(b"\xff\xd9")
+    assert read_segments(jpeg[:eoi] + fill + jpeg[eoi:])[-1].start == eoi
+    assert read_segments(jpeg[:eoi] + fill + b"\0" + jpeg[eoi:])[-1].start == eoi + len(fill) + 1

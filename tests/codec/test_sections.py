@@ -27,6 +27,15 @@ def test_unknown_critical_section_refuses():
         split(join(HEADER, {b"NeWW": b"", b"ABCD": b""}), KNOWN)
 
 
+def test_sections_beyond_counting_refuse():
+    letters = "abcdefghijklmnopqrstuvwxyz"
+    names = [f"a{x}{y}z".encode() for x in letters for y in letters]
+    _, sections = split(join(HEADER, dict.fromkeys([b"ABCD", *names[:255]], b"")), KNOWN)
+    assert sections == {b"ABCD": b""}
+    with pytest.raises(PayloadCorrupt, match="more than 256 sections"):
+        split(join(HEADER, dict.fromkeys([b"ABCD", *names[:256]], b"")), KNOWN)
+
+
 def test_missing_section_refuses():
     with pytest.raises(PayloadCorrupt, match="lacks section ABCD"):
         split(join(HEADER, {}), KNOWN)

@@ -144,6 +144,20 @@ def test_truncation(kind: str, kept: float) -> None:
         decode_image(data[: int(len(data) * kept)], "a.x")
 
 
+def test_a_small_file_cannot_claim_a_large_picture() -> None:
+    jpeg, png = bytearray(FILES["jpeg"]), bytearray(FILES["png"])
+    struct.pack_into(">HH", jpeg, jpeg.index(b"\xff\xc0") + 5, 9000, 9000)
+    struct.pack_into(">II", png, 16, 9000, 9000)
+    struct.pack_into(">I", png, 29, zlib.crc32(png[12:29]))
+    tiff = FILES["tiff"]
+    for tag, side in ((256, 64), (257, 48)):
+        entry = tiff.index(struct.pack("<HHI", tag, 4, 1) + struct.pack("<I", side))
+        tiff = tiff[: entry + 8] + struct.pack("<I", 9000) + tiff[entry + 12 :]
+    for data in (bytes(jpeg), bytes(png), tiff):
+        with pytest.raises(ImageFileError, match="claims 9000x9000 pixels"):
+            decode_image(data, "a")
+
+
 def test_bombs_are_refused_before_decoding() -> None:
     jpeg = bytearray(FILES["jpeg"])
     frame = jpeg.index(b"\xff\xc0")
