@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import struct
 import time
 from collections.abc import Callable
@@ -102,6 +103,16 @@ def test_round_trip_of_every_pixel(coding, cell, make_payload, finished, assert_
     payload = make_payload(17, 23, cell=cell, index=torch.arange(17 * 23))
     pixels = finished(payload)
     assert_same(decode(encode(payload, coding=coding, pixels=pixels), lambda: pixels), payload)
+
+
+def test_predicted_values_of_a_forged_size_are_refused(make_payload, finished):
+    payload = make_payload()
+    pixels = finished(payload)
+    data = encode(payload, coding="predicted", pixels=pixels)
+    # One row fewer, and the blocks that MEAN speaks of are as many.
+    forged = data[:24] + (95).to_bytes(4, "big") + data[28:-32]
+    with pytest.raises(PictureMismatch):
+        decode(forged + hashlib.sha256(forged).digest(), lambda: pixels)
 
 
 def test_predicted_values_need_the_very_pixels(make_payload, finished):
@@ -223,7 +234,6 @@ def test_newer_major_version_is_named(make_payload):
 
 def reseal(data: bytes, edit: Callable[[bytearray], None]) -> bytes:
     """Edits a payload and makes all of its checksums right again, as an attacker would."""
-    import hashlib
     import zlib
 
     body = bytearray(data[:-32])

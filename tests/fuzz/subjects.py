@@ -1,0 +1,133 @@
+"""Small files with every way of coding a payload, in every place that holds one."""
+
+from __future__ import annotations
+
+import dataclasses
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from isp_meta import Camera, Frame, carriers, codec, embed, io
+from isp_meta.frame import ParametricModel, Samples
+from isp_meta.samplers import RandomSampler, UniformSampler
+
+HEIGHT, WIDTH = 24, 40
+CONTAINERS = (("a.jpg", "app11"), ("a.jpg", "com"), ("a.png", None), ("a.tif", None))
+
+
+@dataclass(frozen=True, eq=False)
+class Subject:
+    """A file that carries its raw, and what must come out of it.
+
+    Attributes:
+        name: of the coding and the place.
+        file: name that its bytes call for.
+        place: of its carrier, or "sidecar".
+        data: the file, of a sidecar the payload.
+        plain: the picture without a payload.
+        packed: the payload.
+        pixels: (3, H, W) uint8, of the picture.
+        codes: (1, H, W) float32, the mosaic it was rendered from.
+    """
+
+    name: str
+    file: str
+    place: str | None
+    data: bytes
+    plain: bytes
+    packed: bytes
+    pixels: Tensor
+    codes: Tensor
+
+    def carrying(self, packed: bytes) -> bytes:
+        """The file with another payload."""
+        if self.place == "sidecar":
+            return packed
+        return carriers.insert(self.plain, packed, place=self.place)
+
+
+def photograph() -> Frame:
+    """A mosaic of 12 bits: shading, an edge, noise."""
+    generator = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(torch.arange(HEIGHT), torch.arange(WIDTH), indexing="ij")
+    light = 0.4 + 0.25 * torch.sin(x / 9) * torch.cos(y / 7) + 0.2 * (x > y)
+    light = light + 0.004 * torch.randn((1, HEIGHT, WIDTH), generator=generator)
+    camera = Camera(
+        make="Maker",
+        model="Model",
+        black_level=(64.0,) * 4,
+        white_level=4095.0,
+        as_shot_neutral=(0.5, 1.0, 0.625),
+        exif={"Exif.Photo.ExposureTime": "1/250"},
+    )
+    return Frame(camera=camera, codes=(64 + light.clamp(0, 1) * 4031).round())
+
+
+def subjects() -> list[Subject]:
+    """All of them; the same on every call."""
+    frame = photograph()
+    with tempfile.TemporaryDirectory() as folder:
+        return list(_subjects(frame, Path(folder)))
+
+
+def _subjects(frame: Frame, folder: Path) -> Iterator[Subject]:
+    for number, (file, place) in enumerate(CONTAINERS):
+        made = embed(
+            frame, folder / f"{number}{file}", carrier=place, sampler=UniformSampler(4), effort=1
+        )
+        plain = carriers.strip(made.path.read_bytes())
+        pixels = io.eight_bits(io.decode_image(plain, file, deep=True))
+        payload = codec.decode(carriers.extract(made.path.read_bytes()))
+        assert payload.samples.model is not None
+        for name, packed in _payloads(payload, frame, made.frame, pixels):
+            whole = carriers.insert(plain, packed, place=place)
+            assert frame.codes is not None
+            kept = (plain, packed, pixels, frame.codes)
+            yield Subject(f"{name} in {place or file}", file, place, whole, *kept)
+            if number == 0:
+                yield Subject(f"{name} beside {file}", file, "sidecar", packed, *kept)
+
+
+def _payloads(
+    payload: codec.Payload, frame: Frame, rendered: Frame, pixels: Tensor
+) -> Iterator[tuple[str, bytes]]:
+    """A name and the bytes of each kind of payload."""
+    assert frame.codes is not None
+    modeled = payload.samples
+    scattered = RandomSampler(fraction=0.05)(rendered)
+    samples = dataclasses.replace(modeled, model=None)
+    bare = dataclasses.replace(payload, samples=samples)
+
+    def of(kept: Samples, coding: codec.Coding = "range", **changes: object) -> bytes:
+        made = dataclasses.replace(bare, samples=kept, **changes)
+        return codec.encode(made, coding=coding, pixels=pixels)
+
+    mosaic = codec.Mosaic.of
+    cfa = frame.camera.cfa
+    yield "range", of(samples)
+    yield "scattered", of(scattered)
+    yield "packed", of(samples, "packed")
+    yield "scattered, packed", of(scattered, "packed")
+    yield "predicted", of(samples, "predicted")
+    yield "version 1", of(samples, steps=codec.Steps.linear(12))
+    yield "lRBF", of(modeled)
+    yield "CTRL", of(dataclasses.replace(modeled, control=True))
+    yield "pARA", of(samples, parametric=_formula())
+    yield "guided mosaic", of(samples, mosaic=mosaic(frame.codes, cfa, pixels=pixels))
+    yield "mosaic alone", of(samples, mosaic=mosaic(frame.codes, cfa))
+
+
+def _formula() -> ParametricModel:
+    generator = torch.Generator().manual_seed(1)
+    return ParametricModel(
+        gains=torch.tensor([2.0, 1.0, 1.6]),
+        matrix=torch.eye(3),
+        curves=torch.linspace(0, 1, ParametricModel.KNOTS).square().repeat(3, 1),
+        points=torch.rand((5, 3), generator=generator),
+        weights=torch.rand((5, 3), generator=generator) / 100,
+        radius=0.5,
+    )

@@ -1,0 +1,172 @@
+"""What must hold whatever a file's bytes are."""
+
+from __future__ import annotations
+
+import contextlib
+import resource
+import signal
+import time
+import zlib
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+
+import torch
+from mutations import Mutant
+from subjects import HEIGHT, WIDTH, Subject
+
+from isp_meta import carriers, extract, read_metadata, recover, strip
+from isp_meta.carriers.sidecar import sidecar_path
+from isp_meta.codec import decode
+from isp_meta.errors import CarrierError, IspMetaError, PayloadMissing
+from isp_meta.frame import Samples
+from isp_meta.recover import Metadata
+
+MOST_SECONDS = 1.0
+MOST_MEMORY = 1 << 29  # bytes beyond what the process has when it starts
+_GIVEN_UP = 60
+
+
+class Broken(AssertionError):
+    """Something that must hold did not."""
+
+
+def require(holds: bool, what: str) -> None:
+    if not holds:
+        raise Broken(what)
+
+
+@contextlib.contextmanager
+def bounded_memory() -> Iterator[None]:
+    """Lets no allocation go beyond the cap: it fails, and MemoryError is nobody's error type."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + MOST_MEMORY, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
+def _alarm(_signal: int, _frame: FrameType | None) -> None:
+    raise Broken(f"no end after {_GIVEN_UP} s")
+
+
+class Trial:
+    """Reads mutants in all ways, and keeps count of what came of it.
+
+    Args:
+        subjects: the files that mutants come from, splices among them too.
+        folder: an empty one for the files. The one under trial stays if the process dies.
+
+    Attributes:
+        outcomes: how often each function gave what.
+        slowest: seconds of the processor, and what took them.
+    """
+
+    def __init__(self, subjects: Sequence[Subject], folder: Path) -> None:
+        self.folder = folder
+        self.outcomes: Counter[str] = Counter()
+        self.slowest: tuple[float, str] = (0.0, "")
+        self._samples: dict[bytes, Samples] = {}
+        for subject in subjects:
+            pixels = subject.pixels
+            payload = decode(subject.packed, lambda pixels=pixels: pixels)
+            self._samples[subject.packed] = payload.samples
+        signal.signal(signal.SIGALRM, _alarm)
+
+    def run(self, subject: Subject, mutant: Mutant) -> None:
+        """Raises Broken, or whatever else came out, where something does not hold."""
+        picture = self.folder / subject.file
+        beside = sidecar_path(picture)
+        beside.unlink(missing_ok=True)
+        if subject.place == "sidecar":
+            beside.write_bytes(mutant.data)
+            picture.write_bytes(subject.plain)
+        else:
+            picture.write_bytes(mutant.data)
+        whole = picture.read_bytes()
+        metadata = self._ask("read_metadata", lambda: read_metadata(picture))
+        if metadata is not None:
+            self._check_metadata(subject, mutant, metadata)
+            self._check_recovered(subject, mutant, picture, metadata)
+            self._ask("extract", lambda: extract(picture, self.folder / "out", overwrite=True))
+        stripped = self.folder / f"stripped{picture.suffix}"
+        if self._ask("strip", lambda: strip(picture, stripped, overwrite=True)) is not None:
+            self._check_stripped(subject, stripped.read_bytes())
+        require(picture.read_bytes() == whole, "reading changed the file")
+
+    def _ask(self, name: str, call: Callable[[], object]) -> object | None:
+        signal.alarm(_GIVEN_UP)
+        start = time.process_time()
+        try:
+            result = call()
+            outcome = result.match if isinstance(result, Metadata) else ""
+        except IspMetaError as error:
+            require(bool(str(error)), f"{name}: an error without a text")
+            result, outcome = None, type(error).__name__
+        finally:
+            signal.alarm(0)
+        took = time.process_time() - start
+        self.outcomes[f"{name} {outcome}".strip()] += 1
+        self.slowest = max(self.slowest, (took, name))
+        require(took < MOST_SECONDS, f"{name} took {took:.2f} s")
+        return result
+
+    def _check_metadata(self, subject: Subject, mutant: Mutant, metadata: object) -> None:
+        assert isinstance(metadata, Metadata)
+        samples = metadata.payload.samples
+        require(bool(((samples.value >= 0) & (samples.value <= 1)).all()), "a value beyond white")
+        if mutant.is_forged:
+            return
+        packed = metadata.source.read_bytes()
+        if metadata.source == self.folder / subject.file:
+            packed = carriers.extract(packed)
+        require(packed in self._samples, "bytes that nobody wrote are accepted")
+        known = self._samples[packed]
+        require(samples.index.equal(known.index), "other positions than were stored")
+        require(samples.value.equal(known.value), "other values than were stored")
+        require(
+            metadata.match != "exact" or metadata.pixels.shape[1:] == (HEIGHT, WIDTH),
+            "exact for a picture of another size",
+        )
+        if metadata.match == "exact" and packed == subject.packed:
+            require(metadata.pixels.equal(subject.pixels), "exact for other pixels")
+
+    def _check_recovered(
+        self, subject: Subject, mutant: Mutant, picture: Path, metadata: object
+    ) -> None:
+        assert isinstance(metadata, Metadata)
+        frame = self._ask("recover", lambda: recover(picture))
+        if frame is None:
+            return
+        raw = frame.raw  # type: ignore[attr-defined]
+        require(raw.shape == metadata.pixels.shape, "a raw picture of another size")
+        require(bool(((raw >= 0) & (raw <= 1)).all()), "raw that is not in [0, 1]")
+        codes, mosaic = frame.codes, metadata.payload.mosaic  # type: ignore[attr-defined]
+        if codes is None or mosaic is None:
+            return
+        if not mutant.is_forged:
+            require(codes.equal(subject.codes), "another mosaic than was stored")
+        elif mosaic.checksum == _checksum(subject.codes):
+            require(codes.equal(subject.codes), "another mosaic than its checksum says")
+
+    def _check_stripped(self, subject: Subject, stripped: bytes) -> None:
+        require(carriers.strip(stripped) == stripped, "strip leaves something behind")
+        try:
+            carriers.extract(stripped)
+        except PayloadMissing:
+            pass
+        else:
+            raise Broken("strip leaves a payload behind")
+        try:
+            again = carriers.insert(stripped, subject.packed)
+        except CarrierError:
+            return
+        require(carriers.extract(again) == subject.packed, "another payload than was put in")
+        require(carriers.strip(again) == stripped, "strip does not give back what was there")
+
+
+def _checksum(codes: torch.Tensor) -> int:
+    return zlib.crc32(codes.numpy().astype(">u2").tobytes())
