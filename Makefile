@@ -2,14 +2,17 @@
 # g++ and make; nvcc, where found, adds the CUDA kernels.
 
 PYTHON ?= python3
+MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NATIVE := $(shell find csrc -not -name '.*')
-CXX_FILES := $(shell find csrc benchmarks -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+CXX_FILES := $(shell find csrc benchmarks tests/codec -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+
+CODER := positions values predicted mosaic mosaic_fit
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-gpu check-speed check-cuda docs clean
+.PHONY: help demo test lint format bench bench-gpu check-speed check-cuda check-payload fuzz docs clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -45,6 +48,13 @@ check-speed: $(BIN)/python  ## instructions of every CPU loop, against those on 
 check-cuda: $(INSTALLED)  ## the CUDA kernels, compiled by nvcc and run under g++, no GPU needed
 	$(BIN)/python tests/cuda_shim/check_cuda.py
 
+check-payload: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic  ## the payload's coder under sanitizers, on damaged streams
+	build/sanitized/fuzz_payload 8
+	build/sanitized/fuzz_mosaic 8
+
+fuzz: $(INSTALLED) check-payload  ## mutated files at all that reads them, MINUTES=10 of it
+	$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
+
 docs: $(VENV)/.docs  ## the site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
@@ -52,6 +62,13 @@ clean:  ## remove what was built, but for the virtual environment
 	rm -rf build dist site demo-output *.egg-info isp_meta/*.so $(INSTALLED) $(VENV)/.docs
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The coder without its Python binding.
+build/sanitized/%: tests/codec/%.cpp $(wildcard csrc/payload/*)
+	@PYTHON=$(PYTHON) scripts/debian_packages.sh build
+	@mkdir -p $(@D)
+	$(CXX) -std=c++20 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -pthread \
+	  -Icsrc/payload $< $(addprefix csrc/payload/, $(addsuffix .cpp, $(CODER))) -o $@
 
 $(BIN)/python:
 	@PYTHON=$(PYTHON) scripts/debian_packages.sh build

@@ -1,10 +1,5 @@
-// Throws hostile bytes at the decoder of mosaics. Not part of the test run; build it with
-// sanitizers:
-//
-//   g++ -std=c++20 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -pthread
-//       -Icsrc/payload tests/codec/fuzz_mosaic.cpp csrc/payload/mosaic.cpp
-//       csrc/payload/mosaic_fit.cpp -o fuzz
-//   ./fuzz 60        # seconds
+// Throws hostile bytes at the decoder of mosaics, for as many seconds as asked for; built with
+// sanitizers by `make check-payload`.
 //
 // Each round codes a random mosaic of a random pattern, checks that it comes back, then damages it:
 // the decoder must end, and within its memory, whatever it returns.

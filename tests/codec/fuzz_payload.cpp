@@ -1,8 +1,5 @@
-// Throws hostile bytes at the decoders. Not part of the test run; build it with sanitizers:
-//
-//   g++ -std=c++20 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -Icsrc/payload
-//       tests/codec/fuzz_payload.cpp csrc/payload/{positions,values,predicted}.cpp -o fuzz
-//   ./fuzz 60        # seconds
+// Throws hostile bytes at the decoders, for as many seconds as asked for; built with sanitizers by
+// `make check-payload`.
 //
 // Each round makes a genuine stream of a random picture, checks that it comes back, then damages it
 // or invents one. Whatever a decoder returns must hold what its header promises.
