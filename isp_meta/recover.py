@@ -179,7 +179,11 @@ def recover(
     if (mosaic := metadata.usable_mosaic) is not None:
         step("decoding the mosaic")
         codes = mosaic.codes(samples.height, samples.width, pixels=metadata.pixels)
-        return _demosaiced(frame.replace(codes=codes), metadata.payload.demosaic)
+        frame = _demosaiced(frame.replace(codes=codes), metadata.payload.demosaic)
+        # Finite levels of a forged camera can still divide by nothing, or leave float32.
+        if not bool(frame.require("raw", "recover").sum().isfinite()):
+            raise PayloadCorrupt(f"{metadata.source}: its black and white levels make no picture")
+        return frame
     if not len(samples):
         raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
     step("reconstructing")
