@@ -75,4 +75,11 @@ def command(
             value = " ".join(f"{item:g}" for item in value)
         elif isinstance(value, dict):
             value = ", ".join(f"{name} {text}" for name, text in value.items())
-        say(f"{key.replace('_', ' '):<16} {value}")
+        # The name of a file is its owner's affair, and appears as it is.
+        shown = value if key == "source" else _printable(str(value))
+        say(f"{key.replace('_', ' '):<16} {shown}")
+
+
+def _printable(text: str) -> str:
+    """A stranger's text without what a terminal would obey."""
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
