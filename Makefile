@@ -52,14 +52,15 @@ check-payload: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic  ## the 
 	build/sanitized/fuzz_payload 8
 	build/sanitized/fuzz_mosaic 8
 
-fuzz: $(INSTALLED) check-payload  ## mutated files at all that reads them, MINUTES=10 of it
+fuzz: $(VENV)/.fuzz check-payload  ## hostile files, MINUTES=10 of random ones and as many guided by coverage
 	$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
+	$(BIN)/python tests/fuzz/guided.py fuzz-corpus -max_total_time=$$((60 * $(MINUTES)))
 
 docs: $(VENV)/.docs  ## the site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:  ## remove what was built, but for the virtual environment
-	rm -rf build dist site demo-output *.egg-info isp_meta/*.so $(INSTALLED) $(VENV)/.docs
+	rm -rf build dist site demo-output *.egg-info isp_meta/*.so $(INSTALLED) $(VENV)/.docs $(VENV)/.fuzz
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
@@ -79,6 +80,10 @@ $(INSTALLED): pyproject.toml setup.py $(NATIVE) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet 'setuptools>=77' wheel ninja 'pybind11>=2.13'
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install 'torch==2.13.*'
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[test]'
+	@touch $@
+
+$(VENV)/.fuzz: $(INSTALLED)
+	$(BIN)/python -m pip install --quiet 'atheris>=3'
 	@touch $@
 
 # The package is there already, so that this adds what its extra names and builds nothing.

@@ -1,0 +1,101 @@
+"""Coverage-guided fuzzing of carriers and codec by Atheris (libFuzzer), which pip installs.
+
+    pip install atheris
+    python tests/fuzz/guided.py fuzz-corpus -max_total_time=600
+
+Arguments are libFuzzer's. The corpus starts with the files of subjects.py and keeps what reaches new
+code. A file's first byte says what the rest is: a whole file, or header and sections of a payload,
+whose checksums are made right before it is read.
+"""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import atheris
+
+with atheris.instrument_imports(include=["isp_meta.carriers", "isp_meta.codec"]):
+    from isp_meta import carriers, codec
+
+import torch
+from mutations import sealed, sections
+from subjects import HEIGHT, WIDTH, subjects
+
+from isp_meta.errors import CarrierError, IspMetaError, PayloadCorrupt, PayloadMissing
+
+_FILE, _PAYLOAD = b"F", b"P"
+_HEADER = 40
+PIXELS = torch.arange(3 * HEIGHT * WIDTH).to(torch.uint8).view(3, HEIGHT, WIDTH)
+
+
+def as_input(packed: bytes) -> bytes:
+    """A payload without what can be computed."""
+    parts = [name + len(content).to_bytes(4, "big") + content for name, content in sections(packed)]
+    return _PAYLOAD + packed[:_HEADER] + b"".join(parts)
+
+
+def payload_of(data: bytes) -> bytes:
+    """The payload of such an input; a length beyond its end takes what is there."""
+    parts, place = [], _HEADER
+    while place + 8 <= len(data):
+        length = int.from_bytes(data[place + 4 : place + 8], "big")
+        parts.append((data[place : place + 4], data[place + 8 : place + 8 + length]))
+        place += 8 + length
+    return sealed(data[:_HEADER].ljust(_HEADER, b"\0"), parts)
+
+
+def read(data: bytes) -> None:
+    """Raises where something does not hold."""
+    if data[:1] == _PAYLOAD:
+        read_payload(payload_of(data[1:]))
+    else:
+        read_file(data[1:])
+
+
+def read_payload(packed: bytes) -> None:
+    try:
+        payload = codec.decode(packed, lambda: PIXELS)
+        if payload.mosaic is not None and payload.samples.height * payload.samples.width < 1 << 16:
+            pixels = PIXELS.new_zeros((3, payload.samples.height, payload.samples.width))
+            payload.mosaic.codes(*pixels.shape[1:], pixels=pixels)
+    except IspMetaError:
+        return
+    assert bool(((payload.samples.value >= 0) & (payload.samples.value <= 1)).all())
+    assert codec.decode(codec.encode(payload)).samples.value.equal(payload.samples.value)
+
+
+def read_file(data: bytes) -> None:
+    try:
+        stripped = carriers.strip(data)
+    except CarrierError:
+        return
+    assert carriers.strip(stripped) == stripped
+    for ask in (carriers.scan_digest, carriers.extract):
+        try:
+            ask(data)
+        except (CarrierError, PayloadMissing, PayloadCorrupt):
+            pass
+    try:
+        carrying = carriers.insert(stripped, b"payload")
+    except CarrierError:
+        return
+    assert carriers.extract(carrying) == b"payload"
+    assert carriers.strip(carrying) == stripped
+
+
+def main() -> None:
+    torch.set_num_threads(1)
+    corpus = next((Path(a) for a in sys.argv[1:] if not a.startswith("-")), None)
+    if corpus is None:
+        raise SystemExit("name a folder for the corpus")
+    corpus.mkdir(exist_ok=True)
+    for number, subject in enumerate(subjects()):
+        (corpus / f"subject-{number}-file").write_bytes(_FILE + subject.data)
+        (corpus / f"subject-{number}-payload").write_bytes(as_input(subject.packed))
+    atheris.Setup([*sys.argv, "-timeout=5", "-rss_limit_mb=2048", "-max_len=8192"], read)
+    atheris.Fuzz()
+
+
+if __name__ == "__main__":
+    main()
