@@ -12,7 +12,7 @@ CXX_FILES := $(shell find csrc benchmarks tests/codec -name '*.h' -o -name '*.cp
 CODER := positions values predicted mosaic mosaic_fit
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-gpu check-speed check-cuda check-payload fuzz docs clean
+.PHONY: help demo test lint format bench bench-gpu check-speed check-cuda check-coder fuzz docs clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -48,11 +48,11 @@ check-speed: $(BIN)/python  ## instructions of every CPU loop, against those on 
 check-cuda: $(INSTALLED)  ## the CUDA kernels, compiled by nvcc and run under g++, no GPU needed
 	$(BIN)/python tests/cuda_shim/check_cuda.py
 
-check-payload: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic  ## the payload's coder under sanitizers, on damaged streams
+check-coder: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic  ## the payload's coder under sanitizers, on damaged streams
 	build/sanitized/fuzz_payload 8
 	build/sanitized/fuzz_mosaic 8
 
-fuzz: $(VENV)/.fuzz check-payload  ## hostile files, MINUTES=10 of random ones and as many guided by coverage
+fuzz: $(VENV)/.fuzz check-coder  ## hostile files, MINUTES=10 of random ones and as many guided by coverage
 	$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
 	$(BIN)/python tests/fuzz/guided.py fuzz-corpus -max_total_time=$$((60 * $(MINUTES)))
 

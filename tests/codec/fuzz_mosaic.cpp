@@ -1,5 +1,5 @@
 // Throws hostile bytes at the decoder of mosaics, for as many seconds as asked for; built with
-// sanitizers by `make check-payload`.
+// sanitizers by `make check-coder`.
 //
 // Each round codes a random mosaic of a random pattern, checks that it comes back, then damages it:
 // the decoder must end, and within its memory, whatever it returns.

@@ -1,5 +1,5 @@
 // Throws hostile bytes at the decoders, for as many seconds as asked for; built with sanitizers by
-// `make check-payload`.
+// `make check-coder`.
 //
 // Each round makes a genuine stream of a random picture, checks that it comes back, then damages it
 // or invents one. Whatever a decoder returns must hold what its header promises.

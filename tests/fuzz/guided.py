@@ -3,13 +3,14 @@
     pip install atheris
     python tests/fuzz/guided.py fuzz-corpus -max_total_time=600
 
-Arguments are libFuzzer's. The corpus starts with the files of subjects.py and keeps what reaches new
-code. A file's first byte says what the rest is: a whole file, or header and sections of a payload,
-whose checksums are made right before it is read.
+Arguments are libFuzzer's. The corpus starts with the files of subjects.py and keeps what reaches
+new code. An input's first byte says what the rest is: a whole file, or header and sections of a
+payload, whose checksums are made right before it is read.
 """
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 
@@ -72,10 +73,8 @@ def read_file(data: bytes) -> None:
         return
     assert carriers.strip(stripped) == stripped
     for ask in (carriers.scan_digest, carriers.extract):
-        try:
+        with contextlib.suppress(CarrierError, PayloadMissing, PayloadCorrupt):
             ask(data)
-        except (CarrierError, PayloadMissing, PayloadCorrupt):
-            pass
     try:
         carrying = carriers.insert(stripped, b"payload")
     except CarrierError:
