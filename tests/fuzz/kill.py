@@ -4,7 +4,7 @@
     python tests/fuzz/kill.py --times 200 --disk     # on a small tmpfs of its own; needs root
 
 After each, every file is as it was or whole under its final name, and nothing else has that name.
-Most kills fall in the last part of a command's time, where files are written.
+Every other kill waits until the command writes a file.
 """
 
 from __future__ import annotations
@@ -125,6 +125,10 @@ def _fork(
     os._exit(status)
 
 
+def _is_writing(folder: Path) -> bool:
+    return any(path.name.startswith(".") for path in folder.iterdir())
+
+
 def kill_once(scene: Scene, folder: Path, chance: random.Random) -> str:
     """Kills the command at a random moment; what was left: "before", "after" or "between".
 
@@ -132,9 +136,14 @@ def kill_once(scene: Scene, folder: Path, chance: random.Random) -> str:
         AssertionError: a file that is neither as before nor as after.
     """
     _lay(folder, scene.before)
-    share = chance.random() if chance.random() < 0.3 else 0.85 + 0.2 * chance.random()
     child = _fork(scene.command, folder)
-    time.sleep(share * scene.seconds)
+    if chance.random() < 0.5:
+        time.sleep(chance.uniform(0, 1.05) * scene.seconds)
+    else:
+        end = time.monotonic() + 2 * scene.seconds
+        while time.monotonic() < end and not _is_writing(folder):
+            pass
+        time.sleep(chance.uniform(0, 0.003))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)
     return what_is_left(scene, folder)
@@ -176,7 +185,7 @@ def starve_once(scene: Scene, folder: Path, room: int, *, is_small: bool) -> str
     child = _fork(scene.command, folder, room)
     os.waitpid(child, 0)
     (folder / _FILLER).unlink(missing_ok=True)
-    if any(path.name.startswith(".") for path in folder.iterdir()):
+    if _is_writing(folder):
         raise AssertionError(f"{scene.command.__name__}: leaves a temporary file")
     return what_is_left(scene, folder)
 
