@@ -19,12 +19,12 @@ import torch
 from torch import Tensor
 
 from . import carriers, codec, io, presets
-from .closed_loop import MOST_EFFORT, close_loop
+from .closed_loop import MOST_EFFORT, close_loop, model_bytes
 from .errors import ImageFileError, IspMetaError, PictureMismatch, RawFileError
 from .frame import Frame, Sampler
 from .picture_file import PictureFile
 from .pipeline import Pipeline
-from .rate import Rate, fit_rate
+from .rate import Rate, encode_within, fit_rate
 from .registration import Placement, Registration, register
 from .samplers import SuperpixelSampler
 from .stages import Demosaic, Quantize, SampleMetadata
@@ -105,7 +105,8 @@ def embed(
             an eighth to a quarter less, but is lost once a pixel of the JPEG changes; "packed" is
             for simple readers.
         rate: what the metadata may take or must reach; chooses cell and steps, so give neither
-            sampler nor steps then.
+            sampler nor steps then. What effort brings comes on top of a PSNR; of a budget that its
+            model would take a quarter of, effort stores none.
         effort: 0 to 9: how long to look for what makes recovery's result best. 0: instant. 1: also
             stores how recovery should interpolate. 2 and more: stores values that serve it best in
             place of the measured ones, which fine-tuning a network would need.
@@ -165,8 +166,9 @@ def embed(
     demosaic = next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
     if rate is not None:
         keep = None if found is None else found.keep
+        effort, room = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
         frame, sampler, steps = fit_rate(
-            rate, frame, pixels, coding=coding, demosaic=demosaic, keep=keep
+            rate, frame, pixels, coding=coding, demosaic=demosaic, keep=keep, room=room
         )
     sampler = _one_sampler(pipeline, sampler)
     frame = _sampled(frame, sampler, found, effort, step)
@@ -180,7 +182,7 @@ def embed(
         sampler=type(sampler).__name__,
         mosaic=None if mosaic is None else _mosaic(mosaic, pixels, frame, found, lossless),
     )
-    packed = codec.encode(payload, coding=coding, pixels=pixels)
+    packed = encode_within(rate, payload, pixels, coding)
     step("writing")
     if carrier == "sidecar":
         _write_pair(target, data, beside, packed, overwrite)
@@ -189,6 +191,14 @@ def embed(
         io.write_atomic(target, whole, overwrite=overwrite)
     sidecar = beside if carrier == "sidecar" else None
     return Embedded(target, sidecar, frame, len(packed), len(data), found)
+
+
+def _affordable(rate: Rate, pixels: int, effort: int) -> tuple[int, int]:
+    """The effort, 0 where its model would take too much of the budget, and the model's bytes."""
+    room, budget = model_bytes(pixels), rate.budget(pixels)
+    if not effort or (budget is not None and room > budget / 4):
+        return 0, 0
+    return effort, room
 
 
 def _check_options(coding: str, lossless: bool | str, effort: int) -> None:

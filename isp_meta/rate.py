@@ -58,6 +58,32 @@ class Rate:
         if len(given) != 1 or not given[0] > 0:
             raise ValueError("a rate is one of bpp, size and psnr, above 0")
 
+    def budget(self, pixels: int) -> float | None:
+        """Bytes that the metadata of so many pixels may take; None for a ``psnr``."""
+        return self.size if self.bpp is None else self.bpp * pixels / 8
+
+
+def encode_within(rate: Rate | None, payload: Payload, pixels: Tensor, coding: Coding) -> bytes:
+    """A payload's bytes, in coarser steps than its own where a rate's budget asks for them.
+
+    What is found after the rate was fitted, a model and its control values, is not known before.
+
+    Raises:
+        RateNotReached: no steps that are tried will do.
+    """
+    packed = encode(payload, coding=coding, pixels=pixels)
+    # A rate is of the samples and what serves them; a mosaic takes what it takes.
+    budget = None
+    if rate is not None and payload.mosaic is None:
+        budget = rate.budget(pixels.shape[1] * pixels.shape[2])
+    for levels in reversed(_LEVELS):
+        if budget is None or len(packed) <= budget:
+            return packed
+        if levels < payload.steps.levels:
+            coarser = dataclasses.replace(payload, steps=Steps(levels))
+            packed = encode(coarser, coding=coding, pixels=pixels)
+    raise RateNotReached(f"{budget:,.0f} bytes are too few: the metadata take {len(packed):,}")
+
 
 def fit_rate(
     rate: Rate,
@@ -67,6 +93,7 @@ def fit_rate(
     coding: Coding = "range",
     demosaic: str = "",
     keep: Callable[[Samples], Samples] | None = None,
+    room: int = 0,
 ) -> tuple[Frame, Sampler, Steps]:
     """Samples and steps that a rate allows or asks for.
 
@@ -77,6 +104,7 @@ def fit_rate(
         pixels: (3, H, W) uint8, that ``srgb``.
         coding, demosaic: of the payload, see :class:`isp_meta.codec.Payload`.
         keep: takes the samples away that the picture does not show.
+        room: bytes to leave for what is added later.
 
     Returns:
         The frame with ``samples``, the sampler that chose them, and the steps to store them in.
@@ -97,13 +125,12 @@ def fit_rate(
         name = type(rate.sampler(cell)).__name__
         steps = Steps(levels)
         payload = Payload(sampled(cell), frame.camera, binding, steps, demosaic, name)
-        return len(encode(payload, coding=coding, pixels=pixels))
+        return len(encode(payload, coding=coding, pixels=pixels)) + room
 
     if rate.psnr is not None:
         cell, levels = _reach(rate.psnr, frame, sampled)
     else:
-        area = pixels.shape[1] * pixels.shape[2]
-        cell, levels = _fill(rate.size if rate.bpp is None else rate.bpp * area / 8, size)
+        cell, levels = _fill(rate.budget(pixels.shape[1] * pixels.shape[2]), size)
     return frame.replace(samples=sampled(cell)), rate.sampler(cell), Steps(levels)
 
 

@@ -43,11 +43,25 @@ def test_bytes_are_bits_a_pixel(tmp_path, picture):
 def test_quality_is_reached_and_hardly_exceeded(tmp_path, picture):
     found = []
     for goal in (33.0, 36.0):
-        made = embed(picture, tmp_path / f"{goal}.jpg", rate=Rate(psnr=goal))
+        made = embed(picture, tmp_path / f"{goal}.jpg", rate=Rate(psnr=goal), effort=0)
         reached = psnr(recover(made.path).raw, made.frame.raw)
         assert goal <= reached < goal + 3
         found.append(made.payload_bytes)
     assert found[0] < found[1]
+
+
+def test_what_effort_brings_comes_on_top_of_a_quality(tmp_path, picture):
+    made = embed(picture, tmp_path / "a.jpg", rate=Rate(psnr=33.0))
+    assert read_metadata(made.path).payload.samples.model is not None
+    assert psnr(recover(made.path).raw, made.frame.raw) > 33.0
+
+
+@pytest.mark.parametrize(("bpp", "stored"), [(0.15, False), (0.5, True)])
+def test_a_model_is_stored_where_the_budget_is_large_enough(tmp_path, picture, bpp, stored):
+    made = embed(picture, tmp_path / "a.jpg", rate=Rate(bpp=bpp), effort=2)
+    assert made.bits_per_pixel <= bpp
+    samples = read_metadata(made.path).payload.samples
+    assert (samples.model is not None) == samples.control == stored
 
 
 def test_what_cannot_be_reached_is_said(tmp_path, picture):

@@ -18,8 +18,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..codec.local_rbf import pack_local_rbf
 from ..frame import LocalRBFModel, Samples
-from ..networks.shipped import FEATURES
+from ..networks.shipped import FEATURES, shipped_features
 from ..reconstruct.color_estimate import apply_polynomial, fit_polynomial
 from ..reconstruct.correction import Correction, fit_correction
 from ..reconstruct.detail import DetailBands
@@ -28,12 +29,28 @@ from ..reconstruct.learned import LearnedBands
 from ..reconstruct.local_rbf import GuidedPicture, LocalRBFSetting, block_side
 from .systems import Systems
 
-__all__ = ["fit_model"]
+__all__ = ["fit_model", "model_bytes"]
 
 # Blocks that are fitted and tried, and pixels of those that are fitted.
 _BLOCKS, _FITTED = 4096, 32768
 # A center takes 9 bytes: with one for so many pixels at most 0.05 bit a pixel.
 _CENTERS, _PIXELS_A_CENTER = 128, 1536
+# Bytes that name and check two sections: the model's, and the one that tells control values.
+_SECTIONS = 24
+
+
+def _centers(pixels: int) -> int:
+    """The most that the model of a picture of so many pixels has."""
+    return min(_CENTERS, pixels // _PIXELS_A_CENTER)
+
+
+def model_bytes(pixels: int) -> int:
+    """What the model of a picture of so many pixels takes in its metadata, at most."""
+    count, features = _centers(pixels), 33 + shipped_features().features
+    tensors = (torch.zeros(shape) for shape in ((3, 20), (count, 3), (count, 3), (3, features)))
+    cubic, centers, gains, weights = tensors
+    model = LocalRBFModel("rational", 1, 1, 1, 1, cubic, centers, gains, weights, FEATURES)
+    return len(pack_local_rbf(model)) + _SECTIONS
 
 
 @dataclass(frozen=True)
@@ -96,7 +113,7 @@ def fit_model(
     near = picture.nearest(pixels[..., :2].mean(1), min(neighbors, len(samples)))
     truth = raw.reshape(3, -1)[:, index].permute(1, 2, 0)
     blocks = _Blocks(pixels, picture.points[near], near, truth, at_blocks, weight)
-    centers = min(_CENTERS, srgb[0].numel() // _PIXELS_A_CENTER)
+    centers = _centers(srgb[0].numel())
     guesses = list(_guesses(blocks, picture.points[:, 2:5].T, at_samples, centers, bare))
     return _choose(guesses, blocks, picture, side, pool)
 
