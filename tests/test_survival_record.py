@@ -53,4 +53,4 @@ def test_the_documentation_shows_the_record():
 
 def test_payloads_take_several_segments(embedded):
     jpeg = embedded["app11"].read_bytes()
-    assert jpeg.count(b"\xff\xeb\xff\xffJP") >= 3
+    assert jpeg.count(b"\xff\xeb\xff\xffJP") >= 2
