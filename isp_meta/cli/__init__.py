@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import sys
 
 import typer
@@ -62,8 +63,11 @@ def main() -> None:
     """Entry point of ``isp-meta``."""
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files need not fit the terminal's encoding, nor be Unicode at all.
-        sys.stdout.reconfigure(errors="backslashreplace")
+        # What cannot be written is to be known here, and not when Python ends.
+        sys.stdout.reconfigure(errors="backslashreplace", line_buffering=True)
     try:
         app()
     except OSError as error:  # those of files are caught where the file is known
+        # Python would write at its end what is still held back, and fail again.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(f"error: standard output: {error.strerror or error}")
