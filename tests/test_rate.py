@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from isp_meta import Frame, Rate, embed, read_metadata, recover
-from isp_meta.codec import Steps
+from isp_meta.codec import Steps, decode
 from isp_meta.data import sample_path
 from isp_meta.errors import RateNotReached
 from isp_meta.evaluation import psnr
 from isp_meta.presets import minimal
+from isp_meta.rate import encode_within
 from isp_meta.samplers import UniformSampler
 
 
@@ -32,6 +33,29 @@ def test_size_fills_the_budget(tmp_path, picture, bpp, sampler, coding):
     payload = read_metadata(made.path).payload
     assert payload.sampler == (sampler.__name__ if sampler else "SuperpixelSampler")
     assert payload.steps.levels >= 160
+
+
+def test_what_came_after_the_rate_was_fitted_takes_coarser_steps(tmp_path, picture):
+    made = embed(picture, tmp_path / "a.jpg", steps=Steps(640), effort=0)
+    metadata = read_metadata(made.path)
+    whole = made.payload_bytes
+    args = metadata.pixels, "range"
+    assert len(encode_within(Rate(size=whole), metadata.payload, *args)) == whole
+    packed = encode_within(Rate(size=whole - 100), metadata.payload, *args)
+    assert len(packed) <= whole - 100
+    assert 80 <= decode(packed).steps.levels < 640
+    with pytest.raises(RateNotReached, match="1,000 bytes are too few"):
+        encode_within(Rate(size=1000), metadata.payload, *args)
+    for unbound in (None, Rate(psnr=30)):
+        assert len(encode_within(unbound, metadata.payload, *args)) == whole
+
+
+def test_a_mosaic_is_beside_the_rate(tmp_path, picture):
+    rate = Rate(bpp=0.5)
+    made = embed(picture, tmp_path / "a.jpg", rate=rate, lossless=True)
+    payload = read_metadata(made.path).payload
+    assert len(payload.mosaic.data) > rate.budget(256 * 384)
+    assert made.payload_bytes - len(payload.mosaic.data) < 1.1 * rate.budget(256 * 384)
 
 
 def test_bytes_are_bits_a_pixel(tmp_path, picture):
