@@ -4,22 +4,14 @@ from __future__ import annotations
 
 import struct
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from ..errors import PayloadCorrupt
 from ..frame import LocalRBFModel
-from .reader import Reader, text_field
+from .reader import Reader, tensor_field, text_field
 
 __all__ = ["pack_local_rbf", "unpack_local_rbf"]
 
 _SETTING = "BBfffBB"
 _COLORS, _GAINS = 255, 4096
-
-
-def _pack(value: Tensor, dtype: str) -> bytes:
-    return value.detach().cpu().numpy().astype(dtype).tobytes()
 
 
 def pack_local_rbf(model: LocalRBFModel) -> bytes:
@@ -38,10 +30,10 @@ def pack_local_rbf(model: LocalRBFModel) -> bytes:
     return b"".join(
         [
             setting,
-            _pack(model.cubic, ">f4"),
-            _pack((model.centers * _COLORS).round(), ">u1"),
-            _pack((model.gains * _GAINS).round(), ">i2"),
-            _pack(model.weights, ">f2"),
+            tensor_field(model.cubic, ">f4"),
+            tensor_field((model.centers * _COLORS).round(), ">u1"),
+            tensor_field((model.gains * _GAINS).round(), ">i2"),
+            tensor_field(model.weights, ">f2"),
             text_field(model.network) if model.network else b"",
         ]
     )
@@ -55,17 +47,15 @@ def unpack_local_rbf(data: bytes) -> LocalRBFModel:
     """
     reader = Reader(data, "section lRBF of the raw metadata")
 
-    def numbers(dtype: str, *shape: int) -> Tensor:
-        layout = np.dtype(dtype)
-        stored = reader.take(layout.itemsize * int(np.prod(shape)))
-        return torch.from_numpy(np.frombuffer(stored, layout).astype(np.float32)).view(shape)
-
     kernel, neighbors, position_scale, color_scale, ridge, count, features = reader.unpack(_SETTING)
     if kernel >= len(LocalRBFModel.KERNELS):
         raise PayloadCorrupt(f"{reader.name} names an unknown kernel")
-    cubic = numbers(">f4", 3, 20)
-    centers, gains = numbers(">u1", count, 3) / _COLORS, numbers(">i2", count, 3) / _GAINS
-    weights = numbers(">f2", 3, features)
+    cubic = reader.tensor(">f4", 3, 20)
+    centers, gains = (
+        reader.tensor(">u1", count, 3) / _COLORS,
+        reader.tensor(">i2", count, 3) / _GAINS,
+    )
+    weights = reader.tensor(">f2", 3, features)
     network = reader.text() if features > max(LocalRBFModel.FEATURES) else ""
     reader.finish()
     name, scales = LocalRBFModel.KERNELS[kernel], (position_scale, color_scale, ridge)

@@ -5,9 +5,13 @@ from __future__ import annotations
 import struct
 from typing import Any
 
+import numpy as np
+import torch
+from torch import Tensor
+
 from ..errors import PayloadCorrupt
 
-__all__ = ["Reader", "text_field"]
+__all__ = ["Reader", "tensor_field", "text_field"]
 
 
 def text_field(text: str) -> bytes:
@@ -22,6 +26,12 @@ def text_field(text: str) -> bytes:
             f"a text of {len(data)} bytes is too long, 65535 is the most: {text[:40]!r}"
         )
     return struct.pack(">H", len(data)) + data
+
+
+def tensor_field(value: Tensor, dtype: str) -> bytes:
+    """A tensor's numbers as stored, row-major, in a NumPy layout such as ">f4"."""
+    stored: bytes = value.detach().cpu().numpy().astype(dtype).tobytes()
+    return stored
 
 
 class Reader:
@@ -59,6 +69,12 @@ class Reader:
             return self.take(self.unpack("H")[0]).decode()
         except UnicodeDecodeError:
             raise PayloadCorrupt(f"{self.name} holds a text that is not UTF-8") from None
+
+    def tensor(self, dtype: str, *shape: int) -> Tensor:
+        """The next numbers, as :func:`tensor_field` wrote them; float32."""
+        layout = np.dtype(dtype)
+        stored = self.take(layout.itemsize * int(np.prod(shape)))
+        return torch.from_numpy(np.frombuffer(stored, layout).astype(np.float32)).view(shape)
 
     def finish(self) -> None:
         """Raises PayloadCorrupt where bytes are left over."""
