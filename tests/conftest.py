@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -11,6 +12,11 @@ from isp_meta import Camera, Embedded, Frame, embed
 from isp_meta.data import sample_path
 
 FrameMaker = Callable[..., Frame]
+
+# A shell starts what runs in the background with interruptions ignored, which would be inherited by
+# the programs that tests interrupt.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")
