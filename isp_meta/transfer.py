@@ -11,7 +11,7 @@ from pathlib import Path
 
 from . import carriers, codec, io
 from .errors import CarrierError, ImageFileError, PayloadCorrupt, PayloadMissing
-from .recover import Metadata, check_match, read_payload
+from .recovery import Metadata, check_match, read_payload
 
 __all__ = ["attach", "extract", "strip"]
 

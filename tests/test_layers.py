@@ -12,7 +12,7 @@ PACKAGE = ROOT / "isp_meta"
 VALUES = {"camera", "colorimetry", "frame", "stage", "errors"}
 FAMILIES = {"stages", "samplers", "reconstruct", "codec", "carriers", "io"}
 WIRING = {
-    *("presets", "export", "capture", "recover", "training", "evaluation", "libraw"),
+    *("presets", "export", "capture", "recovery", "training", "evaluation", "libraw"),
     *("closed_loop", "fitting", "registration", "unprocessing", "scenes", "transfer"),
     *("picture_file", "rate"),
 }

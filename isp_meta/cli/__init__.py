@@ -1,4 +1,7 @@
-"""The command line: ``isp-meta COMMAND``, one file a command."""
+"""The command line: ``isp-meta COMMAND``, one file a command.
+
+A command is a line in ``commands.COMMANDS`` and a file.
+"""
 
 from __future__ import annotations
 
@@ -8,55 +11,21 @@ import sys
 
 import typer
 
-from . import (
-    attach,
-    compare,
-    demo,
-    embed,
-    evaluate,
-    export,
-    extract,
-    fit,
-    inspect,
-    prepare,
-    recover,
-    render,
-    stages,
-    strip,
-    train,
-    unprocess,
-    verify,
-)
+from .commands import Commands
 
 __all__ = ["app", "main"]
 
 app = typer.Typer(
-    help="A JPEG that still carries its raw.",
+    cls=Commands,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for module in (
-    embed,
-    recover,
-    inspect,
-    verify,
-    extract,
-    attach,
-    strip,
-    compare,
-    evaluate,
-    render,
-    fit,
-    unprocess,
-    prepare,
-    train,
-    stages,
-    export,
-    demo,
-):
-    app.command(module.__name__.rpartition(".")[2])(module.command)
+
+
+@app.callback()
+def _options() -> None:
+    """A JPEG that still carries its raw."""
 
 
 def main() -> None:

@@ -15,7 +15,7 @@ from ..capture import Embedded, embed
 from ..data import sample_path
 from ..evaluation import Comparison, compare, error_map, sample_overlay
 from ..frame import Sampler
-from ..recover import recover
+from ..recovery import recover
 from ..samplers import SuperpixelSampler, UniformSampler
 from .console import errors, out, progress, say
 

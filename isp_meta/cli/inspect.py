@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from ..recover import Metadata, read_metadata
+from ..recovery import Metadata, read_metadata
 from .console import errors, print_json, say
 
 __all__ = ["command", "describe"]

@@ -11,7 +11,7 @@ import typer
 from .. import io
 from ..frame import Frame, Reconstructor
 from ..reconstruct import LocalRBFReconstructor, RBFReconstructor
-from ..recover import recover as recover_file
+from ..recovery import recover as recover_file
 from .console import each, is_folder, progress, say, stop, targets
 
 __all__ = ["command"]

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PictureMismatch
-from ..recover import read_metadata
+from ..recovery import read_metadata
 from .console import each, say
 
 __all__ = ["command"]

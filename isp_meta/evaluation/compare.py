@@ -21,7 +21,7 @@ from ..errors import (
 )
 from ..frame import Frame, Samples
 from ..pipeline import Pipeline
-from ..recover import read_metadata, read_payload, recover
+from ..recovery import read_metadata, read_payload, recover
 from ..registration import Placement, between, register
 from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod

@@ -21,7 +21,7 @@ from isp_meta.carriers.sidecar import sidecar_path
 from isp_meta.codec import decode
 from isp_meta.errors import CarrierError, IspMetaError, PayloadMissing
 from isp_meta.frame import Samples
-from isp_meta.recover import Metadata
+from isp_meta.recovery import Metadata
 
 MOST_SECONDS = 1.0
 MOST_MEMORY = 1 << 29  # bytes beyond what the process has when it starts

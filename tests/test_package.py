@@ -1,0 +1,68 @@
+"""What ``isp_meta`` offers, and that it is loaded when it is asked for."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import isp_meta
+
+
+def run(script):
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+
+
+def test_names_for_type_checkers_are_those_at_run_time():
+    tree = ast.parse(Path(isp_meta.__file__).read_text(encoding="utf-8"))
+    (block,) = (node for node in tree.body if isinstance(node, ast.If))
+    read = {
+        (line.module, alias.name)
+        for line in block.body
+        for alias in line.names
+        if alias.asname == alias.name
+    }
+    members = isp_meta._MEMBERS.items()
+    assert read == {
+        *((module, name) for module, names in members for name in names),
+        *((None, module) for module, names in members if not names),
+    }
+
+
+def test_importing_the_package_loads_no_torch():
+    run("import sys, isp_meta; assert not {'torch', 'numpy'} & set(sys.modules)")
+
+
+def test_modules_are_there_without_a_further_import():
+    run("import isp_meta; isp_meta.stages.Gamma; isp_meta.evaluation.compare; isp_meta.io.read_raw")
+
+
+def test_a_function_is_not_hidden_by_a_module_that_is_loaded():
+    run(
+        "import pkgutil, importlib, isp_meta\n"
+        "for name in isp_meta._MEMBERS: importlib.import_module('isp_meta.' + name)\n"
+        "for name in isp_meta._HOME: assert callable(getattr(isp_meta, name)), name"
+    )
+
+
+def test_star_gives_what_is_listed():
+    names = {}
+    exec("from isp_meta import *", names)
+    assert set(isp_meta.__all__) <= set(names)
+    assert set(isp_meta.__all__) <= set(dir(isp_meta))
+
+
+def test_names_that_are_not_there():
+    with pytest.raises(AttributeError, match="module 'isp_meta' has no attribute 'nothing'"):
+        isp_meta.nothing  # noqa: B018
+    with pytest.raises(ImportError, match="nothing"):
+        exec("from isp_meta import nothing")
+
+
+def test_classes_are_pickled_by_name():
+    assert pickle.loads(pickle.dumps(isp_meta.Frame)) is isp_meta.Frame
