@@ -12,7 +12,7 @@ CXX_FILES := $(shell find csrc benchmarks tests/codec -name '*.h' -o -name '*.cp
 CODER := positions values predicted mosaic mosaic_fit
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test lint format bench bench-gpu check-speed check-cuda check-coder fuzz docs clean
+.PHONY: help demo test lint format bench bench-gpu check-speed check-cuda check-coder check-install fuzz docs clean
 
 help:  ## list these commands
 	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 20
@@ -52,6 +52,9 @@ check-coder: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic  ## the pa
 	build/sanitized/fuzz_payload 8
 	build/sanitized/fuzz_mosaic 8
 
+check-install:  ## the source distribution alone, in an empty environment: built, installed, at work
+	PYTHON=$(PYTHON) scripts/check_install.sh
+
 fuzz: $(VENV)/.fuzz check-coder  ## hostile files, MINUTES=10 of random ones and as many guided by coverage
 	$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
 	$(BIN)/python tests/fuzz/guided.py fuzz-corpus -max_total_time=$$((60 * $(MINUTES)))
@@ -79,6 +82,7 @@ $(BIN)/python:
 $(INSTALLED): pyproject.toml setup.py $(NATIVE) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet 'setuptools>=77' wheel ninja 'pybind11>=2.13'
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install 'torch==2.13.*'
+	@rm -f isp_meta/*.so  # one of an earlier name would be loaded in place of the new
 	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[test]'
 	@touch $@
 

@@ -48,12 +48,16 @@ def cudart_flags(nvcc: Path) -> list[str]:
 
 
 def ops_extension(nvcc: Path | None) -> Extension:
-    """The torch operators, on LibTorch's stable ABI: one binary serves torch 2.10 and later."""
+    """The torch operators: one binary serves torch 2.10 and later, and Python 3.10 and later.
+
+    They keep to LibTorch's stable ABI and Python's; pybind11, and so the coder, has no stable one.
+    """
     home = Path(torch.__file__).parent
     extension = Extension(
         "isp_meta._ops",
         sorted(str(s) for s in CSRC.rglob("*.cpp") if s.parent.name != "payload"),
         define_macros=[("TORCH_TARGET_VERSION", "0x020a000000000000"), ("USE_CUDA", None)],
+        py_limited_api=True,
         extra_compile_args=[*CXX_FLAGS, f"-I{CSRC.resolve()}", f"-isystem{home / 'include'}"],
         library_dirs=[str(home / "lib")],
         # A CUDA build of torch hangs its CUDA half on libtorch, of which the linker sees no use.

@@ -1,10 +1,39 @@
-// An empty Python module: importing it loads this library, whose static initializers register the
-// operators with torch.
+// Importing this Python module loads the library, whose static initializers register the operators
+// with torch. Its constants say what was built, and what of it this processor can run.
 #include <Python.h>
 
+#include "isa.h"
+
+namespace isp_meta {
+namespace avx2 {
+constexpr bool chosen() { return true; }
+}  // namespace avx2
+namespace baseline {
+constexpr bool chosen() { return false; }
+}  // namespace baseline
+}  // namespace isp_meta
+
 namespace {
+
+#ifdef ISP_META_CUDA
+constexpr bool kCuda = true;
+#else
+constexpr bool kCuda = false;
+#endif
+
 PyModuleDef definition = {
     PyModuleDef_HEAD_INIT, "_ops", nullptr, -1, nullptr, nullptr, nullptr, nullptr, nullptr};
+
 }  // namespace
 
-PyMODINIT_FUNC PyInit__ops() { return PyModule_Create(&definition); }
+PyMODINIT_FUNC PyInit__ops() {
+  PyObject* module = PyModule_Create(&definition);
+  if (module == nullptr) return nullptr;
+  const bool avx2 = ISP_META_FASTEST(chosen());
+  if (PyModule_AddIntConstant(module, "CUDA", kCuda) < 0 ||
+      PyModule_AddIntConstant(module, "AVX2", avx2) < 0) {
+    Py_DecRef(module);
+    return nullptr;
+  }
+  return module;
+}

@@ -42,6 +42,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "train": "Train a sampler and a reconstructor as CONFIG says.",
     },
     "This program": {
+        "doctor": "Tell what of this installation works: versions, native code, CUDA, weights.",
         "demo": "Embed, recover and compare a raw file; write the pictures; say where.",
     },
 }
