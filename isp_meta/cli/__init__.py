@@ -1,6 +1,7 @@
-"""The command line: ``isp-meta COMMAND``, one file a command.
+"""The command line: ``isp-meta COMMAND``.
 
-A command is a line in ``commands.COMMANDS`` and a file.
+A command is a line in ``commands.COMMANDS`` and a file. Its function imports what it works with
+when it runs, so that help and completion need not wait for it.
 """
 
 from __future__ import annotations
@@ -8,10 +9,13 @@ from __future__ import annotations
 import io
 import os
 import sys
+from typing import Annotated
 
 import typer
 
-from .commands import Commands
+from .. import __version__
+from .commands import Commands, QuietOption, VerboseOption
+from .console import show
 
 __all__ = ["app", "main"]
 
@@ -19,13 +23,35 @@ app = typer.Typer(
     cls=Commands,
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
 
+def _version(chosen: bool) -> None:
+    if chosen:
+        show(f"isp-meta {__version__}")
+        raise typer.Exit
+
+
 @app.callback()
-def _options() -> None:
-    """A JPEG that still carries its raw."""
+def _options(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", "-V", help="Show the version.", callback=_version, expose_value=False
+        ),
+    ] = False,
+    quiet: QuietOption = False,
+    verbose: VerboseOption = False,
+) -> None:
+    """A JPEG that still carries its raw.
+
+    \b
+    isp-meta embed photo.dng        # photo.jpg, rendered, with the raw inside
+    isp-meta recover photo.jpg      # photo-recovered.dng
+    isp-meta COMMAND --help         # with examples
+    """
 
 
 def main() -> None:

@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..transfer import attach
 from .console import errors, rewritten, say
+from .pipes import source
 
 __all__ = ["command"]
 
@@ -20,7 +20,7 @@ def command(
     metadata: Annotated[
         Path | None,
         typer.Argument(
-            metavar="[METADATA]",
+            metavar="METADATA",
             help="A sidecar, or another picture that carries it; by default PICTURE's sidecar.",
             readable=False,
         ),
@@ -34,8 +34,17 @@ def command(
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
-    """Put metadata into a PICTURE, if it was made for it (photo.jpg.ispmeta -> photo.jpg)."""
+    """Put metadata into a PICTURE, if it was made for it (photo.jpg.ispmeta -> photo.jpg).
+
+    \b
+    Examples:
+      isp-meta attach photo.jpg --in-place
+      isp-meta attach edited.jpg original.jpg -o both.jpg
+    """
+    from ..transfer import attach
+
     ((_, path),) = rewritten([picture], output, in_place)
     with errors(picture):
+        picture = source(picture)
         found = attach(picture, metadata, path, in_place=in_place, force=force, overwrite=overwrite)
     say(f"{path or picture}: {found.size:,} bytes from {found.source}, {found.match}")

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Any, cast
+from typing import Annotated, Any, cast
 
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-__all__ = ["COMMANDS", "Commands", "load"]
+from . import pipes
+from .console import INTERRUPTED, Volume, set_volume
+
+__all__ = ["COMMANDS", "Commands", "QuietOption", "VerboseOption", "load"]
 
 COMMANDS: dict[str, dict[str, str]] = {
     "Raw in pictures": {
@@ -53,6 +56,37 @@ of the module ``isp_meta.cli.some_name``; its help starts with the line that sta
 """
 
 
+def _quiet(chosen: bool) -> None:
+    if chosen:
+        set_volume(Volume.QUIET)
+
+
+def _verbose(chosen: bool) -> None:
+    if chosen:
+        set_volume(Volume.VERBOSE)
+
+
+QuietOption = Annotated[
+    bool,
+    typer.Option(
+        "--quiet", "-q", help="Report nothing but errors.", callback=_quiet, expose_value=False
+    ),
+]
+VerboseOption = Annotated[
+    bool,
+    typer.Option(
+        *("--verbose", "-v"),
+        help="Tell each step and its time.",
+        callback=_verbose,
+        expose_value=False,
+    ),
+]
+
+
+def _for_all(quiet: QuietOption = False, verbose: VerboseOption = False) -> None:
+    """What every command takes."""
+
+
 def load(name: str) -> TyperCommand | TyperGroup:
     """The command of that name; imports its module."""
     module = import_module(f".{name.replace('-', '_')}", __package__)
@@ -60,9 +94,23 @@ def load(name: str) -> TyperCommand | TyperGroup:
     if app is None:
         app = typer.Typer(add_completion=False)
         app.command(name)(module.command)
+    app.rich_markup_mode = None
     command = cast(TyperCommand | TyperGroup, typer.main.get_command(app))
     command.name = name
+    common = typer.Typer(add_completion=False)
+    common.command()(_for_all)
+    _extend(command, typer.main.get_command(common).params)
     return command
+
+
+def _extend(command: Any, options: list[Any]) -> None:
+    """Gives a command, or those of a group, further options."""
+    members = getattr(command, "commands", None)
+    if members is None:
+        command.params += options
+    else:
+        for member in members.values():
+            _extend(member, options)
 
 
 class _Unloaded(TyperCommand):
@@ -78,6 +126,24 @@ class Commands(TyperGroup):
 
     def __init__(self, **options: Any) -> None:
         super().__init__(**options)
-        for heading, commands in COMMANDS.items():
+        for commands in COMMANDS.values():
             for name, line in commands.items():
-                self.add_command(_Unloaded(name, help=line, rich_help_panel=heading))
+                self.add_command(_Unloaded(name, help=line))
+
+    def format_commands(self, ctx: Any, formatter: Any) -> None:
+        """The list, under its headings."""
+        width = max(len(name) for name in self.commands)
+        for heading, commands in COMMANDS.items():
+            with formatter.section(heading):
+                formatter.write_dl([(name.ljust(width), line) for name, line in commands.items()])
+
+    def invoke(self, ctx: Any) -> Any:
+        """Runs one command; Ctrl-C ends it in one line."""
+        try:
+            with pipes.session():
+                return super().invoke(ctx)
+        except KeyboardInterrupt:
+            typer.echo("interrupted; no file is left half done", err=True)
+            raise typer.Exit(INTERRUPTED) from None
+        finally:
+            set_volume(Volume.NORMAL)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
-from .. import io
-from ..evaluation import Comparison, error_map
-from ..evaluation import compare as compare_files
 from .console import errors, out, print_json, progress
+
+if TYPE_CHECKING:
+    from ..evaluation import Comparison
 
 __all__ = ["command"]
 
@@ -44,7 +44,17 @@ def command(
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing error map.")] = False,
 ) -> None:
-    """Compare a recovered raw with the original: PSNR, SSIM, error map."""
+    """Compare a recovered raw with the original: PSNR, SSIM, error map.
+
+    \b
+    Examples:
+      isp-meta compare photo.dng photo.jpg --map error.png
+      isp-meta compare photo.dng photo-recovered.dng --json
+    """
+    from .. import io
+    from ..evaluation import compare as compare_files
+    from ..evaluation import error_map
+
     with errors(recovered), progress(recovered.name) as step:
         if picture is not None:
             io.check_target(picture, overwrite=overwrite, sources=[raw, recovered])

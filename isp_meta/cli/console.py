@@ -1,4 +1,4 @@
-"""What all commands share: one-line errors, exit codes, progress, output names."""
+"""What all commands share: one-line errors, exit codes, volume, progress, output names."""
 
 from __future__ import annotations
 
@@ -6,8 +6,10 @@ import json
 import os
 import sys
 import time
+import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from enum import IntEnum
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -16,9 +18,12 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..errors import IspMetaError, PayloadCorrupt, PayloadMissing, PictureMismatch
+from . import pipes
 
 __all__ = [
     "EXIT",
+    "INTERRUPTED",
+    "Volume",
     "complain",
     "each",
     "errors",
@@ -28,6 +33,8 @@ __all__ = [
     "progress",
     "rewritten",
     "say",
+    "set_volume",
+    "show",
     "stop",
     "targets",
 ]
@@ -39,6 +46,9 @@ EXIT: dict[type[IspMetaError], int] = {
 }
 """Exit code of an error; any other error's is 1, and 2 is a wrong call."""
 
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
 out = Console(highlight=False, soft_wrap=True)
 _err = Console(stderr=True, highlight=False, soft_wrap=True)
 
@@ -49,15 +59,41 @@ def _code(error: BaseException) -> int:
     return next((code for kind, code in EXIT.items() if isinstance(error, kind)), 1)
 
 
+class Volume(IntEnum):
+    """How much a command says."""
+
+    QUIET = -1
+    NORMAL = 0
+    VERBOSE = 1
+
+
+_volume = Volume.NORMAL
+
+
+def set_volume(volume: Volume) -> None:
+    """From now on, commands say so much."""
+    global _volume
+    _volume = volume
+
+
 def say(text: str) -> None:
-    """One line on standard output; names of files appear as they are, whatever is in them."""
-    typer.echo(text)
+    """One line of report on standard output; names of files appear as they are.
+
+    Nothing with ``--quiet``, nor where standard output is for a file's contents.
+    """
+    if _volume > Volume.QUIET and not pipes.piped():
+        show(text)
+
+
+def show(text: str) -> None:
+    """One line of what was asked for, on standard output."""
+    typer.echo(pipes.named(text))
 
 
 def complain(text: str) -> None:
     """One line on standard error."""
-    typer.secho("error: ", fg="red", nl=False, err=True)
-    typer.echo(" ".join(text.splitlines()), err=True)
+    typer.secho("error: ", fg=None if os.environ.get("NO_COLOR") else "red", nl=False, err=True)
+    typer.echo(" ".join(pipes.named(text).splitlines()), err=True)
 
 
 def stop(text: str, code: int = 1) -> NoReturn:
@@ -74,7 +110,8 @@ def errors(name: object) -> Iterator[None]:
         name: of the file at work, for errors that do not know it.
     """
     try:
-        yield
+        with _traced():
+            yield
     except IspMetaError as error:
         stop(str(error), _code(error))
     except OSError as error:
@@ -86,6 +123,16 @@ def errors(name: object) -> Iterator[None]:
         if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
             raise
         stop(f"{name}: not enough memory for this picture")
+
+
+@contextmanager
+def _traced() -> Iterator[None]:
+    try:
+        yield
+    except Exception as error:
+        if _volume >= Volume.VERBOSE and not isinstance(error, typer.Exit):
+            typer.echo("".join(traceback.format_exception(error)), nl=False, err=True)
+        raise
 
 
 def each(items: Iterable[Item], work: Callable[[Item], None]) -> None:
@@ -107,15 +154,29 @@ def each(items: Iterable[Item], work: Callable[[Item], None]) -> None:
 
 @contextmanager
 def progress(name: str) -> Iterator[Callable[[str], None]]:
-    """A spinner that shows the step at work and the seconds so far; on stderr, if a terminal."""
+    """A spinner that shows the step at work and the seconds so far; on stderr, if a terminal.
+
+    With ``--verbose`` a line for each step, wherever stderr goes; nothing with ``--quiet``.
+    """
     start = time.perf_counter()
-    with _err.status(f"{escape(name)}: starting") as status:
 
-        def step(text: str) -> None:
-            seconds = time.perf_counter() - start
-            status.update(f"{escape(name)}: {text} [dim]({seconds:.0f} s so far)[/]")
+    def spin(text: str) -> None:
+        status.update(
+            f"{escape(name)}: {text} [dim]({time.perf_counter() - start:.0f} s so far)[/]"
+        )
 
-        yield step
+    def log(text: str) -> None:
+        typer.echo(f"{time.perf_counter() - start:7.2f} s  {name}: {text}", err=True)
+
+    name = pipes.named(name)
+    if _volume >= Volume.VERBOSE:
+        yield log
+        log("done")
+    elif _volume <= Volume.QUIET:
+        yield lambda text: None
+    else:
+        with _err.status(f"{escape(name)}: starting") as status:
+            yield spin
 
 
 def targets(sources: list[Path], output: Path | None, ending: str) -> list[Path]:
@@ -125,6 +186,11 @@ def targets(sources: list[Path], output: Path | None, ending: str) -> list[Path]
         ending: replaces a source's suffix.
     """
     names = [f"{source.stem}{ending}" for source in sources]
+    if output == pipes.DASH:
+        _check_one(sources)
+        return [pipes.target(output, ending)]
+    if output is None and pipes.DASH in sources:
+        stop("standard input has no name; give -o", 2)
     if output is None:
         paths = [source.parent / name for source, name in zip(sources, names, strict=True)]
     elif is_folder(output):
@@ -146,8 +212,13 @@ def rewritten(
     if in_place == (output is not None):
         stop("name a file with -o, or give --in-place", 2)
     if output is None:
+        if pipes.DASH in sources:
+            stop("standard input cannot be replaced; give -o", 2)
         return [(source, None) for source in sources]
-    if is_folder(output):
+    if output == pipes.DASH:
+        _check_one(sources)
+        paths = [pipes.target(output, "")]
+    elif is_folder(output):
         paths = [output / source.name for source in sources]
     elif len(sources) == 1:
         paths = [output]
@@ -157,6 +228,11 @@ def rewritten(
         if paths.count(path) > 1:
             stop(f"{path}: would be written twice; do files of one name one by one", 2)
     return list(zip(sources, paths, strict=True))
+
+
+def _check_one(sources: list[Path]) -> None:
+    if len(sources) > 1:
+        stop("standard output takes one file, not several", 2)
 
 
 def is_folder(path: Path) -> bool:

@@ -4,20 +4,20 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from PIL import Image
 from rich.table import Table
 
-from .. import io
-from ..capture import Embedded, embed
 from ..data import sample_path
-from ..evaluation import Comparison, compare, error_map, sample_overlay
-from ..frame import Sampler
-from ..recovery import recover
-from ..samplers import SuperpixelSampler, UniformSampler
 from .console import errors, out, progress, say
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from ..capture import Embedded
+    from ..evaluation import Comparison
+    from ..frame import Sampler
 
 __all__ = ["command"]
 
@@ -31,7 +31,15 @@ def command(
         Path, typer.Option("-o", "--output", help="Folder for what it makes.", readable=False)
     ] = Path("demo-output"),
 ) -> None:
-    """Embed, recover and compare a raw file; write the pictures; say where."""
+    """Embed, recover and compare a raw file; write the pictures; say where.
+
+    \b
+    Examples:
+      isp-meta demo
+      isp-meta demo photo.dng -o demo
+    """
+    from ..samplers import SuperpixelSampler, UniformSampler
+
     source = raw or sample_path()
     table = Table("sampling", "metadata", "PSNR", "unclipped", "SSIM", "embed", "recover")
     with errors(source), progress(source.name) as step:
@@ -47,6 +55,11 @@ def command(
 
 
 def _run(source: Path, stem: Path, sampler: Sampler) -> tuple[str, ...]:
+    from .. import io
+    from ..capture import embed
+    from ..evaluation import compare, error_map, sample_overlay
+    from ..recovery import recover
+
     jpeg = stem.with_suffix(".jpg")
     start = time.perf_counter()
     made = embed(source, jpeg, sampler=sampler, overwrite=True)
@@ -76,4 +89,6 @@ def _cells(
 
 
 def _save(picture: Image.Image, path: Path) -> None:
+    from .. import io
+
     io.write_atomic(path, lambda file: picture.save(file, format="PNG"), overwrite=True)

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from ..doctor import Finding, examine
-from .console import progress, say, stop
+from .console import progress, show, stop
 
 __all__ = ["command"]
 
@@ -21,6 +21,11 @@ def command(
     """Tell what of this installation works: versions, native code, CUDA, weights.
 
     The exit code is 1 where something is broken or missing that nothing goes on without.
+
+    \b
+    Examples:
+      isp-meta doctor
+      isp-meta doctor --json
     """
     with progress("doctor") as step:
         step("looking")
@@ -28,14 +33,14 @@ def command(
     healthy = all(finding.status == "works" for finding in findings if finding.essential)
     if as_json:
         parts = [dataclasses.asdict(finding) for finding in findings]
-        typer.echo(json.dumps({"healthy": healthy, "parts": parts}, indent=2))
+        show(json.dumps({"healthy": healthy, "parts": parts}, indent=2))
         raise typer.Exit(0 if healthy else 1)
     for group, members in itertools.groupby(findings, lambda finding: finding.group):
-        say(f"{group}:")
+        show(f"{group}:")
         for finding in members:
-            say(f"  {finding.part:<12} {_mark(finding):<8} {finding.detail}")
+            show(f"  {finding.part:<12} {_mark(finding):<8} {finding.detail}")
             if finding.remedy and finding.status != "works":
-                say(f"{'':<23} -> {finding.remedy}")
+                show(f"{'':<23} -> {finding.remedy}")
     if not healthy:
         stop("what is marked in capitals is needed and does not work")
 

@@ -8,21 +8,25 @@ import re
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import codec, samplers
-from ..capture import DEFAULT_EFFORT, Embedded
-from ..capture import embed as embed_file
-from ..closed_loop import MOST_EFFORT
-from ..frame import Sampler
-from ..rate import Rate
-from ..registration import Registration
 from .console import each, errors, progress, say, stop, targets
 from .pipelines import PipelineOption, PresetOption, choose
+from .pipes import DASH, source
 
-__all__ = ["command"]
+if TYPE_CHECKING:
+    from .. import codec
+    from ..capture import Embedded
+    from ..frame import Sampler
+    from ..rate import Rate
+    from ..registration import Registration
+
+__all__ = ["DEFAULT_EFFORT", "MOST_EFFORT", "command"]
+
+# Those of capture and closed_loop, which the list of options need not wait for.
+DEFAULT_EFFORT, MOST_EFFORT = 1, 9
 
 
 class SamplerName(str, Enum):
@@ -53,6 +57,8 @@ class CarrierName(str, Enum):
 
 def make_sampler(name: SamplerName, cell: int, seed: int) -> Sampler:
     """The sampler that a command-line name stands for."""
+    from .. import samplers
+
     if name is SamplerName.superpixel:
         return samplers.SuperpixelSampler(cell)
     if name is SamplerName.uniform:
@@ -62,6 +68,8 @@ def make_sampler(name: SamplerName, cell: int, seed: int) -> Sampler:
 
 def make_steps(levels: int | None, bits: int | None) -> codec.Steps | None:
     """The steps that two options stand for; None for the default."""
+    from .. import codec
+
     if bits is not None:
         return codec.Steps.linear(bits)
     return None if levels is None else codec.Steps(levels)
@@ -73,6 +81,8 @@ def make_rate(
     """The rate that at most one of three options stands for; ends the command where it is none."""
     if bpp is None and size is None and psnr is None:
         return None
+    from ..rate import Rate
+
     try:
         return Rate(bpp, None if size is None else _bytes(size), psnr, sampler)
     except ValueError as error:
@@ -92,9 +102,7 @@ def _bytes(text: str) -> int:
 
 
 def command(
-    raws: Annotated[
-        list[Path], typer.Argument(metavar="RAW...", help="Raw files.", readable=False)
-    ],
+    raws: Annotated[list[Path], typer.Argument(metavar="RAW", help="Raw files.", readable=False)],
     output: Annotated[
         Path | None,
         typer.Option(
@@ -170,20 +178,33 @@ def command(
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
-    """Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg)."""
+    """Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg).
+
+    \b
+    Examples:
+      isp-meta embed photo.dng
+      isp-meta embed *.dng -o pictures/ --preset camera
+      isp-meta embed photo.dng --jpeg camera.jpg -o both.jpg
+      isp-meta embed photo.dng --size 200KB
+      isp-meta embed photo.dng -o - > photo.jpg
+    """
+    from ..capture import embed as embed_file
+
     if jpeg is not None and len(raws) > 1:
         stop("--jpeg takes one RAW", 2)
     if sum(option is not None for option in (levels, bits, bpp, size, psnr)) > 1:
         stop("give one of --levels, --bits, --bpp, --size and --psnr", 2)
     make = functools.partial(make_sampler, sampler, seed=seed)
     rate = make_rate(bpp, size, psnr, make)
+    if carrier is CarrierName.sidecar and output == DASH:
+        stop("standard output takes one file; --carrier sidecar makes two", 2)
     if alone and not lossless:
         stop("--alone goes with --lossless", 2)
     with errors(pipeline or "embed"):
         chosen = choose(pipeline, preset)
 
     def work(item: tuple[Path, Path]) -> None:
-        raw, path = item
+        raw, path = source(item[0]), item[1]
         with progress(raw.name) as step:
             made = embed_file(
                 raw,

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import io
-from ..evaluation import Benchmark, Results, benchmark, tables
-from ..evaluation.benchmark import made_folder
-from .console import complain, errors, progress, say, stop
-from .methods import Methods, file_inputs, load_weights, renderings, split
+from .console import complain, errors, progress, say, show, stop
+
+if TYPE_CHECKING:
+    from ..evaluation import Results
 
 __all__ = ["command"]
 
@@ -57,7 +56,19 @@ def command(
     ] = False,
     overwrite: OverwriteOption = False,
 ) -> None:
-    """Compare methods on every scene of a folder: PSNR, SSIM, bits, seconds."""
+    """Compare methods on every scene of a folder: PSNR, SSIM, bits, seconds.
+
+    \b
+    Examples:
+      isp-meta evaluate photos/ -o results
+      isp-meta evaluate photos/ -o results --input 8bit,jpeg90 --resume
+      isp-meta evaluate --merge a/results.json b/results.json -o both
+    """
+    from .. import io
+    from ..evaluation import Benchmark, benchmark, tables
+    from ..evaluation.benchmark import made_folder
+    from .methods import Methods, file_inputs, load_weights, renderings
+
     if merge:
         with errors(output):
             _merge(sources, output, overwrite)
@@ -93,6 +104,10 @@ def command(
 
 
 def _merge(sources: list[Path], output: Path, overwrite: bool) -> None:
+    from .. import io
+    from ..evaluation import Results, tables
+    from ..evaluation.benchmark import made_folder
+
     runs = [Results.read(path) for path in sources]
     for run, path in zip(runs[1:], sources[1:], strict=True):
         run.check_same(runs[0].settings, path, but=("seed", "weights"))
@@ -102,6 +117,8 @@ def _merge(sources: list[Path], output: Path, overwrite: bool) -> None:
 
 
 def _steps(text: str) -> list[int]:
+    from .methods import split
+
     items = split(text)
     if not items or not all(item.isdecimal() for item in items):
         stop(f"--fine-tune {text}: must be numbers of steps, such as 0,10", 2)
@@ -109,6 +126,9 @@ def _steps(text: str) -> list[int]:
 
 
 def _earlier(path: Path, resume: bool, overwrite: bool) -> Results | None:
+    from .. import io
+    from ..evaluation import Results
+
     if resume and path.exists():
         return Results.read(path)
     for each in (path, path.with_name(_MARKDOWN)):
@@ -117,7 +137,7 @@ def _earlier(path: Path, resume: bool, overwrite: bool) -> Results | None:
 
 
 def _report(folder: Path, results: Results) -> None:
-    say((folder / _MARKDOWN).read_text(encoding="utf-8").rstrip())
+    show((folder / _MARKDOWN).read_text(encoding="utf-8").rstrip())
     for name in (_JSON, _MARKDOWN):
         say(str(folder / name))
     failed = [record for record in results.records if "error" in record]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import io
-from ..export import OPSET, onnx
-from ..pipeline import Pipeline
 from .console import errors, progress, say
 from .pipelines import PipelineOption, PresetOption, choose
+
+if TYPE_CHECKING:
+    from ..pipeline import Pipeline
 
 __all__ = ["command"]
 
@@ -33,7 +33,16 @@ def command(
     gives: Annotated[str, typer.Option(help="Field that comes out.")] = "srgb",
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
-    """Write a pipeline as ONNX, with the calibration of RAW's camera as constants."""
+    """Write a pipeline as ONNX, with the calibration of RAW's camera as constants.
+
+    \b
+    Examples:
+      isp-meta export photo.dng -o camera.onnx --preset camera
+      isp-meta export photo.dng -o tones.onnx --takes raw
+    """
+    from .. import io
+    from ..export import OPSET, onnx
+
     with errors(output), progress(output.name) as step:
         io.check_target(output, overwrite=overwrite, sources=[raw])
         chosen = _between(choose(pipeline, preset), takes, gives)

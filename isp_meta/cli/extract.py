@@ -7,8 +7,8 @@ from typing import Annotated
 
 import typer
 
-from ..transfer import extract
-from .console import errors, say
+from .console import errors, say, stop
+from .pipes import DASH, source, target
 
 __all__ = ["command"]
 
@@ -24,8 +24,19 @@ def command(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
-    """Copy the metadata into a sidecar (photo.jpg -> photo.jpg.ispmeta)."""
+    """Copy the metadata into a sidecar (photo.jpg -> photo.jpg.ispmeta).
+
+    \b
+    Examples:
+      isp-meta extract photo.jpg
+      isp-meta extract photo.jpg -o - > metadata.ispmeta
+    """
+    from ..transfer import extract
+
+    if picture == DASH and output is None:
+        stop("standard input has no name; give -o", 2)
     with errors(picture):
-        path = extract(picture, output, overwrite=overwrite)
+        made = None if output is None else target(output, ".ispmeta")
+        path = extract(source(picture), made, overwrite=overwrite)
         size = path.stat().st_size
     say(f"{path}: {size:,} bytes")

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import io
 from ..errors import ImageFileError, PictureMismatch
-from ..fitting import Fit
-from ..fitting import fit as fit_pipeline
 from .console import errors, progress, say
 from .pipelines import PipelineOption, PresetOption, choose
+from .pipes import target
+
+if TYPE_CHECKING:
+    from ..fitting import Fit
 
 __all__ = ["command"]
 
@@ -39,8 +40,18 @@ def command(
     steps: Annotated[int, typer.Option(min=1, help="Of gradient descent.")] = 400,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
-    """Find how PICTURE was rendered from RAW; write the camera as a pipeline."""
+    """Find how PICTURE was rendered from RAW; write the camera as a pipeline.
+
+    \b
+    Examples:
+      isp-meta fit photo.dng photo.jpg -o camera.toml
+      isp-meta fit photo.dng photo.jpg -o - --learn ToneCurve
+    """
+    from .. import io
+    from ..fitting import fit as fit_pipeline
+
     start = time.perf_counter()
+    output = target(output, ".toml", text=True)
     with errors(picture), progress(output.name) as step:
         io.check_target(output, overwrite=overwrite, sources=[raw, picture])
         chosen = choose(pipeline, preset)

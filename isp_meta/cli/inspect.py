@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..recovery import Metadata, read_metadata
-from .console import errors, print_json, say
+from .console import errors, print_json, show
+from .pipes import named, source
+
+if TYPE_CHECKING:
+    from ..recovery import Metadata
 
 __all__ = ["command", "describe"]
 
@@ -19,7 +22,7 @@ def describe(metadata: Metadata) -> dict[str, Any]:
     pixels = samples.height * samples.width
     return {
         "picture": metadata.match,
-        "source": str(metadata.source),
+        "source": named(str(metadata.source)),
         "bytes": metadata.size,
         "bits_per_pixel": 8 * metadata.size / pixels,
         "width": samples.width,
@@ -62,9 +65,18 @@ def command(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Show what a JPEG carries."""
+    """Show what a JPEG carries.
+
+    \b
+    Examples:
+      isp-meta inspect photo.jpg
+      isp-meta inspect photo.jpg --json
+      curl -s https://example.com/photo.jpg | isp-meta inspect -
+    """
+    from ..recovery import read_metadata
+
     with errors(jpeg):
-        values = describe(read_metadata(jpeg))
+        values = describe(read_metadata(source(jpeg)))
     if as_json:
         print_json(values)
         return
@@ -77,7 +89,7 @@ def command(
             value = ", ".join(f"{name} {text}" for name, text in value.items())
         # The name of a file is its owner's affair, and appears as it is.
         shown = value if key == "source" else _printable(str(value))
-        say(f"{key.replace('_', ' '):<16} {shown}")
+        show(f"{key.replace('_', ' '):<16} {shown}")
 
 
 def _printable(text: str) -> str:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import presets
 from ..errors import PipelineFileError
-from ..pipeline import Pipeline
-from ..stages import Quantize, WorkingToDisplay
+
+if TYPE_CHECKING:
+    from ..pipeline import Pipeline
 
 __all__ = [
     "DEFAULT_PRESET",
@@ -38,6 +38,8 @@ PresetOption = Annotated[
 
 def _presets() -> dict[str, Callable[[], Pipeline]]:
     """Presets by their command-line names: those that need no argument."""
+    from .. import presets
+
     made = {name.replace("_", "-"): getattr(presets, name) for name in presets.__all__}
     return {name: make for name, make in made.items() if callable(make) and _is_ready(make)}
 
@@ -65,6 +67,8 @@ def choose(pipeline: Path | None, preset: str | None) -> Pipeline:
     Raises:
         PipelineFileError: the file is not right, there is no such preset, or both were given.
     """
+    from ..pipeline import Pipeline
+
     if pipeline is not None and preset is not None:
         raise PipelineFileError("give --pipeline or --preset, not both")
     if pipeline is not None:
@@ -74,6 +78,9 @@ def choose(pipeline: Path | None, preset: str | None) -> Pipeline:
 
 def with_bits(pipeline: Pipeline, bits: int) -> Pipeline:
     """The pipeline with each Quantize at another depth."""
+    from ..pipeline import Pipeline
+    from ..stages import Quantize
+
     stages = (Quantize(bits) if isinstance(stage, Quantize) else stage for stage in pipeline)
     return Pipeline(stages)
 
@@ -84,6 +91,8 @@ def in_space(pipeline: Pipeline, space: str) -> Pipeline:
     Raises:
         PipelineFileError: it has no stage that chooses one.
     """
+    from ..stages import WorkingToDisplay
+
     place = [i for i, stage in enumerate(pipeline) if isinstance(stage, WorkingToDisplay)]
     if not place:
         raise PipelineFileError(

@@ -51,7 +51,13 @@ def command(
     ] = None,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing training set.")] = False,
 ) -> None:
-    """Render the pictures in DIR many times; store crops of sRGB and raw to train on."""
+    """Render the pictures in DIR many times; store crops of sRGB and raw to train on.
+
+    \b
+    Examples:
+      isp-meta prepare photos/ -o set
+      isp-meta prepare photos/ -o set --share-val 0.1 --input jpeg
+    """
     from ..training.prepare import prepare
     from ..training.renderings import InputKind
 

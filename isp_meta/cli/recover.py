@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from .. import io
-from ..frame import Frame, Reconstructor
-from ..reconstruct import LocalRBFReconstructor, RBFReconstructor
-from ..recovery import recover as recover_file
 from .console import each, is_folder, progress, say, stop, targets
+from .pipes import DASH, source
+
+if TYPE_CHECKING:
+    from ..frame import Frame, Reconstructor
 
 __all__ = ["command"]
 
@@ -39,15 +39,17 @@ _FORMAT = {
     ".tiff": FormatName.tiff,
     ".npy": FormatName.npy,
 }
-_METHOD: dict[MethodName, type[Reconstructor]] = {
-    MethodName.local_rbf: LocalRBFReconstructor,
-    MethodName.rbf: RBFReconstructor,
-}
+
+
+def _make(method: MethodName) -> Reconstructor:
+    from ..reconstruct import LocalRBFReconstructor, RBFReconstructor
+
+    return LocalRBFReconstructor() if method is MethodName.local_rbf else RBFReconstructor()
 
 
 def command(
     jpegs: Annotated[
-        list[Path], typer.Argument(metavar="JPEG...", help="JPEG, PNG, TIFF.", readable=False)
+        list[Path], typer.Argument(metavar="JPEG", help="JPEG, PNG, TIFF.", readable=False)
     ],
     output: Annotated[
         Path | None,
@@ -66,17 +68,29 @@ def command(
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
-    """Rebuild the linear raw of JPEGs (photo.jpg -> photo-recovered.dng)."""
-    file = None if output is None or is_folder(output) or len(jpegs) > 1 else output
+    """Rebuild the linear raw of JPEGs (photo.jpg -> photo-recovered.dng).
+
+    \b
+    Examples:
+      isp-meta recover photo.jpg
+      isp-meta recover *.jpg -o raws/ --format tiff
+      isp-meta recover photo.jpg -o raw.npy
+      isp-meta recover - -o - < photo.jpg > photo.dng
+    """
+    from .. import io
+    from ..recovery import recover as recover_file
+
+    named = output is not None and output != DASH and not is_folder(output)
+    file = output if named and len(jpegs) == 1 else None
     chosen = format or _named_format(file)
     if cfa and chosen is not FormatName.dng:
         stop(f"--cfa makes a DNG, not {chosen.value}", 2)
 
     def work(item: tuple[Path, Path]) -> None:
-        jpeg, path = item
+        jpeg, path = source(item[0]), item[1]
         io.check_target(path, overwrite=overwrite, sources=[jpeg])
         with progress(jpeg.name) as step:
-            frame = recover_file(jpeg, reconstructor=_METHOD[method](), force=force, progress=step)
+            frame = recover_file(jpeg, reconstructor=_make(method), force=force, progress=step)
             step("writing")
             write(path, frame, chosen, cfa, overwrite)
         raw = frame.require("raw", "recover")
@@ -98,6 +112,8 @@ def _named_format(file: Path | None) -> FormatName:
 
 def write(path: Path, frame: Frame, chosen: FormatName, cfa: bool, overwrite: bool) -> None:
     """Writes a recovered frame in one of the formats."""
+    from .. import io
+
     if chosen is FormatName.dng and cfa and frame.codes is not None:
         io.write_mosaic(path, frame, overwrite=overwrite)
     elif chosen is FormatName.dng:

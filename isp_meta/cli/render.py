@@ -6,20 +6,20 @@ import time
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
 from rich.table import Table
 
-from .. import io
 from ..errors import OutputError, RawFileError
-from ..evaluation import contact_sheet, stage_pictures
-from ..frame import Frame
-from ..pipeline import Pipeline
-from ..stopwatch import StageTime
 from .console import each, errors, is_folder, out, progress, say, stop, targets
 from .pipelines import PipelineOption, PresetOption, choose, in_space, with_bits
+from .pipes import DASH, source
+
+if TYPE_CHECKING:
+    from ..frame import Frame
+    from ..pipeline import Pipeline
+    from ..stopwatch import StageTime
 
 __all__ = ["command"]
 
@@ -52,7 +52,7 @@ SheetOption = Annotated[
 
 def command(
     raws: Annotated[
-        list[Path] | None, typer.Argument(metavar="RAW...", help="Raw files.", readable=False)
+        list[Path] | None, typer.Argument(metavar="RAW", help="Raw files.", readable=False)
     ] = None,
     output: Annotated[
         Path | None,
@@ -77,13 +77,23 @@ def command(
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
-    """Render RAW files (photo.dng -> photo.jpg)."""
+    """Render RAW files (photo.dng -> photo.jpg).
+
+    \b
+    Examples:
+      isp-meta render photo.dng --preset camera
+      isp-meta render photo.dng --until Demosaic
+      isp-meta render photo.dng --contact-sheet stages.jpg
+      isp-meta render - -o - < photo.dng > photo.jpg
+    """
+    from .. import io
+
     raws = raws or []
     if not raws and not print_pipeline:
         stop("name a RAW", 2)
     ending = ".tif" if until else ".jpg"
     paths = targets(raws, output, ending)
-    file = None if output is None or is_folder(output) else output.suffix.lower()
+    file = None if output is None or output == DASH or is_folder(output) else output.suffix.lower()
     allowed = _TIFF if until else _ENDINGS
     if file is not None and file not in allowed:
         stop(f"{output}: name it {' or '.join(allowed)}", 2)
@@ -100,7 +110,7 @@ def command(
         return
 
     def work(item: tuple[Path, Path]) -> None:
-        raw, path = item
+        raw, path = source(item[0]), item[1]
         io.check_target(path, overwrite=overwrite, sources=[raw])
         with progress(raw.name) as step:
             laps, times = _render(raw, path, chosen, quality, overwrite, step)
@@ -135,6 +145,10 @@ def _render(
     overwrite: bool,
     step: Callable[[str], None],
 ) -> tuple[dict[str, float], list[StageTime]]:
+    import torch
+
+    from .. import io
+
     clock = [time.perf_counter()]
     step("reading raw")
     frame = io.read_raw(raw)
@@ -157,6 +171,9 @@ def _render(
 
 
 def _write_sheet(raw: Path, path: Path, pipeline: Pipeline, quality: int, overwrite: bool) -> None:
+    from .. import io
+    from ..evaluation import contact_sheet, stage_pictures
+
     if path.suffix.lower() not in (".jpg", ".jpeg"):
         stop(f"{path}: name it .jpg", 2)
     io.check_target(path, overwrite=overwrite, sources=[raw])
@@ -178,6 +195,8 @@ def _write_sheet(raw: Path, path: Path, pipeline: Pipeline, quality: int, overwr
 
 
 def _write(path: Path, frame: Frame, field: str, quality: int, overwrite: bool) -> int:
+    from .. import io
+
     picture, camera = getattr(frame, field), frame.camera
     if field == "codes":
         picture = picture / _CODES

@@ -5,20 +5,24 @@ from __future__ import annotations
 import contextlib
 import inspect
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..plugins import Offer, installed
-from ..stage import Range, Stage
-from .console import complain, errors, say, stop
+from .console import complain, errors, show, stop
 from .pipelines import make_preset
+
+if TYPE_CHECKING:
+    from ..plugins import Offer
+    from ..stage import Range, Stage
 
 __all__ = ["command", "describe"]
 
 
 def describe(offer: Offer) -> dict[str, Any]:
     """A stage as plain values, for JSON."""
+    from ..stage import Range
+
     stage = offer.stage
     takes = stage.constructor()
     flow: type[Stage] | Stage = stage
@@ -45,6 +49,8 @@ def describe(offer: Offer) -> dict[str, Any]:
 
 
 def _range(allowed: Range) -> str | None:
+    from ..stage import Range
+
     return allowed.unit or None if allowed == Range(unit=allowed.unit) else str(allowed)
 
 
@@ -55,7 +61,17 @@ def command(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """List the stages that a pipeline may use."""
+    """List the stages that a pipeline may use.
+
+    \b
+    Examples:
+      isp-meta stages
+      isp-meta stages Demosaic
+      isp-meta stages --toml camera > camera.toml
+      isp-meta stages --json
+    """
+    from ..plugins import installed
+
     if toml is not None:
         with errors("stages"):
             typer.echo(make_preset(toml).to_toml(), nl=False)
@@ -75,13 +91,13 @@ def command(
     for offer in offers:
         _show(offer)
     if name is not None:
-        say("\n" + (inspect.getdoc(offers[0].stage) or "no description"))
+        show("\n" + (inspect.getdoc(offers[0].stage) or "no description"))
 
 
 def _show(offer: Offer) -> None:
     values = describe(offer)
     flow = f"{', '.join(values['needs']) or '?'} -> {', '.join(values['gives']) or '?'}"
-    say(f"{offer.name:<23} {flow:<22} {offer.package} {offer.version}")
+    show(f"{offer.name:<23} {flow:<22} {offer.package} {offer.version}")
     for parameter in values["parameters"]:
         default = "required" if parameter["required"] else f"= {parameter['default']!r}"
-        say(f"    {parameter['name']} {default}  {parameter['range'] or ''}".rstrip())
+        show(f"    {parameter['name']} {default}  {parameter['range'] or ''}".rstrip())

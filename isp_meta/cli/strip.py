@@ -7,16 +7,15 @@ from typing import Annotated
 
 import typer
 
-from ..carriers import sidecar
-from ..transfer import strip
 from .console import each, rewritten, say
+from .pipes import source
 
 __all__ = ["command"]
 
 
 def command(
     pictures: Annotated[
-        list[Path], typer.Argument(metavar="PICTURE...", help="JPEG, PNG, TIFF.", readable=False)
+        list[Path], typer.Argument(metavar="PICTURE", help="JPEG, PNG, TIFF.", readable=False)
     ],
     output: Annotated[
         Path | None,
@@ -27,10 +26,19 @@ def command(
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
-    """Remove the metadata from PICTUREs; the picture and all else stay to the byte."""
+    """Remove the metadata from PICTUREs; the picture and all else stay to the byte.
+
+    \b
+    Examples:
+      isp-meta strip photo.jpg -o plain.jpg
+      isp-meta strip *.jpg --in-place
+      isp-meta strip - -o - < photo.jpg > plain.jpg
+    """
+    from ..carriers import sidecar
+    from ..transfer import strip
 
     def work(item: tuple[Path, Path | None]) -> None:
-        picture, path = item
+        picture, path = source(item[0]), item[1]
         removed = strip(picture, path, in_place=in_place, overwrite=overwrite)
         beside = sidecar.sidecar_path(picture)
         stays = f"; {beside} stays" if beside.is_file() else ""

@@ -38,7 +38,13 @@ def command(
         int | None, typer.Option(min=1, help="In all, in place of the config's.")
     ] = None,
 ) -> None:
-    """Train a sampler and a reconstructor as CONFIG says."""
+    """Train a sampler and a reconstructor as CONFIG says.
+
+    \b
+    Examples:
+      isp-meta train configs/fast.toml --data set -o run
+      isp-meta train configs/fast.toml --data set -o run --resume
+    """
     # Training loads what no other command needs.
     from ..training import Interrupted, TrainingConfig
     from ..training.distributed import processes, rank

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from io import BytesIO
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
-import torch
 import typer
-from PIL import ExifTags, Image
 
-from .. import io
-from ..camera import Camera
 from ..errors import ImageFileError, RawFileError
-from ..frame import Frame
-from ..stages import black_level
-from ..unprocessing import unprocess
 from .console import errors, progress, say, stop
+from .pipes import DASH, source, target
+
+if TYPE_CHECKING:
+    from ..camera import Camera
+    from ..frame import Frame
 
 __all__ = ["command"]
 
@@ -42,10 +40,23 @@ def command(
     no_noise: Annotated[bool, typer.Option("--no-noise", help="As of a sensor without.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
-    """Make plausible raw of a PICTURE: a DNG with the mosaic that a sensor might have seen."""
-    if output.suffix.lower() != ".dng":
+    """Make plausible raw of a PICTURE: a DNG with the mosaic that a sensor might have seen.
+
+    \b
+    Examples:
+      isp-meta unprocess picture.png -o picture.dng
+      isp-meta unprocess picture.jpg -o picture.dng --camera "SONY SLT-A57" --seed 3
+    """
+    import torch
+
+    from .. import io
+    from ..unprocessing import unprocess
+
+    if output != DASH and output.suffix.lower() != ".dng":
         stop(f"{output}: name it .dng", 2)
+    output = target(output, ".dng")
     with errors(picture), progress(picture.name) as step:
+        picture = source(picture)
         io.check_target(output, overwrite=overwrite, sources=[picture])
         known = None if camera is None else _find(camera)
         step("reading")
@@ -66,6 +77,8 @@ def command(
 
 def _find(name: str) -> Camera:
     """The camera of that name, wherever in it the make ends and the model begins."""
+    from .. import io
+
     words = name.split()
     for end in range(1, len(words)):
         try:
@@ -76,6 +89,8 @@ def _find(name: str) -> Camera:
 
 
 def _orientation(data: bytes) -> int:
+    from PIL import ExifTags, Image
+
     try:
         with Image.open(BytesIO(data)) as picture:
             orientation = picture.getexif().get(ExifTags.Base.Orientation, 1)
@@ -85,6 +100,10 @@ def _orientation(data: bytes) -> int:
 
 
 def _write(path: Path, frame: Frame, orientation: int, overwrite: bool) -> None:
+    from .. import io
+    from ..frame import Frame
+    from ..stages import black_level
+
     camera = frame.camera.replace(orientation=orientation)
     codes = frame.require("codes", "unprocess").double()
     # The writer keeps of each pixel the color of its place, which is the mosaic's in all three.

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PictureMismatch
-from ..recovery import read_metadata
 from .console import each, say
+from .pipes import source
 
 __all__ = ["command"]
 
@@ -23,14 +23,24 @@ _STALE = {
 
 def command(
     jpegs: Annotated[
-        list[Path], typer.Argument(metavar="JPEG...", help="JPEG, PNG, TIFF.", readable=False)
+        list[Path], typer.Argument(metavar="JPEG", help="JPEG, PNG, TIFF.", readable=False)
     ],
 ) -> None:
-    """Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 picture changed since."""
+    """Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 picture changed since.
+
+    \b
+    Examples:
+      isp-meta verify photo.jpg
+      isp-meta verify -q photo.jpg && echo whole
+      isp-meta verify - < photo.jpg
+    """
     each(jpegs, _verify)
 
 
 def _verify(jpeg: Path) -> None:
+    from ..recovery import read_metadata
+
+    jpeg = source(jpeg)
     try:
         metadata = read_metadata(jpeg)
     except (CarrierError, ImageFileError) as error:

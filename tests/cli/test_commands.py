@@ -50,5 +50,5 @@ finally:
 
 
 def test_the_command_itself_answers(run):
-    assert "JPEG..." in run("verify", "--help").out
+    assert "JPEG" in run("verify", "--help").out
     assert run("no-such-command").code == 2
