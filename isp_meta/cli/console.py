@@ -92,8 +92,8 @@ def show(text: str) -> None:
 
 def complain(text: str) -> None:
     """One line on standard error."""
-    typer.secho("error: ", fg=None if os.environ.get("NO_COLOR") else "red", nl=False, err=True)
-    typer.echo(" ".join(pipes.named(text).splitlines()), err=True)
+    label = "error: " if os.environ.get("NO_COLOR") else typer.style("error: ", fg="red")
+    typer.echo(label + " ".join(pipes.named(text).splitlines()), err=True)
 
 
 def stop(text: str, code: int = 1) -> NoReturn:

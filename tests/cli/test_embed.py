@@ -6,9 +6,10 @@ import shutil
 import pytest
 from PIL import Image
 
-from isp_meta import read_metadata
+from isp_meta import capture, closed_loop, read_metadata
 from isp_meta.carriers import jpeg as jpeg_carrier
 from isp_meta.carriers.sidecar import sidecar_path
+from isp_meta.cli import embed as command
 from isp_meta.codec import Steps
 
 
@@ -225,3 +226,8 @@ def test_jpeg_of_another_program_is_laid_over_the_raw(run, raw, small, tmp_path)
     Image.effect_noise((256, 192), 90).convert("RGB").save(camera)
     assert run(*again).failed(5, f"{camera}: does not show what the raw shows")
     assert run(*again, "--force").code == 0
+
+
+def test_the_range_of_effort_is_that_of_the_library():
+    assert command.DEFAULT_EFFORT == capture.DEFAULT_EFFORT
+    assert command.MOST_EFFORT == closed_loop.MOST_EFFORT
