@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
@@ -27,6 +26,7 @@ __all__ = [
     "complain",
     "each",
     "errors",
+    "exit_code",
     "is_folder",
     "out",
     "print_json",
@@ -55,7 +55,8 @@ _err = Console(stderr=True, highlight=False, soft_wrap=True)
 Item = TypeVar("Item")
 
 
-def _code(error: BaseException) -> int:
+def exit_code(error: BaseException) -> int:
+    """The exit code that an error stands for."""
     return next((code for kind, code in EXIT.items() if isinstance(error, kind)), 1)
 
 
@@ -113,7 +114,7 @@ def errors(name: object) -> Iterator[None]:
         with _traced():
             yield
     except IspMetaError as error:
-        stop(str(error), _code(error))
+        stop(str(error), exit_code(error))
     except OSError as error:
         stop(f"{error.filename or name}: {error.strerror or error}")
     except ValueError as error:
@@ -242,8 +243,12 @@ def is_folder(path: Path) -> bool:
 
 def print_json(value: Any) -> None:
     """JSON on standard output, for programs; infinities and NaN as null."""
-    finite = {
-        key: None if isinstance(item, float) and not abs(item) < float("inf") else item
-        for key, item in value.items()
-    }
-    sys.stdout.write(json.dumps(finite, indent=2) + "\n")
+    show(json.dumps(_finite(value), indent=2))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_finite(item) for item in value]
+    return None if isinstance(value, float) and not abs(value) < float("inf") else value

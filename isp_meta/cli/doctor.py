@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
-import json
 from typing import Annotated
 
 import typer
 
 from ..doctor import Finding, examine
-from .console import progress, show, stop
+from .console import print_json, progress, show, stop
 
 __all__ = ["command"]
 
@@ -33,7 +32,7 @@ def command(
     healthy = all(finding.status == "works" for finding in findings if finding.essential)
     if as_json:
         parts = [dataclasses.asdict(finding) for finding in findings]
-        show(json.dumps({"healthy": healthy, "parts": parts}, indent=2))
+        print_json({"healthy": healthy, "parts": parts})
         raise typer.Exit(0 if healthy else 1)
     for group, members in itertools.groupby(findings, lambda finding: finding.group):
         show(f"{group}:")

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import json
 import math
 import re
 from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -176,6 +177,9 @@ def command(
             "--alone", help="With --lossless: larger, but outlives a JPEG that is encoded again."
         ),
     ] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Report for programs: one object a line.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
     """Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg).
@@ -187,6 +191,7 @@ def command(
       isp-meta embed photo.dng --jpeg camera.jpg -o both.jpg
       isp-meta embed photo.dng --size 200KB
       isp-meta embed photo.dng -o - > photo.jpg
+      isp-meta embed *.dng --json
     """
     from ..capture import embed as embed_file
 
@@ -225,6 +230,9 @@ def command(
                 overwrite=overwrite,
                 progress=step,
             )
+        if as_json:
+            say(json.dumps(_described(made)))
+            return
         _report(made)
         if made.registration is not None:
             say(f"{jpeg}: {_fit(made.registration)}")
@@ -246,6 +254,20 @@ def _fit(found: Registration) -> str:
         f"{turned}, from row {place.top}, column {place.left}{measured}; "
         f"{100 * (1 - found.share):.1f} % without samples, showing something else than the raw"
     )
+
+
+def _described(made: Embedded) -> dict[str, Any]:
+    samples = made.frame.require("samples", "embed")
+    return {
+        "picture": str(made.path),
+        "sidecar": str(made.sidecar) if made.sidecar else None,
+        "width": samples.width,
+        "height": samples.height,
+        "samples": len(samples),
+        "picture_bytes": made.jpeg_bytes,
+        "metadata_bytes": made.payload_bytes,
+        "bits_per_pixel": made.bits_per_pixel,
+    }
 
 
 def _report(made: Embedded) -> None:

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PictureMismatch
-from .console import each, say
-from .pipes import source
+from ..errors import (
+    CarrierError,
+    ImageFileError,
+    IspMetaError,
+    PayloadCorrupt,
+    PictureMismatch,
+)
+from .console import each, exit_code, print_json, say
+from .pipes import named, source
+
+if TYPE_CHECKING:
+    from ..recovery import Metadata
 
 __all__ = ["command"]
 
@@ -25,6 +34,7 @@ def command(
     jpegs: Annotated[
         list[Path], typer.Argument(metavar="JPEG", help="JPEG, PNG, TIFF.", readable=False)
     ],
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 picture changed since.
 
@@ -33,14 +43,33 @@ def command(
       isp-meta verify photo.jpg
       isp-meta verify -q photo.jpg && echo whole
       isp-meta verify - < photo.jpg
+      isp-meta verify *.jpg --json
     """
-    each(jpegs, _verify)
+    verdicts: list[dict[str, Any]] = []
+
+    def work(jpeg: Path) -> None:
+        verdict: dict[str, Any] = {"picture": str(jpeg), "code": 0}
+        verdicts.append(verdict)
+        try:
+            metadata = _verified(source(jpeg))
+        except IspMetaError as error:
+            verdict.update(code=exit_code(error), error=named(str(error)))
+            raise
+        samples, where = len(metadata.payload.samples), str(metadata.source)
+        verdict.update(samples=samples, source=named(where))
+        if not as_json:
+            say(f"{source(jpeg)}: exact, {samples:,} samples in {where}")
+
+    try:
+        each(jpegs, work)
+    finally:
+        if as_json:
+            print_json(verdicts)
 
 
-def _verify(jpeg: Path) -> None:
+def _verified(jpeg: Path) -> Metadata:
     from ..recovery import read_metadata
 
-    jpeg = source(jpeg)
     try:
         metadata = read_metadata(jpeg)
     except (CarrierError, ImageFileError) as error:
@@ -50,5 +79,4 @@ def _verify(jpeg: Path) -> None:
         raise PayloadCorrupt(str(error)) from error
     if metadata.match != "exact":
         raise PictureMismatch(f"{jpeg}: {_STALE[metadata.match]}")
-    samples = metadata.payload.samples
-    say(f"{jpeg}: exact, {len(samples):,} samples in {metadata.source}")
+    return metadata

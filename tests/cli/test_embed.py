@@ -231,3 +231,13 @@ def test_jpeg_of_another_program_is_laid_over_the_raw(run, raw, small, tmp_path)
 def test_the_range_of_effort_is_that_of_the_library():
     assert command.DEFAULT_EFFORT == capture.DEFAULT_EFFORT
     assert command.MOST_EFFORT == closed_loop.MOST_EFFORT
+
+
+def test_json(run, raw):
+    jpeg = raw.with_suffix(".jpg")
+    report = json.loads(run("embed", raw, "--json").out)
+    assert report["picture"] == str(jpeg)
+    assert report["sidecar"] is None
+    assert (report["width"], report["height"], report["samples"]) == (256, 192, 768)
+    assert report["metadata_bytes"] == read_metadata(jpeg).size
+    assert report["picture_bytes"] <= jpeg.stat().st_size - report["metadata_bytes"]

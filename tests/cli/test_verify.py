@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import os
 import shutil
 
@@ -92,3 +93,11 @@ def test_several_give_the_worst_code(run, photo, tmp_path):
         str(tmp_path / "none.jpg"),
     ]
     assert [line.split(": ")[0] for line in result.out.splitlines()] == [str(photo), str(good)]
+
+
+def test_json(run, photo, small):
+    result = run("verify", photo, small / "photo.dng", "--json")
+    exact, lost = json.loads(result.out)
+    assert exact == {"picture": str(photo), "code": 0, "samples": 768, "source": str(photo)}
+    assert (lost["picture"], lost["code"]) == (str(small / "photo.dng"), result.code)
+    assert result.lines == [f"error: {lost['error']}"]
