@@ -91,10 +91,9 @@ class UNet(nn.Module):
     def forward(self, picture: Tensor) -> Tensor:
         """(B, outputs, H, W) of (B, inputs, H, W); H and W at least 1."""
         height, width = picture.shape[-2:]
-        below, beside = -height % self.multiple, -width % self.multiple
-        x = picture
-        if below or beside:
-            x = functional.pad(x, (0, beside, 0, below), mode="replicate")
+        # Also by nothing, so that one traced program serves all sizes.
+        beyond = (0, -width % self.multiple, 0, -height % self.multiple)
+        x = functional.pad(picture, beyond, mode="replicate")
         levels: list[Tensor] = []
         for level in range(1, _LEVELS + 1):
             x = self.get_submodule(f"encoder{level}")(x)

@@ -37,7 +37,8 @@ _DTYPES = {
 
 def grid_shape(height: int, width: int, cell: int) -> tuple[int, int]:
     """(rows, columns) of cells over a picture; ``height``, ``width``, ``cell`` in pixels, >= 1."""
-    return -(-height // cell), -(-width // cell)
+    # Not by -(-height // cell): ONNX rounds quotients toward zero.
+    return (height + cell - 1) // cell, (width + cell - 1) // cell
 
 
 def center_dtype(dtype: torch.dtype) -> torch.dtype:

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from .grid import grid_shape
 from .local_rbf import RadialBasis
 
 __all__ = [
+    "accumulate",
     "aggregate",
     "argmax_pool",
     "associate",
@@ -49,7 +51,7 @@ def _outside(pixels: Tensor, cell: int) -> Tensor:
 
 def _beside(centers: Tensor, pixels: Tensor, cell: int) -> Tensor:
     """(B, C, 9, H, W): the centers of every pixel's neighbors, 0 outside."""
-    padded = torch.nn.functional.pad(centers.flatten(2), (0, 1))
+    padded = functional.pad(centers.flatten(2), (0, 1))
     return padded[:, :, neighbor_cells(pixels, cell)]
 
 
@@ -67,18 +69,43 @@ def associate_features(features: Tensor, centers: Tensor, cell: int, scale: floa
     return associate(-scale * difference.square().sum(1), cell)
 
 
+def _blocks(pixels: Tensor, cell: int) -> Tensor:
+    """(..., h, w, cell²): the pixels of every cell, 0 beyond the picture."""
+    rows, cols = _grid(pixels, cell)
+    beyond = (0, cols * cell - pixels.shape[-1], 0, rows * cell - pixels.shape[-2])
+    cut = functional.pad(pixels, beyond).unflatten(-1, (cols, cell)).unflatten(-3, (rows, cell))
+    return cut.transpose(-3, -2).flatten(-2)
+
+
+def _from_around(blocks: Tensor) -> Tensor:
+    """(..., 9, h, w): for every cell what the nine blocks around hold for it; 0 from outside.
+
+    Args:
+        blocks: (..., 9, h, w), what a block's pixels hold for each of their neighbors.
+    """
+    rows, cols = blocks.shape[-2:]
+    padded = functional.pad(blocks, (1, 1, 1, 1))
+    # Neighbor n of the block at c - offset(n) is the cell at c.
+    return torch.stack(
+        [
+            padded[..., n, 2 - n // 3 :, 2 - n % 3 :][..., :rows, :cols]
+            for n in range(blocks.shape[-3])
+        ],
+        -3,
+    )
+
+
+def accumulate(features: Tensor, association: Tensor, cell: int) -> Tensor:
+    """(B, C + 1, h, w): sums weighted by association, then those of the weights."""
+    ones = torch.ones_like(features[:, :1])
+    weighted = torch.cat([features, ones], 1)[:, :, None] * association[:, None]
+    return _from_around(_blocks(weighted, cell).sum(-1)).sum(-3)
+
+
 def aggregate(features: Tensor, association: Tensor, cell: int) -> Tensor:
     """Weighted means; 0 where the weights sum to 0."""
-    rows, cols = _grid(features, cell)
-    cells = neighbor_cells(features, cell).flatten()
-
-    def sum_cells(weighted: Tensor) -> Tensor:
-        sums = weighted.new_zeros(*weighted.shape[:2], rows * cols + 1)
-        sums = sums.index_add(2, cells, weighted.flatten(2))
-        return sums[..., :-1].reshape(*sums.shape[:2], rows, cols)
-
-    total = sum_cells(features[:, :, None] * association[:, None])
-    mass = sum_cells(association[:, None])
+    sums = accumulate(features, association, cell)
+    total, mass = sums[:, :-1], sums[:, -1:]
     empty = mass == 0
     return (total / mass.masked_fill(empty, 1)).masked_fill(empty, 0)
 
@@ -90,22 +117,24 @@ def distribute(centers: Tensor, association: Tensor, cell: int) -> Tensor:
 
 
 def argmax_pool(association: Tensor, cell: int) -> Tensor:
-    """One cell after the other: the first of its largest positive values."""
-    cells = neighbor_cells(association, cell)
-    rows, cols = _grid(association, cell)
-    value = association.detach().masked_fill(association.isnan(), 0).clamp(min=0)
-    index = []
-    for c in range(rows * cols):
-        of_cell = value.masked_fill(cells != c, 0).amax(1).flatten(1)
-        best = of_cell.argmax(1)
-        index.append(best.masked_fill(of_cell.amax(1) == 0, -1))
-    return torch.stack(index, 1).reshape(-1, rows, cols)
+    """Of every block its largest positive values and the first pixel of each, then of the nine."""
+    height, width = association.shape[-2:]
+    none = height * width
+    pixel = torch.arange(none, device=association.device).view(height, width)
+    held = association.detach()
+    held = _blocks(held.masked_fill(held.isnan(), 0).clamp(min=0), cell)
+    most = held.amax(-1)
+    first = torch.where(held == most[..., None], _blocks(pixel, cell), none).amin(-1)
+    most, first = _from_around(most), _from_around(first)
+    best = most.amax(1, keepdim=True)
+    index = torch.where(most == best, first, none).amin(1)
+    return index.masked_fill(best[:, 0] == 0, -1)
 
 
 def sample_mask(association: Tensor, cell: int, clip: float | None = None) -> Tensor:
     """1 at the samples; the straight-through gradient goes to the entries that chose them."""
     height, width = association.shape[-2:]
-    index = torch.nn.functional.pad(argmax_pool(association, cell).flatten(1), (0, 1), value=-1)
+    index = functional.pad(argmax_pool(association, cell).flatten(1), (0, 1), value=-1)
     pixel = torch.arange(height * width, device=association.device).view(height, width)
     chosen = index[:, neighbor_cells(association, cell)] == pixel
     soft = torch.where(chosen, association, 0).sum(1, keepdim=True)

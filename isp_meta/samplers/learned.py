@@ -75,6 +75,15 @@ class LearnedSampler(Sampler):
         return Choice(mask, loss)
 
     @torch.no_grad()
+    def cells(self, srgb: Tensor, raw: Tensor) -> Tensor:
+        """(B, h, w) int64 flat index of each cell's pixel, -1 for none, pictures in one go.
+
+        Args:
+            srgb, raw: (B, 3, H, W) in [0, 1].
+        """
+        return self._pooled(self.network(network_inputs(srgb, raw, self.inputs)))
+
+    @torch.no_grad()
     def forward(self, frame: Frame) -> Samples:
         """Samples of ``frame.raw``, at most one a cell; the network in evaluation mode."""
         read, raw, size = window_reader(frame, self.inputs, type(self).__name__)
@@ -94,9 +103,11 @@ class LearnedSampler(Sampler):
 
     def _of_part(self, logits: Tensor, part: Window) -> Tensor:
         """(N,) flat index, within the logits, of the samples of the cells of a part of them."""
-        index = ops.argmax_pool(ops.associate(logits[None], self.cell), self.cell)[0]
         cells = Window(*(-(-at // self.cell) for at in part))
-        return cells.of(index).flatten()
+        return cells.of(self._pooled(logits[None])[0]).flatten()
+
+    def _pooled(self, logits: Tensor) -> Tensor:
+        return ops.argmax_pool(ops.associate(logits, self.cell), self.cell)
 
     def extra_repr(self) -> str:
         """Text inside the parentheses of ``repr``."""

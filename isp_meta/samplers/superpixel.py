@@ -101,6 +101,15 @@ class SuperpixelSampler(Sampler):
         kept = [self._tile(raw, srgb, top, left, side) for top, left in tiles]
         return Samples.at(torch.cat(kept), raw, self.cell)
 
+    @torch.no_grad()
+    def cells(self, srgb: Tensor, raw: Tensor) -> Tensor:
+        """(1, h, w) int64 flat index of each cell's pixel, -1 for none, the picture in one go.
+
+        Args:
+            srgb, raw: (1, 3, H, W) in [0, 1].
+        """
+        return self._sample(raw[0], srgb[0])[None]
+
     def _tile(self, raw: Tensor, srgb: Tensor, top: int, left: int, side: int) -> Tensor:
         """(N,) flat indices of the samples of a tile's cells; -1 for a cell without one."""
         width = raw.shape[-1]

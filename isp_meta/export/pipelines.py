@@ -2,35 +2,23 @@
 
 from __future__ import annotations
 
-import logging
-import math
 import os
-import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
-from io import StringIO
-from pathlib import Path
-from tempfile import TemporaryDirectory
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from .camera import Camera
-from .errors import ExportError, PipelineOrderError
-from .frame import Frame
-from .io import check_target, write_atomic
-from .pipeline import Pipeline
-from .stage import Stage
-from .stages import Demosaic, demosaic
+from ..camera import Camera
+from ..errors import ExportError, PipelineOrderError
+from ..frame import Frame
+from ..io import check_target, write_atomic
+from ..pipeline import Pipeline
+from ..stage import Stage
+from ..stages import Demosaic, demosaic
+from . import graph
 
-__all__ = ["OPSET", "TensorPipeline", "onnx"]
+__all__ = ["TensorPipeline", "onnx"]
 
-OPSET = 18
-"""ONNX operator set of the files written; runtimes know it since 2023."""
-
-# What a model is traced at and checked at again: even, as every mosaic is.
-_TRACED, _CHECKED = (34, 50), (64, 46)
 # A model's arithmetic may round otherwise than PyTorch's; 16 bits are 1.5e-5.
 _TOLERANCE = 1e-5
 
@@ -131,10 +119,12 @@ def onnx(
     """
     check_target(path, overwrite=overwrite)
     true = TensorPipeline(pipeline, camera, takes, gives).eval()
-    data = _trace(TensorPipeline(_with_convolution(pipeline, camera.cfa), camera, takes, gives))
-    for size in (_TRACED, _CHECKED):
+    traced = TensorPipeline(_with_convolution(pipeline, camera.cfa), camera, takes, gives)
+    result = gives + ("_out" if gives == takes else "")
+    data = graph.onnx_bytes(traced, {takes: _example(true, graph.TRACED)}, [result])
+    for size in (graph.TRACED, graph.CHECKED):
         picture = _example(true, size)
-        error = _error(_run(data, takes, picture), true(picture))
+        error = graph.error(graph.run(data, {takes: picture}), true(picture))
         if not error <= _TOLERANCE:
             raise ExportError(
                 f"the ONNX model errs by {error:.2g} at {size[1]}x{size[0]} pixels and is not "
@@ -154,71 +144,8 @@ def _with_convolution(pipeline: Pipeline, cfa: str) -> Pipeline:
     return Pipeline(exported(stage) for stage in pipeline)
 
 
-def _error(found: Tensor, true: Tensor) -> float:
-    """The largest difference but for one value in a thousand, which rounding may tip to a level."""
-    if found.shape != true.shape:
-        return float("inf")
-    differences = (found - true).abs().flatten()
-    return float(differences.kthvalue(math.ceil(0.999 * len(differences))).values)
-
-
 def _example(module: TensorPipeline, size: tuple[int, int]) -> Tensor:
     """(1, C, H, W) of all that the sensor may say."""
     channels = 1 if module.takes in ("codes", "mosaic") else 3
     light = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
     return light * module.camera.white_level if module.takes == "codes" else light
-
-
-def _trace(module: TensorPipeline) -> bytes:
-    free = {2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC}
-    try:
-        with TemporaryDirectory() as folder, _quiet(), torch.no_grad():
-            file = Path(folder, "model.onnx")
-            torch.onnx.export(
-                module,
-                (_example(module, _TRACED),),
-                file,
-                dynamo=True,
-                opset_version=OPSET,
-                input_names=[module.takes],
-                output_names=[module.gives + ("_out" if module.gives == module.takes else "")],
-                dynamic_shapes=(free,),
-                external_data=False,
-                verbose=False,
-            )
-            return file.read_bytes()
-    except ImportError as error:
-        raise _missing(error) from error
-    except Exception as error:  # the exporter's errors have no common type
-        cause = str(error.__cause__ or error).splitlines()[0]
-        raise ExportError(f"the pipeline cannot be expressed in ONNX: {cause[:200]}") from error
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """Without what the exporter says to its own authors, graphs of a thousand lines included."""
-    before = logging.root.manager.disable
-    logging.disable(logging.CRITICAL)
-    try:
-        with warnings.catch_warnings(), redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(before)
-
-
-def _run(data: bytes, name: str, picture: Tensor) -> Tensor:
-    try:
-        from onnxruntime import InferenceSession
-    except ImportError as error:
-        raise _missing(error) from error
-    try:
-        session = InferenceSession(data, providers=["CPUExecutionProvider"])
-        return torch.from_numpy(session.run(None, {name: picture.numpy()})[0])
-    except Exception as error:  # onnxruntime's errors have no common type
-        cause = str(error).splitlines()[0]
-        raise ExportError(f"the ONNX model does not run: {cause[:200]}") from error
-
-
-def _missing(error: ImportError) -> ExportError:
-    return ExportError(f"{error}; install isp-meta[onnx]")

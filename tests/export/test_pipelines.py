@@ -8,6 +8,7 @@ from isp_meta import export, presets
 from isp_meta.camera import Camera
 from isp_meta.errors import ExportError, OutputError, PipelineOrderError
 from isp_meta.export import TensorPipeline
+from isp_meta.export.pipelines import _Convolution
 from isp_meta.frame import Frame
 from isp_meta.pipeline import Pipeline
 from isp_meta.stage import Stage
@@ -115,5 +116,5 @@ def test_a_stage_that_cannot_be_traced_is_one_line(tmp_path):
 @pytest.mark.parametrize("method", ["malvar", "bilinear"])
 def test_the_convolution_that_is_exported_is_the_demosaic(cfa, method):
     frame = Frame(Camera(cfa=cfa), mosaic=codes(14, 22) / 4095)
-    found = export._Convolution(cfa, method)(frame.replace(mosaic=frame.mosaic[None])).raw[0]
+    found = _Convolution(cfa, method)(frame.replace(mosaic=frame.mosaic[None])).raw[0]
     torch.testing.assert_close(found, Demosaic(method)(frame).raw, rtol=0, atol=1e-6)
