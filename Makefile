@@ -7,7 +7,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
 NATIVE := $(shell find csrc -not -name '.*')
-CXX_FILES := $(shell find csrc benchmarks tests/codec -name '*.h' -o -name '*.cpp' -o -name '*.cu')
+CXX_FILES := $(shell find csrc benchmarks examples tests/codec -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
 CODER := positions values predicted mosaic mosaic_fit
 

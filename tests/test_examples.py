@@ -1,15 +1,21 @@
 """The scripts of examples/ run on the sample and write what they say."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
-from isp_meta import read_metadata, read_raw
+import isp_meta
+from isp_meta import presets, read_metadata, read_raw
+from isp_meta.data import sample_path
+from isp_meta.evaluation.metrics import psnr
 from isp_meta.io import read_linear
+from isp_meta.samplers import SuperpixelSampler
 
 EXAMPLES = Path(__file__).parent.parent / "examples"
 
@@ -55,6 +61,7 @@ def test_unprocess(tmp_path):
         ("superpixels.py", "superpixels.png", (768, 384)),
         ("highlights.py", "highlights.jpg", (1032, 776)),
         ("training_set.py", "training_set.png", (1024, 512)),
+        ("kornia_pipeline.py", "kornia_pipeline.jpg", (768, 384)),
     ],
 )
 def test_pictures(script, picture, size, tmp_path):
@@ -69,9 +76,37 @@ def test_evaluate(tmp_path):
     assert len(list(made.glob("hero6_crop.dng/*.png"))) == 4
 
 
+def test_rawpy_user(tmp_path):
+    made = run("rawpy_user.py", tmp_path)
+    assert read_metadata(made / "rawpy_user.jpg").match == "exact"
+    recovered = torch.from_numpy(np.load(made / "rawpy_user.npy")).permute(2, 0, 1)
+    true = presets.minimal()(read_raw(sample_path())).raw
+    assert recovered.shape == true.shape
+    assert psnr(recovered, true) > 35
+
+
+def test_simulator_in_cpp_chooses_what_the_sampler_chooses(tmp_path):
+    (library,) = Path(isp_meta.__file__).parent.glob("_ops.*.so")
+    program, file = tmp_path / "simulator", tmp_path / "frame.bin"
+    built = {**os.environ, "PYTHON": sys.executable}
+    subprocess.run([EXAMPLES / "cpp" / "build.sh", program], env=built, check=True)
+    linked = subprocess.run(["ldd", program], capture_output=True, text=True, check=True).stdout
+    assert "libpython" not in linked
+    subprocess.run([program, library, file], check=True)
+    data, pixels = file.read_bytes(), 3 * 480 * 640
+    raw, srgb = np.frombuffer(data, np.float32, 2 * pixels).reshape(2, 1, 3, 480, 640).copy()
+    chosen = np.frombuffer(data, np.int64, offset=8 * pixels).reshape(1, 60, 80)
+    true = SuperpixelSampler().cells(torch.from_numpy(srgb), torch.from_numpy(raw)).numpy()
+    assert np.mean(chosen == true) > 0.999
+    missing = subprocess.run([program, tmp_path / "no.so", file], capture_output=True, text=True)
+    assert missing.returncode == 1
+    assert missing.stderr.startswith("error: ")
+
+
 def test_all_are_tested():
     scripts = {path.name for path in EXAMPLES.glob("*.py")}
     assert scripts == {
         *("embed_and_recover.py", "own_pipeline.py", "superpixels.py", "highlights.py"),
         *("fit_camera.py", "unprocess.py", "training_set.py", "evaluate.py"),
+        *("rawpy_user.py", "kornia_pipeline.py"),
     }

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable, Mapping
 from io import BytesIO
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -43,7 +43,7 @@ class TensorSampler(nn.Module):
         sampler: whose choice it is.
     """
 
-    takes = {"srgb": 3, "raw": 3}
+    takes: ClassVar = {"srgb": 3, "raw": 3}
     gives = "chosen"
 
     def __init__(self, sampler: SuperpixelSampler | LearnedSampler) -> None:
@@ -70,7 +70,7 @@ class TensorReconstructor(nn.Module):
         reconstructor: whose network it is; nothing is fine-tuned.
     """
 
-    takes = {"srgb": 3, "kept": 3, "mask": 1}
+    takes: ClassVar = {"srgb": 3, "kept": 3, "mask": 1}
     gives = "recovered"
 
     def __init__(self, reconstructor: TrainableReconstructor) -> None:
@@ -126,11 +126,11 @@ def export_network(
     takes = takes or getattr(network, "takes", None)
     if not takes:
         raise ValueError("takes is needed: channels of each input by its name")
-    gives = gives or getattr(network, "gives", "result")
+    result = gives or str(getattr(network, "gives", "result"))
     check_target(path, overwrite=overwrite)
     with evaluating(network), torch.no_grad():
         program = _trace(network, _examples(takes, graph.TRACED))
-        data = _onnx(program, takes, gives) if suffix == ".onnx" else _saved(program)
+        data = _onnx(program, takes, result) if suffix == ".onnx" else _saved(program)
         for size in (graph.TRACED, graph.CHECKED):
             examples = _examples(takes, size)
             true = network(*examples.values())

@@ -73,7 +73,7 @@ def _blocks(pixels: Tensor, cell: int) -> Tensor:
     """(..., h, w, cell²): the pixels of every cell, 0 beyond the picture."""
     rows, cols = _grid(pixels, cell)
     beyond = (0, cols * cell - pixels.shape[-1], 0, rows * cell - pixels.shape[-2])
-    cut = functional.pad(pixels, beyond).unflatten(-1, (cols, cell)).unflatten(-3, (rows, cell))
+    cut = functional.pad(pixels, beyond).reshape(*pixels.shape[:-2], rows, cell, cols, cell)
     return cut.transpose(-3, -2).flatten(-2)
 
 

@@ -1,3 +1,5 @@
+from typing import ClassVar
+
 import onnx
 import pytest
 import torch
@@ -110,14 +112,14 @@ def test_the_mode_and_weights_of_a_network_stay(tmp_path):
 
 
 class Cursed(nn.Module):
-    takes = {"picture": 1}
+    takes: ClassVar = {"picture": 1}
 
     def forward(self, picture):
         return picture * (2.0 if torch.compiler.is_exporting() else 1.0)
 
 
 class Sizes(nn.Module):
-    takes = {"picture": 1}
+    takes: ClassVar = {"picture": 1}
 
     def forward(self, picture):
         return picture[..., : int(picture.sum())]
