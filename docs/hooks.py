@@ -5,7 +5,15 @@ import re
 from pathlib import Path
 from typing import Any
 
-RESULTS = Path(__file__).resolve().parents[1] / "benchmarks" / "results"
+import nbformat
+from mkdocs.config.defaults import MkDocsConfig
+from mkdocs.structure.files import File, Files
+from nbclient import NotebookClient
+from nbconvert import MarkdownExporter
+
+DOCS = Path(__file__).resolve().parent
+LINK = "\nThis page is a notebook: [tutorial.ipynb](tutorial.ipynb).\n"
+RESULTS = DOCS.parent / "benchmarks" / "results"
 
 
 def on_page_content(html: str, **_: object) -> str:
@@ -13,8 +21,20 @@ def on_page_content(html: str, **_: object) -> str:
     return re.sub(r":(?:attr|class|func|meth|mod):(?=<code)", "", html)
 
 
+def on_files(files: Files, config: MkDocsConfig, **_: object) -> Files:
+    """Runs the notebook and adds what it shows as a page."""
+    notebook = nbformat.read(DOCS / "tutorial.ipynb", as_version=4)
+    NotebookClient(notebook, timeout=600).execute()
+    body, resources = MarkdownExporter().from_notebook_node(notebook)
+    files.append(File.generated(config, "tutorial.md", content=body + LINK))
+    for name, picture in resources["outputs"].items():
+        files.append(File.generated(config, name, content=picture))
+    return files
+
+
 def on_page_markdown(markdown: str, **_: object) -> str:
-    """Puts the recorded figures where a page asks for them."""
+    """Puts the recorded figures where a page asks for them, and drops what is for the tests."""
+    markdown = re.sub(r'^```(\w+) skip=".*"$', r"```\1", markdown, flags=re.MULTILINE)
     place = "<!-- benchmarks/results -->"
     if place not in markdown:
         return markdown
