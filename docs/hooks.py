@@ -24,7 +24,7 @@ def on_page_content(html: str, **_: object) -> str:
 def on_files(files: Files, config: MkDocsConfig, **_: object) -> Files:
     """Runs the notebook and adds what it shows as a page."""
     notebook = nbformat.read(DOCS / "tutorial.ipynb", as_version=4)
-    NotebookClient(notebook, timeout=600).execute()
+    NotebookClient(notebook, timeout=600, extra_arguments=["--log-level=ERROR"]).execute()
     body, resources = MarkdownExporter().from_notebook_node(notebook)
     files.append(File.generated(config, "tutorial.md", content=body + LINK))
     for name, picture in resources["outputs"].items():
