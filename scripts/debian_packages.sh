@@ -25,6 +25,8 @@ case ${1:-} in
     require exiv2 command -v exiv2
     require libjpeg-turbo-progs command -v jpegtran
     require imagemagick command -v convert
+    # Opens the pages of isp-meta report.
+    require chromium command -v chromium
     # Counts instructions.
     require valgrind command -v valgrind
     ;;

@@ -62,6 +62,7 @@ def test_unprocess(tmp_path):
         ("highlights.py", "highlights.jpg", (1032, 776)),
         ("training_set.py", "training_set.png", (1024, 512)),
         ("kornia_pipeline.py", "kornia_pipeline.jpg", (768, 384)),
+        ("plots.py", "plots.png", (1200, 900)),
     ],
 )
 def test_pictures(script, picture, size, tmp_path):
@@ -108,5 +109,5 @@ def test_all_are_tested():
     assert scripts == {
         *("embed_and_recover.py", "own_pipeline.py", "superpixels.py", "highlights.py"),
         *("fit_camera.py", "unprocess.py", "training_set.py", "evaluate.py"),
-        *("rawpy_user.py", "kornia_pipeline.py"),
+        *("rawpy_user.py", "kornia_pipeline.py", "plots.py"),
     }

@@ -3,12 +3,13 @@
 from .benchmark import Benchmark, benchmark
 from .compare import Comparison, compare
 from .fidelity import Fidelity, measure
-from .maps import ErrorMaps
+from .maps import ErrorMaps, round_scale
 from .methods import Method, shipped, training_free
 from .metrics import psnr, ssim
 from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures
 from .renderings import FileInput, Rendering, local_tone
 from .results import Results
+from .superpixels import part_of, superpixel_map, superpixel_overlay
 from .tables import tables
 from .trained import Weights
 
@@ -28,10 +29,14 @@ __all__ = [
     "error_map",
     "local_tone",
     "measure",
+    "part_of",
     "psnr",
+    "round_scale",
     "sample_overlay",
     "ssim",
     "stage_pictures",
+    "superpixel_map",
+    "superpixel_overlay",
     "tables",
     "shipped",
     "training_free",

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from .. import io
 from ..camera import Camera
+from ..codec import Payload
 from ..errors import (
     CarrierError,
     ImageFileError,
@@ -27,7 +28,7 @@ from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod
 from .metrics import psnr, ssim
 
-__all__ = ["Comparison", "compare", "unclipped_pixels"]
+__all__ = ["Comparison", "compare", "compare_frames", "demosaic_of", "unclipped_pixels"]
 
 _JPEG = {".jpg", ".jpeg", ".jpe", ".jfif"}
 
@@ -89,11 +90,30 @@ def compare(
         metadata = read_metadata(recovered)
         samples = metadata.payload.samples
         bits_per_pixel = 8 * metadata.size / (samples.height * samples.width)
-        stored = [m for m in get_args(DemosaicMethod) if m == metadata.payload.demosaic]
-        method = stored[0] if stored else demosaic
+        method = demosaic_of(metadata.payload, demosaic)
         estimate = recover(recovered)
     else:
         estimate = _read_recovered(recovered, method)
+    return compare_frames(raw, estimate, recovered, method, bits_per_pixel)
+
+
+def compare_frames(
+    raw: str | os.PathLike[str],
+    estimate: Frame,
+    recovered: str | os.PathLike[str],
+    method: DemosaicMethod,
+    bits_per_pixel: float | None = None,
+) -> tuple[Comparison, Tensor, Tensor]:
+    """Measures a recovered frame against its raw file; see :func:`compare`.
+
+    Args:
+        raw: the raw file.
+        estimate: with ``raw`` and ``camera``. recovered: the file that it comes from.
+        method: how the truth is demosaiced. bits_per_pixel: of its metadata.
+
+    Raises:
+        RawFileError: the raw file cannot be read. PictureMismatch: not of one picture's pixels.
+    """
     true = _to_raw(io.read_raw(raw), method)
     place = _place(estimate, true, recovered)
     if place is None:
@@ -115,6 +135,12 @@ def compare(
         width=truth.shape[2],
     )
     return figures, got, truth
+
+
+def demosaic_of(payload: Payload, otherwise: DemosaicMethod = "malvar") -> DemosaicMethod:
+    """How the raw picture was demosaiced that a payload is of, where it says so."""
+    stored = [method for method in get_args(DemosaicMethod) if method == payload.demosaic]
+    return stored[0] if stored else otherwise
 
 
 def _carries_raw(path: Path) -> bool:

@@ -16,7 +16,10 @@ from ..pipeline import Pipeline
 from ..registration import upright
 from ..stages import srgb_encode
 
-__all__ = ["contact_sheet", "error_map", "sample_overlay", "stage_pictures"]
+__all__ = ["ERROR_COLORS", "contact_sheet", "error_map", "sample_overlay", "stage_pictures"]
+
+ERROR_COLORS = ("black", "orangered", "white")
+"""Of an error map: none, half of the scale, all of it or more."""
 
 # What a stage gives that can be shown, the most finished first, and how.
 _SHOWN = {
@@ -42,7 +45,8 @@ def error_map(estimate: Tensor, truth: Tensor, full_scale: float = 0.02) -> Imag
     """
     error = (estimate - truth).abs().amax(0) / full_scale
     gray = Image.fromarray((error.clamp(0, 1) * 255).to(torch.uint8).cpu().numpy())
-    return ImageOps.colorize(gray, black="black", mid="orangered", white="white")
+    none, half, all_ = ERROR_COLORS
+    return ImageOps.colorize(gray, black=none, mid=half, white=all_)
 
 
 def sample_overlay(srgb: Tensor, samples: Samples, zoom: int = 2) -> Image.Image:

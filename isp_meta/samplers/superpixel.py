@@ -110,6 +110,19 @@ class SuperpixelSampler(Sampler):
         """
         return self._sample(raw[0], srgb[0])[None]
 
+    @torch.no_grad()
+    def superpixels(self, frame: Frame) -> Tensor:
+        """(H, W) int64: the cell, row-major on the grid, that each pixel belongs to most surely.
+
+        In one piece, so that a picture takes 80 bytes a pixel.
+        """
+        raw: Tensor = frame.require("raw", "SuperpixelSampler")
+        nearest = self._association(raw, frame.require("srgb", "SuperpixelSampler"))[0].argmax(0)
+        height, width = raw.shape[-2:]
+        rows, columns = (torch.arange(n, device=raw.device) // self.cell for n in (height, width))
+        across = -(-width // self.cell)
+        return (rows[:, None] + nearest // 3 - 1) * across + columns + nearest % 3 - 1
+
     def _tile(self, raw: Tensor, srgb: Tensor, top: int, left: int, side: int) -> Tensor:
         """(N,) flat indices of the samples of a tile's cells; -1 for a cell without one."""
         width = raw.shape[-1]
@@ -130,6 +143,10 @@ class SuperpixelSampler(Sampler):
 
     def _sample(self, raw: Tensor, srgb: Tensor) -> Tensor:
         """(h, w) int64 flat index within the window, -1 for a cell without a sample."""
+        return ops.argmax_pool(self._association(raw, srgb), self.cell)[0]
+
+    def _association(self, raw: Tensor, srgb: Tensor) -> Tensor:
+        """(1, 9, h, w): see :func:`isp_meta.ops.associate_features`."""
         features = superpixel_features(raw, srgb, self.cell, self.alpha, self.m)[None]
         # The first centers are means over whole cells.
         centers = functional.avg_pool2d(
@@ -139,7 +156,7 @@ class SuperpixelSampler(Sampler):
         for _ in range(self.iterations - 1):
             centers = ops.aggregate(features, association, self.cell)
             association = ops.associate_features(features, centers, self.cell, self.scale)
-        return ops.argmax_pool(association, self.cell)[0]
+        return association
 
     def extra_repr(self) -> str:
         """Text inside the parentheses of ``repr``."""

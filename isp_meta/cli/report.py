@@ -1,0 +1,42 @@
+"""``isp-meta report``: a page about a picture that carries its raw."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from ..report import write_report
+from ..report.build import LEAST_WIDTH, MOST_WIDTH
+from .console import errors, progress, say, targets
+
+__all__ = ["command"]
+
+
+def command(
+    jpeg: Annotated[
+        Path, typer.Argument(metavar="JPEG", help="JPEG, PNG or TIFF with its raw.", readable=False)
+    ],
+    raw: Annotated[
+        Path | None,
+        typer.Option("--raw", help="The original raw file: measures the error.", readable=False),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option("-o", "--output", help="The page, or a folder.", readable=False)
+    ] = None,
+    width: Annotated[
+        int, typer.Option(min=LEAST_WIDTH, max=MOST_WIDTH, help="Of its pictures, at most.")
+    ] = 1600,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although the picture was edited since.")
+    ] = False,
+    overwrite: Annotated[bool, typer.Option(help="Replace an existing page.")] = False,
+) -> None:
+    """Write a page to look at: picture, raw, samples, error (photo.jpg -> photo-report.html)."""
+    (path,) = targets([jpeg], output, "-report.html")
+    with errors(jpeg), progress(jpeg.name) as step:
+        size = write_report(
+            jpeg, path, raw, width=width, force=force, overwrite=overwrite, progress=step
+        )
+    say(f"{path}: {size:,} bytes")
