@@ -39,7 +39,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     "Figures and training": {
         "compare": "Compare a recovered raw with the original: PSNR, SSIM, error map.",
         "report": (
-            "Write a page to look at: picture, raw, samples, error (photo.jpg -> photo-report.html)."
+            "Write a page to look at: picture, raw, samples, error (-> photo-report.html)."
         ),
         "evaluate": "Compare methods on every scene of a folder: PSNR, SSIM, bits, seconds.",
         "prepare": (

@@ -33,7 +33,7 @@ def command(
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing page.")] = False,
 ) -> None:
-    """Write a page to look at: picture, raw, samples, error (photo.jpg -> photo-report.html)."""
+    """Write a page to look at: picture, raw, samples, error (-> photo-report.html)."""
     (path,) = targets([jpeg], output, "-report.html")
     with errors(jpeg), progress(jpeg.name) as step:
         size = write_report(
