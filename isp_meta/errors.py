@@ -8,6 +8,7 @@ plain ``ValueError`` or ``TypeError`` as everywhere in Python.
 from __future__ import annotations
 
 __all__ = [
+    "BatchError",
     "CarrierError",
     "ExportError",
     "ImageFileError",
@@ -61,7 +62,15 @@ class RateNotReached(IspMetaError, ValueError):
 
 
 class PictureMismatch(IspMetaError):
-    """The metadata is intact, but the picture around it is not the one it was made for."""
+    """The metadata is intact, but the picture around it is not the one it was made for.
+
+    Attributes:
+        match: what the picture is then, as in :class:`isp_meta.Metadata`, or "" where none is meant.
+    """
+
+    def __init__(self, text: str, match: str = "") -> None:
+        super().__init__(text)
+        self.match = match
 
 
 class PipelineOrderError(IspMetaError, ValueError):
@@ -90,6 +99,10 @@ class TrainingSetError(IspMetaError):
 
 class ResultsError(IspMetaError):
     """Results of a benchmark that cannot be read, or that were measured with other settings."""
+
+
+class BatchError(IspMetaError):
+    """A batch that cannot start or go on: its folders, its manifest, or its workers."""
 
 
 class ExportError(IspMetaError):

@@ -28,17 +28,28 @@ from .presets.random_cameras import KNOWN_CAMERAS
 from .stages import Jpeg, Quantize, gray_world
 from .unprocessing import unprocess
 
-__all__ = ["SUFFIXES", "find_scenes", "linear_camera", "read_scene", "render_scene", "without_file"]
+__all__ = [
+    "RAW_SUFFIXES",
+    "SUFFIXES",
+    "find_scenes",
+    "linear_camera",
+    "read_scene",
+    "render_scene",
+    "without_file",
+]
 
 _RENDERED = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
 
-_RAW = (
-    *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc"),
-    *(".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2"),
-    *(".srf", ".srw", ".x3f"),
+RAW_SUFFIXES = frozenset(
+    (
+        *(".3fr", ".arw", ".cr2", ".cr3", ".crw", ".dcr", ".dng", ".erf", ".fff", ".iiq", ".kdc"),
+        *(".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".pef", ".raf", ".rw2", ".rwl", ".sr2"),
+        *(".srf", ".srw", ".x3f"),
+    )
 )
+"""Endings of raw files."""
 
-SUFFIXES = _RENDERED.union(_RAW)
+SUFFIXES = _RENDERED | RAW_SUFFIXES
 """Endings of the files that :func:`find_scenes` takes for pictures."""
 
 

@@ -104,10 +104,18 @@ def test_simulator_in_cpp_chooses_what_the_sampler_chooses(tmp_path):
     assert missing.stderr.startswith("error: ")
 
 
+def test_batch(tmp_path):
+    made = run("batch.py", tmp_path) / "batch"
+    for name in ("first", "second"):
+        assert read_metadata(made / f"jpeg/{name}/{name}.jpg").match == "exact"
+        recovered = made / f"recovered/{name}/{name}-recovered.dng"
+        assert read_linear(recovered).raw.shape == (3, 768, 1024)
+
+
 def test_all_are_tested():
     scripts = {path.name for path in EXAMPLES.glob("*.py")}
     assert scripts == {
         *("embed_and_recover.py", "own_pipeline.py", "superpixels.py", "highlights.py"),
         *("fit_camera.py", "unprocess.py", "training_set.py", "evaluate.py"),
-        *("rawpy_user.py", "kornia_pipeline.py", "plots.py"),
+        *("rawpy_user.py", "kornia_pipeline.py", "plots.py", "batch.py"),
     }

@@ -26,6 +26,7 @@ COMMANDS: dict[str, dict[str, str]] = {
             "Put metadata into a PICTURE, if it was made for it (photo.jpg.ispmeta -> photo.jpg)."
         ),
         "strip": "Remove the metadata from PICTUREs; the picture and all else stay to the byte.",
+        "batch": "Embed, recover or verify every file of a tree, and go on if stopped.",
     },
     "Pipelines": {
         "render": "Render RAW files (photo.dng -> photo.jpg).",
@@ -38,9 +39,7 @@ COMMANDS: dict[str, dict[str, str]] = {
     },
     "Figures and training": {
         "compare": "Compare a recovered raw with the original: PSNR, SSIM, error map.",
-        "report": (
-            "Write a page to look at: picture, raw, samples, error (-> photo-report.html)."
-        ),
+        "report": ("Write a page to look at: picture, raw, samples, error (-> photo-report.html)."),
         "evaluate": "Compare methods on every scene of a folder: PSNR, SSIM, bits, seconds.",
         "prepare": (
             "Render the pictures in DIR many times; store crops of sRGB and raw to train on."

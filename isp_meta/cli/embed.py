@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import json
 import math
 import re
-from collections.abc import Callable
 from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,10 +16,8 @@ from .pipelines import PipelineOption, PresetOption, choose
 from .pipes import DASH, source
 
 if TYPE_CHECKING:
-    from .. import codec
+    from ..batch import Embed
     from ..capture import Embedded
-    from ..frame import Sampler
-    from ..rate import Rate
     from ..registration import Registration
 
 __all__ = ["DEFAULT_EFFORT", "MOST_EFFORT", "command"]
@@ -54,40 +50,6 @@ class CarrierName(str, Enum):
     chunk = "chunk"
     tag = "tag"
     sidecar = "sidecar"
-
-
-def make_sampler(name: SamplerName, cell: int, seed: int) -> Sampler:
-    """The sampler that a command-line name stands for."""
-    from .. import samplers
-
-    if name is SamplerName.superpixel:
-        return samplers.SuperpixelSampler(cell)
-    if name is SamplerName.uniform:
-        return samplers.UniformSampler(cell)
-    return samplers.RandomSampler(seed, 1 / cell**2)
-
-
-def make_steps(levels: int | None, bits: int | None) -> codec.Steps | None:
-    """The steps that two options stand for; None for the default."""
-    from .. import codec
-
-    if bits is not None:
-        return codec.Steps.linear(bits)
-    return None if levels is None else codec.Steps(levels)
-
-
-def make_rate(
-    bpp: float | None, size: str | None, psnr: float | None, sampler: Callable[[int], Sampler]
-) -> Rate | None:
-    """The rate that at most one of three options stands for; ends the command where it is none."""
-    if bpp is None and size is None and psnr is None:
-        return None
-    from ..rate import Rate
-
-    try:
-        return Rate(bpp, None if size is None else _bytes(size), psnr, sampler)
-    except ValueError as error:
-        stop(str(error), 2)
 
 
 def _bytes(text: str) -> int:
@@ -197,16 +159,28 @@ def command(
 
     if jpeg is not None and len(raws) > 1:
         stop("--jpeg takes one RAW", 2)
-    if sum(option is not None for option in (levels, bits, bpp, size, psnr)) > 1:
-        stop("give one of --levels, --bits, --bpp, --size and --psnr", 2)
-    make = functools.partial(make_sampler, sampler, seed=seed)
-    rate = make_rate(bpp, size, psnr, make)
     if carrier is CarrierName.sidecar and output == DASH:
         stop("standard output takes one file; --carrier sidecar makes two", 2)
-    if alone and not lossless:
-        stop("--alone goes with --lossless", 2)
-    with errors(pipeline or "embed"):
-        chosen = choose(pipeline, preset)
+    job = make_job(
+        pipeline=pipeline,
+        preset=preset,
+        sampler=sampler,
+        cell=cell,
+        seed=seed,
+        quality=quality,
+        levels=levels,
+        bits=bits,
+        coding=coding,
+        bpp=bpp,
+        size=size,
+        psnr=psnr,
+        effort=effort,
+        carrier=carrier,
+        depth=depth,
+        gps=gps,
+        lossless=lossless,
+        alone=alone,
+    )
 
     def work(item: tuple[Path, Path]) -> None:
         raw, path = source(item[0]), item[1]
@@ -214,19 +188,9 @@ def command(
             made = embed_file(
                 raw,
                 path,
-                pipeline=chosen,
-                sampler=make(cell) if rate is None else None,
-                quality=quality,
                 jpeg_in=jpeg,
-                steps=make_steps(levels, bits),
-                rate=rate,
-                coding=coding.value,
-                effort=effort,
-                carrier=None if carrier is None else carrier.value,
-                depth=depth,
-                gps=gps,
                 force=force,
-                lossless="alone" if alone else lossless,
+                **job.arguments(),
                 overwrite=overwrite,
                 progress=step,
             )
@@ -238,6 +202,34 @@ def command(
             say(f"{jpeg}: {_fit(made.registration)}")
 
     each(zip(raws, targets(raws, output, ".jpg"), strict=True), work)
+
+
+def make_job(
+    *,
+    pipeline: Path | None,
+    preset: str | None,
+    size: str | None,
+    lossless: bool,
+    alone: bool,
+    **options: Any,
+) -> Embed:
+    """What the options of ``embed`` stand for; ends the command where they exclude each other."""
+    from ..batch import Embed
+
+    if alone and not lossless:
+        stop("--alone goes with --lossless", 2)
+    with errors(pipeline or "embed"):
+        chosen = choose(pipeline, preset)
+    plain = {key: v.value if isinstance(v, Enum) else v for key, v in options.items()}
+    try:
+        return Embed(
+            pipeline=chosen.to_toml(),
+            size=None if size is None else _bytes(size),
+            lossless="alone" if alone else lossless,
+            **plain,
+        )
+    except ValueError as error:
+        stop(str(error), 2)
 
 
 def _fit(found: Registration) -> str:

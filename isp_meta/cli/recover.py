@@ -12,7 +12,7 @@ from .console import each, is_folder, progress, say, stop, targets
 from .pipes import DASH, source
 
 if TYPE_CHECKING:
-    from ..frame import Frame, Reconstructor
+    from ..batch import Recover
 
 __all__ = ["command"]
 
@@ -32,19 +32,17 @@ class MethodName(str, Enum):
     rbf = "rbf"
 
 
-_SUFFIX = {FormatName.dng: ".dng", FormatName.tiff: ".tif", FormatName.npy: ".npy"}
+FormatOption = Annotated[
+    FormatName | None,
+    typer.Option(help="Linear DNG, 16-bit TIFF or float array; by default as -o says, or dng."),
+]
+
 _FORMAT = {
     ".dng": FormatName.dng,
     ".tif": FormatName.tiff,
     ".tiff": FormatName.tiff,
     ".npy": FormatName.npy,
 }
-
-
-def _make(method: MethodName) -> Reconstructor:
-    from ..reconstruct import LocalRBFReconstructor, RBFReconstructor
-
-    return LocalRBFReconstructor() if method is MethodName.local_rbf else RBFReconstructor()
 
 
 def command(
@@ -55,10 +53,7 @@ def command(
         Path | None,
         typer.Option("-o", "--output", help="File, or a folder for several.", readable=False),
     ] = None,
-    format: Annotated[
-        FormatName | None,
-        typer.Option(help="Linear DNG, 16-bit TIFF or float array; by default as -o says, or dng."),
-    ] = None,
+    format: FormatOption = None,
     cfa: Annotated[bool, typer.Option("--cfa", help="DNG with the sensor's mosaic.")] = False,
     method: Annotated[
         MethodName, typer.Option(help="How raw is rebuilt; rbf takes minutes a megapixel.")
@@ -78,27 +73,39 @@ def command(
       isp-meta recover - -o - < photo.jpg > photo.dng
     """
     from .. import io
+    from ..batch.jobs import write_recovered
     from ..recovery import recover as recover_file
 
     named = output is not None and output != DASH and not is_folder(output)
     file = output if named and len(jpegs) == 1 else None
     chosen = format or _named_format(file)
-    if cfa and chosen is not FormatName.dng:
-        stop(f"--cfa makes a DNG, not {chosen.value}", 2)
+    job = make_job(format=chosen, cfa=cfa, method=method, force=force)
 
     def work(item: tuple[Path, Path]) -> None:
         jpeg, path = source(item[0]), item[1]
         io.check_target(path, overwrite=overwrite, sources=[jpeg])
         with progress(jpeg.name) as step:
-            frame = recover_file(jpeg, reconstructor=_make(method), force=force, progress=step)
+            frame = recover_file(
+                jpeg, reconstructor=job.reconstructor(), force=force, progress=step
+            )
             step("writing")
-            write(path, frame, chosen, cfa, overwrite)
+            write_recovered(path, frame, job.format, cfa, overwrite)
         raw = frame.require("raw", "recover")
         exact = ", exact" if frame.codes is not None else ""
         say(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen.value}{exact}")
 
-    paths = targets(jpegs, output, f"-recovered{_SUFFIX[chosen]}")
+    paths = targets(jpegs, output, job.ending)
     each(zip(jpegs, paths, strict=True), work)
+
+
+def make_job(format: FormatName, cfa: bool, method: MethodName, force: bool) -> Recover:
+    """What the options of ``recover`` stand for; ends the command where they exclude each other."""
+    from ..batch import Recover
+
+    try:
+        return Recover(format.value, cfa, method.value, force)
+    except ValueError as error:
+        stop(str(error), 2)
 
 
 def _named_format(file: Path | None) -> FormatName:
@@ -108,17 +115,3 @@ def _named_format(file: Path | None) -> FormatName:
     if (named := _FORMAT.get(file.suffix.lower())) is None:
         stop(f"{file}: name it .dng, .tif or .npy, or give --format", 2)
     return named
-
-
-def write(path: Path, frame: Frame, chosen: FormatName, cfa: bool, overwrite: bool) -> None:
-    """Writes a recovered frame in one of the formats."""
-    from .. import io
-
-    if chosen is FormatName.dng and cfa and frame.codes is not None:
-        io.write_mosaic(path, frame, overwrite=overwrite)
-    elif chosen is FormatName.dng:
-        io.write_dng(path, frame, cfa=cfa, overwrite=overwrite)
-    elif chosen is FormatName.tiff:
-        io.write_tiff16(path, frame.require("raw", "recover"), overwrite=overwrite)
-    else:
-        io.write_npy(path, frame.require("raw", "recover"), overwrite=overwrite)

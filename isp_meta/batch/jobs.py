@@ -1,0 +1,309 @@
+"""What a batch does to each file, as values: they travel to other machines and into manifests."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar, Literal
+
+from torch import Tensor
+
+from .. import codec, io, samplers
+from ..capture import DEFAULT_EFFORT, Carrier, embed
+from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PictureMismatch
+from ..frame import Frame, Reconstructor, Sampler
+from ..networks.shipped import shipped_features
+from ..pipeline import Pipeline
+from ..rate import Rate
+from ..reconstruct import LocalRBFReconstructor, RBFReconstructor
+from ..recovery import Metadata, read_metadata, recover
+from ..scenes import RAW_SUFFIXES
+
+__all__ = ["Embed", "Job", "Recover", "Verify", "verify", "write_recovered"]
+
+PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
+
+Format = Literal["dng", "tiff", "npy"]
+
+_RECOVERED = {"dng": ".dng", "tiff": ".tif", "npy": ".npy"}
+_METHODS: dict[str, Callable[[], Reconstructor]] = {
+    "local-rbf": lambda: LocalRBFReconstructor(features=shipped_features()),
+    "rbf": RBFReconstructor,
+}
+_STALE = {
+    "recompressed": "compressed again since; recovery works, a little less exactly",
+    "edited": "edited since; recovery needs --force and errs where it was edited",
+    "foreign": "another picture, or resized; its metadata is of no use",
+}
+
+
+class Job(ABC):
+    """What is done to each file; a frozen dataclass of plain values.
+
+    Attributes:
+        suffixes: endings of the files that it takes, in lower case.
+        ending: what replaces a file's ending in its result's name; None: there is no result.
+    """
+
+    suffixes: ClassVar[frozenset[str]]
+
+    @property
+    @abstractmethod
+    def ending(self) -> str | None:
+        """See :class:`Job`."""
+
+    @property
+    def sidecar(self) -> bool:
+        """Whether a second file is written beside the result."""
+        return False
+
+    @abstractmethod
+    def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
+        """Does it to one file.
+
+        Args:
+            source: to read. target: to write, where there is a result.
+            device: of reconstruction; all else is done on the CPU.
+
+        Returns:
+            The picture's size, megapixels.
+        """
+
+    @property
+    def identity(self) -> str:
+        """SHA-256 of the job and its options: files done under another one are done again."""
+        options = json.dumps(dataclasses.asdict(self), sort_keys=True)  # type: ignore[call-overload]
+        return hashlib.sha256(f"{type(self).__name__} {options}".encode()).hexdigest()
+
+
+@dataclass(frozen=True)
+class Embed(Job):
+    """Renders raw files to pictures that carry their raw; options as of :func:`isp_meta.embed`.
+
+    Attributes:
+        pipeline: as TOML (``Pipeline.to_toml()``); "": the default of :func:`isp_meta.embed`.
+        suffix: of the pictures: ".jpg", ".png" or ".tif".
+        sampler: "superpixel", "uniform" or "random". cell: its cells' side, pixels.
+        seed: of the random one.
+        levels, bits: steps of stored values; bits: evenly to this depth. At most one of them.
+        bpp, size, psnr: what the metadata may take or must reach (:class:`isp_meta.Rate`), in place
+            of cell and steps. At most one of them.
+
+    Raises:
+        ValueError: options that exclude each other, or an unknown sampler.
+    """
+
+    pipeline: str = ""
+    suffix: str = ".jpg"
+    sampler: str = "superpixel"
+    cell: int = 8
+    seed: int = 0
+    quality: int = 95
+    levels: int | None = None
+    bits: int | None = None
+    coding: codec.Coding = "range"
+    bpp: float | None = None
+    size: int | None = None
+    psnr: float | None = None
+    effort: int = DEFAULT_EFFORT
+    carrier: Carrier | None = None
+    depth: int | None = None
+    gps: bool = False
+    lossless: bool | Literal["alone"] = False
+
+    suffixes: ClassVar[frozenset[str]] = RAW_SUFFIXES
+
+    def __post_init__(self) -> None:
+        chosen = (self.levels, self.bits, self.bpp, self.size, self.psnr)
+        if sum(option is not None for option in chosen) > 1:
+            raise ValueError("give one of --levels, --bits, --bpp, --size and --psnr")
+        if self.suffix not in PICTURE_SUFFIXES:
+            raise ValueError(f"pictures are .jpg, .png or .tif, not {self.suffix!r}")
+        self.make_sampler(self.cell)
+        self.rate  # noqa: B018 (raises where it is none)
+
+    @property
+    def ending(self) -> str:
+        """Of the pictures."""
+        return self.suffix
+
+    @property
+    def sidecar(self) -> bool:
+        """Whether the metadata goes into a file beside the picture."""
+        return self.carrier == "sidecar"
+
+    def make_sampler(self, cell: int) -> Sampler:
+        """The sampler, with cells of this side."""
+        if self.sampler == "superpixel":
+            return samplers.SuperpixelSampler(cell)
+        if self.sampler == "uniform":
+            return samplers.UniformSampler(cell)
+        if self.sampler == "random":
+            return samplers.RandomSampler(self.seed, 1 / cell**2)
+        raise ValueError(f"sampler must be superpixel, uniform or random, not {self.sampler!r}")
+
+    @property
+    def rate(self) -> Rate | None:
+        """What the metadata may take or must reach."""
+        if self.bpp is None and self.size is None and self.psnr is None:
+            return None
+        return Rate(self.bpp, self.size, self.psnr, self.make_sampler)
+
+    @property
+    def steps(self) -> codec.Steps | None:
+        """What values are stored in; None for the default."""
+        if self.bits is not None:
+            return codec.Steps.linear(self.bits)
+        return None if self.levels is None else codec.Steps(self.levels)
+
+    def arguments(self) -> dict[str, Any]:
+        """The keyword arguments of :func:`isp_meta.embed` that these options stand for."""
+        same = ("quality", "coding", "effort", "carrier", "depth", "gps", "lossless")
+        return {
+            "pipeline": _pipeline(self.pipeline) if self.pipeline else None,
+            "sampler": self.make_sampler(self.cell) if self.rate is None else None,
+            "steps": self.steps,
+            "rate": self.rate,
+            **{name: getattr(self, name) for name in same},
+        }
+
+    def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
+        """Renders one raw file."""
+        samples = embed(source, target, **self.arguments()).frame.require("samples", "batch")
+        return _megapixels(samples.height, samples.width)
+
+
+def _megapixels(height: int, width: int) -> float:
+    return height * width / 1e6
+
+
+@functools.cache
+def _pipeline(text: str) -> Pipeline:
+    return Pipeline.from_toml(text)
+
+
+@dataclass(frozen=True)
+class Recover(Job):
+    """Rebuilds the raw of pictures that carry it; options as of ``isp-meta recover``.
+
+    Attributes:
+        format: "dng", "tiff" or "npy". cfa: a DNG with the sensor's mosaic.
+        method: "local-rbf" or "rbf".
+        force: goes on although a picture was edited since.
+
+    Raises:
+        ValueError: an unknown format or method, or ``cfa`` of another format than DNG.
+    """
+
+    format: Format = "dng"
+    cfa: bool = False
+    method: str = "local-rbf"
+    force: bool = False
+
+    suffixes: ClassVar[frozenset[str]] = PICTURE_SUFFIXES
+
+    def __post_init__(self) -> None:
+        if self.format not in _RECOVERED or self.method not in _METHODS:
+            raise ValueError(f"there is no format {self.format!r} or no method {self.method!r}")
+        if self.cfa and self.format != "dng":
+            raise ValueError(f"--cfa makes a DNG, not {self.format}")
+
+    @property
+    def ending(self) -> str:
+        """Of the recovered files."""
+        return f"-recovered{_RECOVERED[self.format]}"
+
+    def reconstructor(self) -> Reconstructor:
+        """What rebuilds."""
+        return _METHODS[self.method]()
+
+    def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
+        """Rebuilds the raw of one picture."""
+        reconstructor = self.reconstructor()
+        if device != "cpu":
+            reconstructor = _OnDevice(reconstructor, device)
+        frame = recover(source, reconstructor=reconstructor, force=self.force)
+        write_recovered(target, frame, self.format, self.cfa)
+        return _megapixels(*frame.require("raw", "batch").shape[1:])
+
+
+class _OnDevice(Reconstructor):
+    """Rebuilds on another device than the frame's."""
+
+    def __init__(self, inner: Reconstructor, device: str) -> None:
+        super().__init__()
+        self.inner, self.device = inner.to(device), device
+
+    def forward(self, frame: Frame) -> Tensor:
+        """See :class:`isp_meta.Reconstructor`."""
+        srgb, samples = frame.require("srgb", "batch"), frame.require("samples", "batch")
+        there = dataclasses.replace(
+            samples, index=samples.index.to(self.device), value=samples.value.to(self.device)
+        )
+        rebuilt: Tensor = self.inner(frame.replace(srgb=srgb.to(self.device), samples=there))
+        return rebuilt.to(srgb.device)
+
+
+@dataclass(frozen=True)
+class Verify(Job):
+    """Checks that pictures carry their raw, whole, and are the ones it was made for."""
+
+    suffixes: ClassVar[frozenset[str]] = PICTURE_SUFFIXES
+
+    @property
+    def ending(self) -> None:
+        """There is no result but the row."""
+        return
+
+    def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
+        """Checks one picture."""
+        return _megapixels(*verify(source).codes.shape[1:])
+
+
+def verify(path: Path) -> Metadata:
+    """What a picture carries, if that is whole and the picture exactly the one it was made for.
+
+    Raises:
+        PayloadMissing: it carries nothing. PayloadCorrupt: what it carries, or itself, is damaged.
+        PictureMismatch: it changed since. ImageFileError: there is no such file.
+    """
+    try:
+        metadata = read_metadata(path)
+    except (CarrierError, ImageFileError) as error:
+        # A file that is there but no longer a whole JPEG has lost what it carried.
+        if not os.path.isfile(path) or not os.access(path, os.R_OK):  # noqa: PTH113
+            raise
+        raise PayloadCorrupt(str(error)) from error
+    if metadata.match != "exact":
+        raise PictureMismatch(f"{path}: {_STALE[metadata.match]}", metadata.match)
+    return metadata
+
+
+def write_recovered(
+    path: Path, frame: Frame, format: Format, cfa: bool, overwrite: bool = False
+) -> None:
+    """Writes a recovered frame.
+
+    Args:
+        path: target. frame: with ``raw``, or ``codes`` where the whole mosaic was kept.
+        format: of the file. cfa: a DNG with the sensor's mosaic. overwrite: it may exist.
+
+    Raises:
+        OutputError: it cannot be written.
+    """
+    writers: dict[str, Callable[[], None]] = {
+        "tiff": lambda: io.write_tiff16(path, frame.require("raw", "recover"), overwrite=overwrite),
+        "npy": lambda: io.write_npy(path, frame.require("raw", "recover"), overwrite=overwrite),
+        "dng": lambda: io.write_dng(path, frame, cfa=cfa, overwrite=overwrite),
+    }
+    if format == "dng" and cfa and frame.codes is not None:
+        io.write_mosaic(path, frame, overwrite=overwrite)
+    else:
+        writers[format]()

@@ -1,0 +1,83 @@
+"""Which files there are to do, and what their results are called: the tree is mirrored."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import PurePosixPath
+
+from ..carriers.sidecar import SUFFIX as SIDECAR
+from ..errors import BatchError
+from .jobs import Job
+from .manifest import Row
+from .store import Store
+
+__all__ = ["Task", "find_tasks"]
+
+
+@dataclass(frozen=True)
+class Task:
+    """A file to do.
+
+    Attributes:
+        name: of the file, relative, with slashes. target: of its result; "": there is none.
+        beside: whether a sidecar lies beside it.
+        known: what was done to it earlier.
+        refusal: why it cannot be done, or "".
+    """
+
+    name: str
+    target: str = ""
+    beside: bool = False
+    known: Row | None = None
+    refusal: str = ""
+
+    def to_json(self) -> str:
+        """One line of ASCII."""
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_json(cls, text: str) -> Task:
+        """The task that :meth:`to_json` wrote."""
+        found = json.loads(text)
+        known = found.pop("known")
+        return cls(**found, known=None if known is None else Row(**known))
+
+
+def find_tasks(job: Job, source: Store, output: Store, known: dict[str, Row]) -> list[Task]:
+    """The files of a tree that a job takes, sorted by name.
+
+    Hidden files and folders are passed over, and the output tree where it lies inside. Names of
+    results come from names of files alone; two files with one result are both refused.
+
+    Args:
+        known: what was done earlier, by name.
+
+    Raises:
+        BatchError: there is no such folder, or no file in it.
+    """
+    found = list(source.walk(skip=output.inside(source)))
+    names = {name for name, _refusal in found}
+    tasks = []
+    for name, refusal in found:
+        path = PurePosixPath(name)
+        if not refusal and path.suffix.lower() not in job.suffixes:
+            continue
+        target = "" if job.ending is None else str(path.with_name(f"{path.stem}{job.ending}"))
+        beside = name + SIDECAR in names
+        tasks.append(Task(name, target, beside, known.get(name), refusal))
+    if not tasks:
+        raise BatchError(
+            f"{source}: holds no file that ends in one of {', '.join(sorted(job.suffixes))}"
+        )
+    results = Counter(task.target for task in tasks if task.target and not task.refusal)
+    return sorted((_unless_shared(task, results) for task in tasks), key=lambda task: task.name)
+
+
+def _unless_shared(task: Task, results: Counter[str]) -> Task:
+    if task.refusal or results[task.target] < 2:
+        return task
+    refusal = f"{task.target} would be made from another file, too; rename one of them"
+    return dataclasses.replace(task, refusal=refusal)

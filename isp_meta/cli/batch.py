@@ -1,0 +1,198 @@
+"""``isp-meta batch``: whole trees, by many processes or machines."""
+
+from __future__ import annotations
+
+import inspect
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from enum import Enum
+from types import FrameType
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+
+from .. import batch
+from ..batch import Job, Row, Summary
+from . import embed as embed_command
+from . import recover as recover_command
+from .console import complain, errors, print_json, say
+from .recover import FormatName, FormatOption
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    no_args_is_help=True,
+    help="Embed, recover or verify every file of a tree, and go on if stopped.",
+)
+
+
+class EngineName(str, Enum):
+    """Engines by their command-line names."""
+
+    local = "local"
+    ray = "ray"
+
+
+class PictureName(str, Enum):
+    """Kinds of pictures by their command-line names."""
+
+    jpg = "jpg"
+    png = "png"
+    tif = "tif"
+
+
+def _whole_tree(
+    folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder, or URL (s3://...).")],
+    output: Annotated[
+        str, typer.Option("-o", "--output", metavar="DIR", help="Folder or URL of the results.")
+    ],
+    jobs: Annotated[
+        int | None, typer.Option(min=1, help="Processes, or actors; default: one a core.")
+    ] = None,
+    engine: Annotated[
+        EngineName, typer.Option(help="Processes of this machine, or Ray (RAY_ADDRESS).")
+    ] = EngineName.local,
+    gpus: Annotated[float, typer.Option(min=0, help="GPUs of an actor, such as 0.25.")] = 0.0,
+    overwrite: Annotated[bool, typer.Option(help="Replace files that no batch made.")] = False,
+    json: Annotated[bool, typer.Option("--json", help="The summary for programs.")] = False,
+) -> None:
+    """The options that all of them have."""
+
+
+def _command(
+    name: str, text: str, *declared: Callable[..., None], without: tuple[str, ...] = ()
+) -> Callable[[Callable[..., Job]], None]:
+    """Adds a command with the options of others, told to the function that makes its job."""
+
+    def add(make: Callable[..., Job]) -> None:
+        shared = inspect.signature(_whole_tree, eval_str=True).parameters
+        found = {
+            key: option.replace(kind=option.KEYWORD_ONLY)
+            for function in (make, *declared)
+            for key, option in inspect.signature(function, eval_str=True).parameters.items()
+            if option.kind is not option.VAR_KEYWORD and key not in {*without, *shared}
+        }
+
+        def command(**options: Any) -> None:
+            _run({key: options.pop(key) for key in shared}, lambda: make(**options))
+
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in shared.values()] + [*found.values()]
+        command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        command.__annotations__ = {p.name: p.annotation for p in parameters}
+        app.command(name, help=text)(command)
+
+    return add
+
+
+@_command(
+    "embed",
+    "Render raw files to pictures that carry their raw.",
+    embed_command.command,
+    without=("raws", "jpeg", "force"),
+)
+def _embed(
+    picture: Annotated[
+        PictureName, typer.Option("--format", help="Of the pictures.")
+    ] = PictureName.jpg,
+    **options: Any,
+) -> Job:
+    return embed_command.make_job(suffix=f".{picture.value}", **options)
+
+
+@_command(
+    "recover",
+    "Rebuild the linear raw of pictures.",
+    recover_command.command,
+    without=("jpegs",),
+)
+def _recover(format: FormatOption = None, **options: Any) -> Job:
+    return recover_command.make_job(format or FormatName.dng, **options)
+
+
+@_command("verify", "Check pictures: a row for each in the manifest.")
+def _verify() -> Job:
+    return batch.Verify()
+
+
+def _run(shared: dict[str, Any], make: Callable[[], Job]) -> None:
+    job = make()
+    folder, output, as_json = shared.pop("folder"), shared.pop("output"), shared.pop("json")
+    latest: list[Summary] = []
+    with _stopped(latest), errors(folder), _shown() as show:
+
+        def report(row: Row | None, summary: Summary) -> None:
+            latest[:] = [summary]
+            show(row, summary)
+
+        engine = shared.pop("engine").value
+        summary = batch.run(job, folder, output, engine=engine, report=report, **shared)
+    if as_json:
+        print_json(summary.to_dict())
+    else:
+        for row in summary.errors:
+            complain(row.error)
+        say(_line(summary))
+    if summary.failed:
+        raise typer.Exit(1)
+
+
+def _line(summary: Summary) -> str:
+    failed = f", {summary.failed} failed ({summary.table})" if summary.failed else ""
+    return (
+        f"{summary.done} done, {summary.skipped} skipped{failed}; {summary.megapixels:.1f} "
+        f"megapixels in {summary.seconds:.1f} s, {summary.rate:.2f} a second"
+    )
+
+
+@contextmanager
+def _stopped(latest: list[Summary]) -> Iterator[None]:
+    """An interruption, or the end that a system asks for, in one line; and its usual exit code."""
+
+    def terminated(_number: int, _frame: FrameType | None) -> None:
+        raise SystemExit(128 + signal.SIGTERM)
+
+    before = signal.signal(signal.SIGTERM, terminated)
+    code = 0
+    try:
+        yield
+    except KeyboardInterrupt:
+        code = 128 + signal.SIGINT
+    except SystemExit as end:
+        code = end.code if isinstance(end.code, int) else 1
+    finally:
+        signal.signal(signal.SIGTERM, before)
+    if code:
+        for summary in latest:
+            left = summary.files - summary.done - summary.skipped - summary.failed
+            complain(f"stopped with {left} of {summary.files} left; the same command goes on")
+        sys.exit(code)
+
+
+@contextmanager
+def _shown() -> Iterator[Callable[[Row | None, Summary], None]]:
+    """A bar with files, megapixels a second and the time left; on stderr, if a terminal."""
+    console = Console(stderr=True)
+    columns = (BarColumn(), MofNCompleteColumn(), TextColumn("{task.description}"))
+    with Progress(
+        *columns, console=console, transient=True, disable=not console.is_terminal
+    ) as shown:
+        bar = shown.add_task("starting", total=None)
+
+        def show(_row: Row | None, summary: Summary) -> None:
+            ended = summary.done + summary.skipped + summary.failed
+            shown.update(bar, total=summary.files, completed=ended, description=_speed(summary))
+
+        yield show
+
+
+def _speed(summary: Summary) -> str:
+    if summary.seconds_left == float("inf"):
+        return "starting"
+    left = timedelta(seconds=round(summary.seconds_left))
+    failed = f", {summary.failed} failed" if summary.failed else ""
+    return f"{summary.rate:.2f} MP/s, {left} left{failed}"

@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+
+from isp_meta import embed, presets, read_metadata
+from isp_meta.batch import Embed, Recover, Verify
+from isp_meta.reconstruct import LocalRBFReconstructor
+
+
+def test_every_option_counts_in_the_identity():
+    jobs = [
+        Embed(),
+        Embed(pipeline=presets.karaimer_brown().to_toml()),
+        *(Embed(suffix=".png"), Embed(sampler="uniform"), Embed(cell=9), Embed(seed=1)),
+        *(Embed(quality=90), Embed(levels=300), Embed(bits=14), Embed(coding="packed")),
+        *(Embed(bpp=0.2), Embed(size=1000), Embed(psnr=40.0), Embed(effort=0)),
+        *(Embed(carrier="com"), Embed(depth=8), Embed(gps=True)),
+        *(Embed(lossless=True), Embed(lossless="alone")),
+        *(Recover(), Recover("tiff"), Recover(cfa=True), Recover(method="rbf")),
+        *(Recover(force=True), Verify()),
+    ]
+    assert len({job.identity for job in jobs}) == len(jobs)
+    assert Embed().identity == Embed().identity
+
+
+def test_options_are_those_of_embed(tree, tmp_path):
+    source = tree("a.dng") / "a.dng"
+    job = Embed(sampler="random", cell=6, seed=3, quality=80, levels=200, effort=0, carrier="com")
+    assert job.perform(source, tmp_path / "job.jpg") == pytest.approx(0.006144)
+    embed(source, tmp_path / "direct.jpg", **job.arguments())
+    assert (tmp_path / "job.jpg").read_bytes() == (tmp_path / "direct.jpg").read_bytes()
+    payload = read_metadata(tmp_path / "job.jpg").payload
+    assert (payload.sampler, payload.steps.levels) == ("RandomSampler", 200)
+
+
+def test_a_pipeline_travels_as_text(tree, tmp_path):
+    source = tree("a.dng") / "a.dng"
+    camera = presets.karaimer_brown()
+    job = Embed(pipeline=camera.to_toml(), sampler="uniform", effort=0)
+    job.perform(source, tmp_path / "job.jpg")
+    embed(source, tmp_path / "direct.jpg", **job.arguments() | {"pipeline": camera})
+    assert (tmp_path / "job.jpg").read_bytes() == (tmp_path / "direct.jpg").read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "text"),
+    [
+        (Embed, {"bpp": 0.2, "levels": 9}, "give one of"),
+        (Embed, {"bpp": -1.0}, "above 0"),
+        (Embed, {"sampler": "best"}, "sampler must be"),
+        (Embed, {"suffix": ".gif"}, "not '.gif'"),
+        (Recover, {"format": "gif"}, "no format 'gif'"),
+        (Recover, {"method": "best"}, "no method 'best'"),
+        (Recover, {"format": "npy", "cfa": True}, "--cfa makes a DNG, not npy"),
+    ],
+)
+def test_options_that_make_no_sense(kind, options, text):
+    with pytest.raises(ValueError, match=text):
+        kind(**options)
+
+
+def test_raw_is_rebuilt_on_the_device(tree, tmp_path, monkeypatch):
+    embed(tree("a.dng") / "a.dng", tmp_path / "a.jpg", effort=0)
+    seen = []
+    forward = LocalRBFReconstructor.forward
+
+    def spy(self, frame):
+        seen.append(frame.srgb.device.type)
+        return forward(self, frame)
+
+    monkeypatch.setattr(LocalRBFReconstructor, "forward", spy)
+    Recover("npy").perform(tmp_path / "a.jpg", tmp_path / "a.npy")
+    Recover("npy").perform(tmp_path / "a.jpg", tmp_path / "b.npy", "cpu:0")
+    assert seen == ["cpu", "cpu"]
+    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+
+
+def test_jobs_are_plain_values():
+    for job in (Embed(), Recover(), Verify()):
+        for field in dataclasses.fields(job):
+            assert isinstance(getattr(job, field.name), str | int | float | bool | None)
