@@ -65,7 +65,7 @@ class PictureMismatch(IspMetaError):
     """The metadata is intact, but the picture around it is not the one it was made for.
 
     Attributes:
-        match: what the picture is then, as in :class:`isp_meta.Metadata`, or "" where none is meant.
+        match: what the picture is then, as in :class:`isp_meta.Metadata`, or "": not told.
     """
 
     def __init__(self, text: str, match: str = "") -> None:

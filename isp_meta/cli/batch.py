@@ -93,7 +93,7 @@ def _command(
     "embed",
     "Render raw files to pictures that carry their raw.",
     embed_command.command,
-    without=("raws", "jpeg", "force"),
+    without=("raws", "jpeg", "force", "as_json"),
 )
 def _embed(
     picture: Annotated[
