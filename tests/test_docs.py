@@ -68,6 +68,7 @@ LAID = {
     "carriers.md": {"photo.jpg": "embedded.jpg", "edited.jpg": "embedded.jpg"},
     "evaluation.md": {"photos/one.dng": "photos/one.dng"},
     "faq.md": {"photo.jpg": "embedded.jpg"},
+    "report.md": {"photo.jpg": "embedded.jpg"},
     "training.md": {"photos": "photos", "pictures/one.jpg": "camera.jpg"},
 }
 
