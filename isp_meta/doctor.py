@@ -74,6 +74,9 @@ def _tried(part: str, group: str, check: Callable[[], str], remedy: str = "") ->
     except Exception as error:  # a broken library may raise anything at all
         detail = " ".join(f"{type(error).__name__}: {error}".split())
         status: Status = "missing" if isinstance(error, ModuleNotFoundError) else "broken"
+        lacking = (getattr(error, "name", None) or "isp_meta").partition(".")[0]
+        if remedy == REBUILD and lacking != "isp_meta":
+            remedy = f"install {lacking} first"
         return Finding(part, group, status, detail, True, remedy)
 
 

@@ -44,6 +44,8 @@ def test_what_is_needed_and_missing(module, part):
     assert "pip install" in parts[part]["remedy"]
     assert module in parts[part]["detail"]
     assert parts["sample"]["status"] == "works"
+    if module == "torch":
+        assert parts["operators"]["remedy"] == "install torch first"
 
 
 def test_a_library_that_is_missing():
