@@ -31,6 +31,7 @@ _OPTIONAL = {
     "onnx": ("onnx", "isp-meta export"),
     "onnxscript": ("onnx", "isp-meta export"),
     "onnxruntime": ("onnx", "running what isp-meta export writes"),
+    "matplotlib": ("plot", "plots of stages and samples"),
     "tensorboard": ("train", "curves of isp-meta train"),
 }
 _TOOLS = {

@@ -7,11 +7,13 @@ from typing import Annotated
 
 import typer
 
-from ..report import write_report
-from ..report.build import LEAST_WIDTH, MOST_WIDTH
 from .console import errors, progress, say, targets
+from .pipes import source
 
-__all__ = ["command"]
+__all__ = ["LEAST_WIDTH", "MOST_WIDTH", "command"]
+
+# Those of report.build, which the list of options need not wait for.
+LEAST_WIDTH, MOST_WIDTH = 320, 4096
 
 
 def command(
@@ -33,10 +35,18 @@ def command(
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing page.")] = False,
 ) -> None:
-    """Write a page to look at: picture, raw, samples, error (-> photo-report.html)."""
+    """Write a page to look at: picture, raw, samples, error (-> photo-report.html).
+
+    \b
+    Examples:
+      isp-meta report photo.jpg
+      isp-meta report photo.jpg --raw photo.dng -o report.html
+    """
+    from ..report import write_report
+
     (path,) = targets([jpeg], output, "-report.html")
     with errors(jpeg), progress(jpeg.name) as step:
         size = write_report(
-            jpeg, path, raw, width=width, force=force, overwrite=overwrite, progress=step
+            source(jpeg), path, raw, width=width, force=force, overwrite=overwrite, progress=step
         )
     say(f"{path}: {size:,} bytes")

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from isp_meta.cli import report as command
+from isp_meta.report import build
+
 from .test_recover import edited
 
 
@@ -26,3 +29,8 @@ def test_errors_are_one_line(run, photo, small, names):
     assert run("report", photo, "-o", page, "--overwrite", "--force").code == 0
     assert "edited since" in page.read_text(encoding="utf-8")
     assert names() == ["page.html", "photo.jpg"]
+
+
+def test_the_range_of_width_is_that_of_the_library():
+    assert command.LEAST_WIDTH == build.LEAST_WIDTH
+    assert command.MOST_WIDTH == build.MOST_WIDTH
