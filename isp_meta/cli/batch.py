@@ -10,18 +10,19 @@ from contextlib import contextmanager
 from datetime import timedelta
 from enum import Enum
 from types import FrameType
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from .. import batch
-from ..batch import Job, Row, Summary
 from . import embed as embed_command
 from . import recover as recover_command
 from .console import complain, errors, print_json, say
 from .recover import FormatName, FormatOption
+
+if TYPE_CHECKING:
+    from ..batch import Job, Row, Summary
 
 __all__ = ["app"]
 
@@ -91,7 +92,14 @@ def _command(
 
 @_command(
     "embed",
-    "Render raw files to pictures that carry their raw.",
+    """Render raw files to pictures that carry their raw.
+
+    \b
+    Examples:
+      isp-meta batch embed photos/ -o jpegs/
+      isp-meta batch embed photos/ -o jpegs/ --jobs 8 --quality 90
+      isp-meta batch embed photos/ -o jpegs/ --engine ray
+    """,
     embed_command.command,
     without=("raws", "jpeg", "force", "as_json"),
 )
@@ -100,26 +108,44 @@ def _embed(
         PictureName, typer.Option("--format", help="Of the pictures.")
     ] = PictureName.jpg,
     **options: Any,
-) -> Job:
+) -> Any:
     return embed_command.make_job(suffix=f".{picture.value}", **options)
 
 
 @_command(
     "recover",
-    "Rebuild the linear raw of pictures.",
+    """Rebuild the linear raw of pictures.
+
+    \b
+    Examples:
+      isp-meta batch recover jpegs/ -o raws/
+      isp-meta batch recover jpegs/ -o raws/ --format tiff --json
+    """,
     recover_command.command,
     without=("jpegs",),
 )
-def _recover(format: FormatOption = None, **options: Any) -> Job:
+def _recover(format: FormatOption = None, **options: Any) -> Any:
     return recover_command.make_job(format or FormatName.dng, **options)
 
 
-@_command("verify", "Check pictures: a row for each in the manifest.")
-def _verify() -> Job:
-    return batch.Verify()
+@_command(
+    "verify",
+    """Check pictures: a row for each in the manifest.
+
+    \b
+    Examples:
+      isp-meta batch verify jpegs/ -o checked/
+    """,
+)
+def _verify() -> Any:
+    from ..batch import Verify
+
+    return Verify()
 
 
 def _run(shared: dict[str, Any], make: Callable[[], Job]) -> None:
+    from .. import batch
+
     job = make()
     folder, output, as_json = shared.pop("folder"), shared.pop("output"), shared.pop("json")
     latest: list[Summary] = []
