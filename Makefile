@@ -22,7 +22,7 @@ demo: $(INSTALLED)  ## a raw file to a JPEG that carries its raw, and back
 
 test: $(INSTALLED)  ## all tests
 	@PYTHON=$(PYTHON) scripts/debian_packages.sh test
-	$(BIN)/python -m pytest
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: $(INSTALLED)  ## style and types of Python and C++
 	$(BIN)/ruff check

@@ -65,6 +65,7 @@ def samples(tmp_path_factory) -> Path:
 # What a page takes for granted, beside photo.dng: name there, name in `samples`.
 LAID = {
     "README.md": {"camera.jpg": "camera.jpg"},
+    "batch.md": {"photos": "photos"},
     "carriers.md": {"photo.jpg": "embedded.jpg", "edited.jpg": "embedded.jpg"},
     "evaluation.md": {"photos/one.dng": "photos/one.dng"},
     "faq.md": {"photo.jpg": "embedded.jpg"},

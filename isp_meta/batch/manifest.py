@@ -71,6 +71,13 @@ class Row:
                 return True
         return False
 
+    def same_as(self, other: Row | None) -> bool:
+        """Whether another row tells of the same work: file, job and result."""
+        if other is None:
+            return False
+        parts = "name", "input", "output", "job"
+        return all(getattr(self, part) == getattr(other, part) for part in parts)
+
     def to_json(self) -> str:
         """One line of ASCII, which holds names that are no Unicode, too."""
         return json.dumps(dataclasses.asdict(self))
@@ -137,6 +144,10 @@ class Manifest:
         for claim in store.list(_CLAIMS):
             with contextlib.suppress(ValueError, ImageFileError):
                 row = Row.from_json(store.read(claim) or b"")
+                if row.same_as(self.known.get(row.name)):
+                    # Written down, and killed before the claim was taken back.
+                    store.remove(claim)
+                    continue
                 self.known[row.name] = row
                 self._open.add(row.name)
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 import json
 
 import pytest
@@ -75,6 +76,17 @@ def test_an_empty_manifest_is_none(tmp_path):
     (tmp_path / MANIFEST).mkdir()
     with pytest.raises(BatchError, match="is a folder"):
         Manifest(store)
+
+
+def test_a_claim_of_what_is_written_down_is_taken_back_and_adds_no_row(store):
+    store.write(MANIFEST, ROW.to_json().encode() + b"\n")
+    claimed = dataclasses.replace(ROW, seconds=ROW.seconds + 1)
+    store.write(claim_name(ROW.name), claimed.to_json().encode())
+    manifest = Manifest(store)
+    assert store.read(claim_name(ROW.name)) is None
+    manifest.add(dataclasses.replace(ROW, status="skipped"))
+    manifest.close([])
+    assert store.read(MANIFEST) == ROW.to_json().encode() + b"\n"
 
 
 def test_claims_are_known_and_written_down_once_settled(store):

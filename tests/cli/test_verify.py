@@ -98,6 +98,9 @@ def test_several_give_the_worst_code(run, photo, tmp_path):
 def test_json(run, photo, small):
     result = run("verify", photo, small / "photo.dng", "--json")
     exact, lost = json.loads(result.out)
-    assert exact == {"picture": str(photo), "code": 0, "samples": 768, "source": str(photo)}
+    assert exact == {
+        **{"picture": str(photo), "code": 0, "match": "exact", "samples": 768},
+        "source": str(photo),
+    }
     assert (lost["picture"], lost["code"]) == (str(small / "photo.dng"), result.code)
     assert result.lines == [f"error: {lost['error']}"]
