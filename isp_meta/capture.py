@@ -10,7 +10,8 @@ run before it is needed, and what is stored be chosen by what comes out (closed_
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal, get_args
@@ -20,7 +21,13 @@ from torch import Tensor
 
 from . import carriers, codec, io, presets
 from .closed_loop import MOST_EFFORT, close_loop, model_bytes
-from .errors import ImageFileError, IspMetaError, PictureMismatch, RawFileError
+from .errors import (
+    ImageFileError,
+    IspMetaError,
+    PictureMismatch,
+    RateNotReached,
+    RawFileError,
+)
 from .frame import Frame, Sampler
 from .picture_file import PictureFile
 from .pipeline import Pipeline
@@ -167,9 +174,10 @@ def embed(
     if rate is not None:
         keep = None if found is None else found.keep
         effort, room = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
-        frame, sampler, steps = fit_rate(
-            rate, frame, pixels, coding=coding, demosaic=demosaic, keep=keep, room=room
-        )
+        with _rate_of(name):
+            frame, sampler, steps = fit_rate(
+                rate, frame, pixels, coding=coding, demosaic=demosaic, keep=keep, room=room
+            )
     sampler = _one_sampler(pipeline, sampler)
     frame = _sampled(frame, sampler, found, effort, step)
     step("encoding")
@@ -182,7 +190,8 @@ def embed(
         sampler=type(sampler).__name__,
         mosaic=None if mosaic is None else _mosaic(mosaic, pixels, frame, found, lossless),
     )
-    packed = encode_within(rate, payload, pixels, coding)
+    with _rate_of(name):
+        packed = encode_within(rate, payload, pixels, coding)
     step("writing")
     if carrier == "sidecar":
         _write_pair(target, data, beside, packed, overwrite)
@@ -191,6 +200,15 @@ def embed(
         io.write_atomic(target, whole, overwrite=overwrite)
     sidecar = beside if carrier == "sidecar" else None
     return Embedded(target, sidecar, frame, len(packed), len(data), found)
+
+
+@contextmanager
+def _rate_of(name: str) -> Iterator[None]:
+    """Has an error about a rate name the picture."""
+    try:
+        yield
+    except RateNotReached as error:
+        raise RateNotReached(f"{name}: {error}") from error
 
 
 def _affordable(rate: Rate, pixels: int, effort: int) -> tuple[int, int]:

@@ -24,7 +24,7 @@ REBUILD = "install the package again; in a checkout: pip install --no-build-isol
 _NEEDED = {
     **{"numpy": "numpy", "scipy": "scipy", "pillow": "PIL", "rawpy": "rawpy", "kornia": "kornia"},
     **{"tifffile": "tifffile", "imagecodecs": "imagecodecs", "safetensors": "safetensors"},
-    **{"tomli-w": "tomli_w", "typer": "typer", "rich": "rich"},
+    **{"tomli-w": "tomli_w", "typer": "typer", "rich": "rich", "fsspec": "fsspec"},
 }
 _OPTIONAL = {
     "pyexiv2": ("exif", "EXIF of raw files that are no TIFF; GPL-3.0"),
@@ -32,6 +32,7 @@ _OPTIONAL = {
     "onnxscript": ("onnx", "isp-meta export"),
     "onnxruntime": ("onnx", "running what isp-meta export writes"),
     "matplotlib": ("plot", "plots of stages and samples"),
+    "ray": ("ray", "isp-meta batch --engine ray"),
     "tensorboard": ("train", "curves of isp-meta train"),
 }
 _TOOLS = {
@@ -40,6 +41,8 @@ _TOOLS = {
     "exiv2": "the tests",
     "jpegtran": "the tests",
     "convert": "the tests; ImageMagick",
+    "chromium": "the tests",
+    "valgrind": "make check-speed",
 }
 
 

@@ -12,7 +12,6 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,6 +21,7 @@ from .evaluation import (
     stage_pictures,
     superpixel_map,
     superpixel_overlay,
+    tensor_of,
 )
 from .evaluation.pictures import ERROR_COLORS
 from .frame import Frame, Samples
@@ -51,8 +51,9 @@ def _axes(axes: Axes | None, aspect: float = 0.75) -> Axes:
 
 
 def _show(axes: Axes, picture: Tensor, title: str) -> None:
-    """(3, h, w) display values."""
-    axes.imshow(picture.detach().clamp(0, 1).movedim(0, -1).cpu().numpy(), interpolation="nearest")
+    """(3, h, w) display values, or uint8."""
+    shown = picture / 255 if picture.dtype == torch.uint8 else picture.detach().clamp(0, 1)
+    axes.imshow(shown.movedim(0, -1).cpu().numpy(), interpolation="nearest")
     axes.set_axis_off()
     axes.set_title(title)
 
@@ -69,7 +70,7 @@ def sampling_map(frame: Frame, axes: Axes | None = None, zoom: int = 1) -> Axes:
     """
     srgb: Tensor = frame.require("srgb", "sampling_map")
     samples: Samples = frame.require("samples", "sampling_map")
-    shown = upright(_tensor(sample_overlay(srgb, samples, zoom)), frame.camera.orientation)
+    shown = upright(tensor_of(sample_overlay(srgb, samples, zoom)), frame.camera.orientation)
     axes = _axes(axes, shown.shape[1] / shown.shape[2])
     share = 100 * len(samples) / (samples.height * samples.width)
     _show(axes, shown, f"{len(samples):,} samples, {share:.2g} % of the pixels")
@@ -94,7 +95,7 @@ def superpixels(
     """
     samples: Samples = frame.require("samples", "superpixels")
     overlay = superpixel_overlay(frame, superpixel_map(frame, sampler), zoom)
-    shown = upright(_tensor(overlay), frame.camera.orientation)
+    shown = upright(tensor_of(overlay), frame.camera.orientation)
     axes = _axes(axes, shown.shape[1] / shown.shape[2])
     _show(axes, shown, f"{len(samples):,} samples and their superpixels")
     return axes
@@ -207,8 +208,3 @@ def contact_sheet(pipeline: Pipeline, frame: Frame, columns: int = 4, side: int 
         _show(axes, picture, label)
         axes.title.set_fontsize("small")
     return figure
-
-
-def _tensor(picture: Any) -> Tensor:
-    """(3, h, w) display values of an RGB picture."""
-    return torch.from_numpy(np.array(picture)).movedim(-1, 0).float() / 255

@@ -30,6 +30,7 @@ from .unprocessing import unprocess
 
 __all__ = [
     "RAW_SUFFIXES",
+    "RENDERED_SUFFIXES",
     "SUFFIXES",
     "find_scenes",
     "linear_camera",
@@ -38,7 +39,8 @@ __all__ = [
     "without_file",
 ]
 
-_RENDERED = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
+RENDERED_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
+"""Endings of rendered pictures."""
 
 RAW_SUFFIXES = frozenset(
     (
@@ -49,7 +51,7 @@ RAW_SUFFIXES = frozenset(
 )
 """Endings of raw files."""
 
-SUFFIXES = _RENDERED | RAW_SUFFIXES
+SUFFIXES = RENDERED_SUFFIXES | RAW_SUFFIXES
 """Endings of the files that :func:`find_scenes` takes for pictures."""
 
 
@@ -118,7 +120,7 @@ def read_scene(
     if shrink < 1:
         raise ValueError(f"shrink must be at least 1, not {shrink}")
     file = Path(path)
-    if file.suffix.lower() not in _RENDERED:
+    if file.suffix.lower() not in RENDERED_SUFFIXES:
         frame = _read_raw(file)
     elif io.has_16_bits(file):
         frame = io.read_linear(file)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import pickle
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -11,6 +12,10 @@ from pathlib import Path
 import pytest
 
 import isp_meta
+from isp_meta import doctor
+from isp_meta.pipeline_file import tomllib
+
+ROOT = Path(__file__).parent.parent
 
 
 def run(script):
@@ -66,3 +71,15 @@ def test_names_that_are_not_there():
 
 def test_classes_are_pickled_by_name():
     assert pickle.loads(pickle.dumps(isp_meta.Frame)) is isp_meta.Frame
+
+
+def test_every_dependency_is_examined_and_its_license_told():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    needed = {re.match(r"[\w-]+", entry)[0] for entry in project["dependencies"]}
+    asked = {re.match(r"[\w-]+", entry)[0] for extra in extras.values() for entry in extra}
+    assert needed - {"torch", "tomli"} == set(doctor._NEEDED)
+    for package, (extra, _) in doctor._OPTIONAL.items():
+        assert any(entry.startswith(package) for entry in extras[extra]), package
+    text = (ROOT / "THIRD_PARTY.md").read_text(encoding="utf-8")
+    assert [name for name in needed | asked if not re.search(rf"\b{name}\b", text)] == ["isp-meta"]

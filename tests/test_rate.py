@@ -94,7 +94,7 @@ def test_what_cannot_be_reached_is_said(tmp_path, picture):
         (Rate(size=100), "100 bytes are too few .* one sample in 32x32 pixels takes"),
         (Rate(psnr=120), "120 dB cannot be reached: one sample in 4x4 pixels gives"),
     ):
-        with pytest.raises(RateNotReached, match=text):
+        with pytest.raises(RateNotReached, match=rf"\.jpg: {text}"):
             embed(picture, target, rate=rate)
     assert not target.exists()
 

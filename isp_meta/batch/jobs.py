@@ -24,11 +24,9 @@ from ..pipeline import Pipeline
 from ..rate import Rate
 from ..reconstruct import LocalRBFReconstructor, RBFReconstructor
 from ..recovery import Metadata, read_metadata, recover
-from ..scenes import RAW_SUFFIXES
+from ..scenes import RAW_SUFFIXES, RENDERED_SUFFIXES
 
 __all__ = ["Embed", "Job", "Recover", "Verify", "verify", "write_recovered"]
-
-PICTURE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff"})
 
 Format = Literal["dng", "tiff", "npy"]
 
@@ -124,7 +122,7 @@ class Embed(Job):
         chosen = (self.levels, self.bits, self.bpp, self.size, self.psnr)
         if sum(option is not None for option in chosen) > 1:
             raise ValueError("give one of --levels, --bits, --bpp, --size and --psnr")
-        if self.suffix not in PICTURE_SUFFIXES:
+        if self.suffix not in RENDERED_SUFFIXES:
             raise ValueError(f"pictures are .jpg, .png or .tif, not {self.suffix!r}")
         self.make_sampler(self.cell)
         self.rate  # noqa: B018 (raises where it is none)
@@ -207,7 +205,7 @@ class Recover(Job):
     method: str = "local-rbf"
     force: bool = False
 
-    suffixes: ClassVar[frozenset[str]] = PICTURE_SUFFIXES
+    suffixes: ClassVar[frozenset[str]] = RENDERED_SUFFIXES
 
     def __post_init__(self) -> None:
         if self.format not in _RECOVERED or self.method not in _METHODS:
@@ -255,7 +253,7 @@ class _OnDevice(Reconstructor):
 class Verify(Job):
     """Checks that pictures carry their raw, whole, and are the ones it was made for."""
 
-    suffixes: ClassVar[frozenset[str]] = PICTURE_SUFFIXES
+    suffixes: ClassVar[frozenset[str]] = RENDERED_SUFFIXES
 
     @property
     def ending(self) -> None:

@@ -35,6 +35,8 @@ class Store(ABC):
     def walk(self, skip: str = "") -> Iterator[tuple[str, str]]:
         """Names of all files that are not hidden, and why one is not to be read, or "".
 
+        A folder that is not to be read is there, too, with a slash at the end.
+
         Args:
             skip: a folder in it that is passed over, as :meth:`inside` gives it.
 
@@ -115,7 +117,7 @@ class LocalStore(Store):
             )
             for name in folders:
                 if (Path(place) / name).is_symlink() and not self._holds(Path(place) / name):
-                    yield (here / name).as_posix(), "is a link out of the tree; not followed"
+                    yield f"{(here / name).as_posix()}/", "is a link out of the tree; not followed"
             for name in sorted(files):
                 if not name.startswith("."):
                     path = Path(place) / name
@@ -123,7 +125,7 @@ class LocalStore(Store):
                     yield (here / name).as_posix(), out
         for failure in failures:
             name = Path(failure.filename).relative_to(self.root).as_posix()
-            yield name, f"cannot be read ({failure.strerror}); check its permissions"
+            yield f"{name}/", f"cannot be read ({failure.strerror}); check its permissions"
 
     def _holds(self, path: Path) -> bool:
         return Path(os.path.realpath(path)).is_relative_to(self.root)
@@ -233,7 +235,7 @@ class RemoteStore(Store):
                 if PurePosixPath(name).name.startswith(".") or name == skip:
                     continue
                 if entry.get("islink"):
-                    yield name, "is a link; not followed"
+                    yield f"{name}/" if self.files.isdir(path) else name, "is a link; not followed"
                 elif entry["type"] == "directory":
                     folders.append(path)
                 else:

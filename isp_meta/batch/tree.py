@@ -63,7 +63,8 @@ def find_tasks(job: Job, source: Store, output: Store, known: dict[str, Row]) ->
     tasks = []
     for name, refusal in found:
         path = PurePosixPath(name)
-        if not refusal and path.suffix.lower() not in job.suffixes:
+        folder = name.endswith("/")
+        if not folder and path.suffix.lower() not in job.suffixes:
             continue
         target = "" if job.ending is None else str(path.with_name(f"{path.stem}{job.ending}"))
         beside = name + SIDECAR in names

@@ -18,8 +18,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from . import embed as embed_command
 from . import recover as recover_command
-from .console import complain, errors, print_json, say
-from .recover import FormatName, FormatOption
+from .console import complain, errors, print_json, say, stop
+from .recover import FormatName
 
 if TYPE_CHECKING:
     from ..batch import Job, Row, Summary
@@ -28,7 +28,14 @@ __all__ = ["app"]
 
 app = typer.Typer(
     no_args_is_help=True,
-    help="Embed, recover or verify every file of a tree, and go on if stopped.",
+    add_completion=False,
+    help="""Embed, recover or verify every file of a tree, and go on if stopped.
+
+    \b
+    Examples:
+      isp-meta batch embed photos/ -o jpegs/
+      isp-meta batch COMMAND --help
+    """,
 )
 
 
@@ -74,7 +81,7 @@ def _command(
         shared = inspect.signature(_whole_tree, eval_str=True).parameters
         found = {
             key: option.replace(kind=option.KEYWORD_ONLY)
-            for function in (make, *declared)
+            for function in (*declared, make)
             for key, option in inspect.signature(function, eval_str=True).parameters.items()
             if option.kind is not option.VAR_KEYWORD and key not in {*without, *shared}
         }
@@ -124,8 +131,13 @@ def _embed(
     recover_command.command,
     without=("jpegs",),
 )
-def _recover(format: FormatOption = None, **options: Any) -> Any:
-    return recover_command.make_job(format or FormatName.dng, **options)
+def _recover(
+    format: Annotated[
+        FormatName, typer.Option(help="Linear DNG, 16-bit TIFF or float array.")
+    ] = FormatName.dng,
+    **options: Any,
+) -> Any:
+    return recover_command.make_job(format, **options)
 
 
 @_command(
@@ -146,6 +158,8 @@ def _verify() -> Any:
 def _run(shared: dict[str, Any], make: Callable[[], Job]) -> None:
     from .. import batch
 
+    if shared["gpus"] and shared["engine"] is not EngineName.ray:
+        stop("--gpus goes with --engine ray", 2)
     job = make()
     folder, output, as_json = shared.pop("folder"), shared.pop("output"), shared.pop("json")
     latest: list[Summary] = []

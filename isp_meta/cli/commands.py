@@ -106,13 +106,10 @@ def load(name: str) -> TyperCommand | TyperGroup:
 
 
 def _extend(command: Any, options: list[Any]) -> None:
-    """Gives a command, or those of a group, further options."""
-    members = getattr(command, "commands", None)
-    if members is None:
-        command.params += options
-    else:
-        for member in members.values():
-            _extend(member, options)
+    """Gives a command, or a group and those in it, further options."""
+    command.params += options
+    for member in getattr(command, "commands", {}).values():
+        _extend(member, options)
 
 
 class _Unloaded(TyperCommand):

@@ -25,7 +25,7 @@ __all__ = ["command"]
 def command(
     raw: Annotated[
         Path | None,
-        typer.Argument(metavar="[RAW]", help="By default the sample that ships.", readable=False),
+        typer.Argument(metavar="RAW", help="By default the sample that ships.", readable=False),
     ] = None,
     output: Annotated[
         Path, typer.Option("-o", "--output", help="Folder for what it makes.", readable=False)

@@ -32,11 +32,6 @@ class MethodName(str, Enum):
     rbf = "rbf"
 
 
-FormatOption = Annotated[
-    FormatName | None,
-    typer.Option(help="Linear DNG, 16-bit TIFF or float array; by default as -o says, or dng."),
-]
-
 _FORMAT = {
     ".dng": FormatName.dng,
     ".tif": FormatName.tiff,
@@ -53,7 +48,10 @@ def command(
         Path | None,
         typer.Option("-o", "--output", help="File, or a folder for several.", readable=False),
     ] = None,
-    format: FormatOption = None,
+    format: Annotated[
+        FormatName | None,
+        typer.Option(help="Linear DNG, 16-bit TIFF or float array; by default as -o says, or dng."),
+    ] = None,
     cfa: Annotated[bool, typer.Option("--cfa", help="DNG with the sensor's mosaic.")] = False,
     method: Annotated[
         MethodName, typer.Option(help="How raw is rebuilt; rbf takes minutes a megapixel.")

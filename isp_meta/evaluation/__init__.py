@@ -6,7 +6,7 @@ from .fidelity import Fidelity, measure
 from .maps import ErrorMaps, round_scale
 from .methods import Method, shipped, training_free
 from .metrics import psnr, ssim
-from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures
+from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures, tensor_of
 from .renderings import FileInput, Rendering, local_tone
 from .results import Results
 from .superpixels import part_of, superpixel_map, superpixel_overlay
@@ -38,6 +38,7 @@ __all__ = [
     "superpixel_map",
     "superpixel_overlay",
     "tables",
+    "tensor_of",
     "shipped",
     "training_free",
 ]

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import os
 
-import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
@@ -14,7 +13,7 @@ from .. import io
 from ..frame import Frame
 from ..registration import upright
 from .fidelity import Fidelity
-from .pictures import contact_sheet, error_map, sample_overlay
+from .pictures import contact_sheet, error_map, sample_overlay, tensor_of
 
 __all__ = ["ErrorMaps", "round_scale"]
 
@@ -81,13 +80,13 @@ class ErrorMaps:
         tiles = [("the picture", _enlarged(self._upright(srgb), zoom))]
         for label, kept in self.overlays.values():
             overlay = sample_overlay(srgb, kept.require("samples", "ErrorMaps"), zoom)
-            tiles.append((label, self._upright(_tensor(overlay))))
+            tiles.append((label, self._upright(tensor_of(overlay))))
         for label, error in self.errors:
-            shown = _tensor(error_map(error.expand(3, -1, -1), torch.zeros_like(error), full))
+            shown = tensor_of(error_map(error.expand(3, -1, -1), torch.zeros_like(error), full))
             tiles.append((label, _enlarged(self._upright(shown), zoom)))
         wide = max(tile.shape[-1] for _, tile in tiles)
         ramp = torch.linspace(0, full, wide).expand(3, _BAR, wide)
-        bar = _tensor(error_map(ramp, torch.zeros_like(ramp), full))
+        bar = tensor_of(error_map(ramp, torch.zeros_like(ramp), full))
         text = f"error of the worst channel: 0 to {full:g} of saturation"
         return contact_sheet([*tiles, (text, bar)], columns=max(3, 1 + len(self.overlays)))
 
@@ -103,11 +102,6 @@ class ErrorMaps:
 
     def _upright(self, picture: Tensor) -> Tensor:
         return upright(picture, self.frame.camera.orientation)
-
-
-def _tensor(picture: Image.Image) -> Tensor:
-    """(3, H, W) uint8."""
-    return torch.from_numpy(np.array(picture)).movedim(-1, 0)
 
 
 def _enlarged(picture: Tensor, zoom: int) -> Tensor:

@@ -16,7 +16,14 @@ from ..pipeline import Pipeline
 from ..registration import upright
 from ..stages import srgb_encode
 
-__all__ = ["ERROR_COLORS", "contact_sheet", "error_map", "sample_overlay", "stage_pictures"]
+__all__ = [
+    "ERROR_COLORS",
+    "contact_sheet",
+    "error_map",
+    "sample_overlay",
+    "stage_pictures",
+    "tensor_of",
+]
 
 ERROR_COLORS = ("black", "orangered", "white")
 """Of an error map: none, half of the scale, all of it or more."""
@@ -140,6 +147,11 @@ def contact_sheet(
             sheet.paste(tile, (_GAP + place * (column + _GAP), top))
         top += height + _GAP
     return sheet
+
+
+def tensor_of(picture: Image.Image) -> Tensor:
+    """(3, h, w) uint8 of an RGB picture."""
+    return torch.from_numpy(np.array(picture)).movedim(-1, 0)
 
 
 def _tile(label: str, picture: Tensor, column: int) -> Image.Image:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..io import encode_jpeg, to_uint8
 
-__all__ = ["base64_text", "jpeg_uri", "json_text", "png_uri", "tensor_of", "text"]
+__all__ = ["base64_text", "jpeg_uri", "json_text", "png_uri", "text"]
 
 
 def base64_text(data: bytes) -> str:
@@ -35,11 +35,6 @@ def png_uri(picture: Tensor) -> str:
     buffer = BytesIO()
     shown.save(buffer, "PNG", optimize=True)
     return f"data:image/png;base64,{base64_text(buffer.getvalue())}"
-
-
-def tensor_of(picture: Image.Image) -> Tensor:
-    """(3, h, w) uint8 of an RGB picture."""
-    return torch.from_numpy(np.array(picture)).movedim(-1, 0)
 
 
 def text(value: object) -> str:

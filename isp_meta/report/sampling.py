@@ -7,9 +7,8 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..evaluation import part_of, superpixel_map, superpixel_overlay
+from ..evaluation import part_of, superpixel_map, superpixel_overlay, tensor_of
 from ..frame import Frame, Samples
-from .embedding import tensor_of
 from .windows import Window
 
 __all__ = ["Detail", "detail", "window_size"]

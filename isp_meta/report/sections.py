@@ -6,12 +6,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..evaluation import error_map, round_scale
+from ..evaluation import error_map, round_scale, tensor_of
 from ..frame import Frame, Samples
 from ..recovery import Metadata
 from ..registration import as_stored, upright
 from ..stages import srgb_encode
-from .embedding import jpeg_uri, png_uri, tensor_of, text
+from .embedding import jpeg_uri, png_uri, text
 from .sampling import detail, window_size
 from .viewer import Seen
 from .windows import busy, reduced_size

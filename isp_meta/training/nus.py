@@ -32,7 +32,7 @@ from torch import Tensor
 
 from .. import io
 from ..errors import ImageFileError, IspMetaError, OutputError
-from ..scenes import SUFFIXES, read_scene
+from ..scenes import RAW_SUFFIXES, read_scene
 from .renderings import seeded
 
 __all__ = ["PAPER_CAMERAS", "NusCamera", "lay_out_nus"]
@@ -129,11 +129,10 @@ def lay_out_nus(
 
 
 def _raw_files(download: Path, camera: NusCamera) -> list[Path]:
-    rendered = {".png", ".jpg", ".jpeg", ".tif", ".tiff"}
     found = {
         path.stem: path
         for path in sorted(download.rglob(f"{camera.name}_*"))
-        if path.suffix.lower() in SUFFIXES - rendered
+        if path.suffix.lower() in RAW_SUFFIXES
     }
     if not found:
         raise ImageFileError(f"{download}: holds no raw files {camera.name}_*; download them first")

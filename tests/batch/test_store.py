@@ -69,7 +69,7 @@ def test_no_link_leads_out(tmp_path):
     store = LocalStore(inside)
     refusal = "is a link out of the tree; not followed"
     assert sorted(store.walk()) == [
-        *(("file", refusal), ("fine", ""), ("folder", refusal), ("up", refusal), ("x", "")),
+        *(("file", refusal), ("fine", ""), ("folder/", refusal), ("up/", refusal), ("x", "")),
     ]
     assert store.read("fine") == b"tree"
     for name in ("file", "folder/x", "../outside/x"):
@@ -86,7 +86,7 @@ def test_links_elsewhere_are_not_followed(tmp_path):
     (tmp_path / "tree").mkdir()
     (tmp_path / "tree" / "link").symlink_to("..")
     store = open_store(f"local://{tmp_path}/tree")
-    assert list(store.walk()) == [("link", "is a link; not followed")]
+    assert list(store.walk()) == [("link/", "is a link; not followed")]
 
 
 def test_one_batch_at_a_time(tmp_path):

@@ -33,6 +33,17 @@ def test_two_files_with_one_result_are_both_refused(tree, tmp_path):
     assert refused == {"a.dng": text, "a.nef": text}
 
 
+def test_links_are_refused_where_they_would_be_done(tree, tmp_path):
+    folder = tree("a.dng")
+    for name in ("b.dng", "b.txt"):
+        (folder / name).symlink_to("/etc/passwd")
+    (folder / "c").symlink_to("/etc")
+    tasks = find_tasks(EMBED, LocalStore(folder), LocalStore(tmp_path / "out"), {})
+    refusal = "is a link out of the tree; not followed"
+    refused = {task.name: task.refusal for task in tasks}
+    assert refused == {"a.dng": "", "b.dng": refusal, "c/": refusal}
+
+
 def test_results_inside_are_passed_over(tree):
     folder = tree("a.dng", "out/b.dng")
     tasks = find_tasks(EMBED, LocalStore(folder), LocalStore(folder / "out"), {})

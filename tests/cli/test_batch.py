@@ -93,7 +93,7 @@ def test_verify_tells_what_is_wrong(run, photo, tmp_path):
         (("embed", "in", "-o", "out", "--preset", "x"), 1, "there is no preset 'x'"),
         (("recover", "in", "-o", "out", "--cfa", "--format", "npy"), 2, "--cfa makes a DNG"),
         (("verify", "in", "-o", "out"), 1, "holds no file that ends in one of .jpeg, .jpg"),
-        (("embed", "in", "-o", "out", "--gpus", "1"), 1, "GPUs are those of the engine ray"),
+        (("embed", "in", "-o", "out", "--gpus", "1"), 2, "--gpus goes with --engine ray"),
     ],
 )
 def test_wrong_calls(run, photos, monkeypatch, arguments, code, text):

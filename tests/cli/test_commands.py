@@ -60,9 +60,11 @@ def test_examples_are_calls_that_the_command_takes(typed):
         ALL[typed].make_context(typed, shlex.split(example))
 
 
-@pytest.mark.parametrize("typed", ALL)
-def test_common_options_are_called_the_same(typed):
-    options = {name: option.opts for option in ALL[typed].params for name in option.opts}
+@pytest.mark.parametrize(
+    "command", [*ALL.values(), *map(load, LINES)], ids=lambda command: command.name
+)
+def test_common_options_are_called_the_same(command):
+    options = {name: option.opts for option in command.params for name in option.opts}
     assert options["--quiet"] == ["--quiet", "-q"]
     assert options["--verbose"] == ["--verbose", "-v"]
     assert set(options.get("--output", ["-o", "--output"])) == {"-o", "--output"}
