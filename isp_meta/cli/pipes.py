@@ -5,6 +5,7 @@ What a command writes goes to standard output when the command has ended well, a
 
 from __future__ import annotations
 
+import errno
 import shutil
 import sys
 from collections.abc import Iterator
@@ -54,9 +55,15 @@ def session() -> Iterator[None]:
 
 
 def source(path: Path) -> Path:
-    """The file to read: for ``-`` one that holds what standard input does."""
+    """The file to read: for ``-`` one that holds what standard input does.
+
+    Raises:
+        OSError: standard input cannot be read.
+    """
     if path != DASH:
         return path
+    if sys.stdin is None:
+        raise OSError(errno.EBADF, "is closed", "standard input")
     kept = _session.file("stdin")
     if not kept.exists():
         with kept.open("wb") as file:
@@ -72,10 +79,12 @@ def target(path: Path, ending: str, *, text: bool = False) -> Path:
         text: it may be shown on a terminal.
 
     Raises:
-        typer.BadParameter: standard output is a terminal.
+        typer.BadParameter: standard output is closed, or a terminal.
     """
     if path != DASH:
         return path
+    if sys.stdout is None:
+        raise typer.BadParameter("standard output is closed; name a file or use a pipe")
     if sys.stdout.isatty() and not text:
         raise typer.BadParameter("standard output is a terminal; name a file or use a pipe")
     _session.target = _session.file(f"stdout{ending}")

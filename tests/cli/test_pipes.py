@@ -94,3 +94,23 @@ def test_no_picture_on_a_terminal(small):
     os.close(terminal)
     assert done.returncode == 2
     assert b"standard output is a terminal" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("call", "code", "text"),
+    [
+        ("verify - <&-", 1, "error: standard input: is closed\n"),
+        ("recover photo.jpg -o - >&-", 2, "standard output is closed; name a file or use a pipe\n"),
+    ],
+)
+def test_closed(small, call, code, text):
+    done = subprocess.run(
+        ["/bin/sh", "-c", f"exec {PROGRAM} {call}"],
+        cwd=small,
+        env={**os.environ, "NO_COLOR": "1"},
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (code, "")
+    assert done.stderr.endswith(text)
+    assert "Traceback" not in done.stderr
