@@ -155,11 +155,10 @@ def embed(
     step("rendering")
     frame = _render(pipeline, frame, sources)
     step("making the JPEG")
+    name = str(jpeg if jpeg_in is None else jpeg_in)
     if jpeg_in is None:
-        name = str(jpeg)
         data = file.encode(frame, quality, subsampling)
     else:
-        name = str(jpeg_in)
         data = file.strip(io.read_bytes(jpeg_in, ImageFileError), name)
     codes = io.decode_image(data, name, deep=True)
     pixels = io.eight_bits(codes)
@@ -172,9 +171,9 @@ def embed(
     frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
     demosaic = next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
     if rate is not None:
-        keep = None if found is None else found.keep
         effort, room = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
         with _rate_of(name):
+            keep = None if found is None else found.keep
             frame, sampler, steps = fit_rate(
                 rate, frame, pixels, coding=coding, demosaic=demosaic, keep=keep, room=room
             )
@@ -196,8 +195,7 @@ def embed(
     if carrier == "sidecar":
         _write_pair(target, data, beside, packed, overwrite)
     else:
-        whole = carriers.insert(data, packed, place=carrier)
-        io.write_atomic(target, whole, overwrite=overwrite)
+        io.write_atomic(target, carriers.insert(data, packed, place=carrier), overwrite=overwrite)
     sidecar = beside if carrier == "sidecar" else None
     return Embedded(target, sidecar, frame, len(packed), len(data), found)
 
