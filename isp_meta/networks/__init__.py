@@ -4,9 +4,18 @@ They know pictures as tensors, (B, C, H, W), and nothing of frames, cameras or f
 """
 
 from .cost import multiply_adds
+from .depth import DepthNetwork
 from .features import FeatureNetwork
 from .published import load_published
 from .tiles import Window, run_tiled
 from .unet import UNet
 
-__all__ = ["FeatureNetwork", "UNet", "Window", "load_published", "multiply_adds", "run_tiled"]
+__all__ = [
+    "DepthNetwork",
+    "FeatureNetwork",
+    "UNet",
+    "Window",
+    "load_published",
+    "multiply_adds",
+    "run_tiled",
+]

@@ -1,5 +1,6 @@
 """From the JPEG's pixels and the kept samples back to linear raw-RGB."""
 
+from .bit_depth import BitDepthReconstructor
 from .features import FeatureReconstructor
 from .local_rbf import LocalRBFReconstructor
 from .parametric import ParametricReconstructor
@@ -9,6 +10,7 @@ from .trainable import Online, TrainableReconstructor
 from .unet import UNetReconstructor
 
 __all__ = [
+    "BitDepthReconstructor",
     "FeatureReconstructor",
     "LocalRBFReconstructor",
     "Online",

@@ -2,6 +2,7 @@
 
 from .choice import Choice
 from .free_form import FreeFormSampler
+from .largest_error import LargestErrorSampler
 from .learned import LearnedSampler
 from .random import RandomSampler
 from .superpixel import SuperpixelSampler
@@ -10,6 +11,7 @@ from .uniform import UniformSampler
 __all__ = [
     "Choice",
     "FreeFormSampler",
+    "LargestErrorSampler",
     "LearnedSampler",
     "RandomSampler",
     "SuperpixelSampler",

@@ -2,12 +2,14 @@
 
 from .config import TrainingConfig
 from .dataset import CropDataset, EpochSampler
+from .depth_dataset import DepthDataset
 from .manifest import Manifest, Shard
 from .prepare import Prepared, prepare
 from .trainer import Interrupted, Trainer
 
 __all__ = [
     "CropDataset",
+    "DepthDataset",
     "EpochSampler",
     "Interrupted",
     "Manifest",

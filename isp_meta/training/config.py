@@ -31,7 +31,9 @@ __all__ = [
 
 _EPOCHS = 120
 
-Kind = Literal["learned", "free_form", "uniform", "random", "mixed", "none"]
+Kind = Literal[
+    "learned", "free_form", "uniform", "random", "mixed", "none", "largest_error", "varied"
+]
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class DataConfig(Section):
         folder: made by ``isp-meta prepare``; a relative one counts from the current folder.
         crop: side of a crop, pixels, at most that of the stored ones.
         augment: cut, flip and transpose at random; else the middle of each stored crop as it is.
+        bits: that pictures are brought down to, to be led back from, with spaces between; one that
+            stands twice is drawn twice as often. ``folder`` then holds just pictures, and ``val``
+            says which of them to validate on: patterns of their names with spaces between. Empty:
+            crops of sRGB and raw.
     """
 
     SECTION: ClassVar[str] = "data"
@@ -49,6 +55,25 @@ class DataConfig(Section):
     folder: str = ""
     crop: int = number(128, 8)
     augment: bool = True
+    bits: str = ""
+    val: str = ""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.bits:
+            _ = self.depths
+
+    @property
+    def depths(self) -> tuple[int, ...]:
+        """The numbers in ``bits``.
+
+        Raises:
+            TrainingError: what the file says are no such numbers.
+        """
+        words = self.bits.split()
+        if all(word.isdecimal() and 1 <= int(word) <= 15 for word in words):
+            return tuple(map(int, words))
+        raise TrainingError(f"[data] bits: must be numbers of 1 to 15, as 3 4 5, not {self.bits!r}")
 
 
 @dataclass(frozen=True)
@@ -98,6 +123,8 @@ class SamplesConfig(Section):
         kind: "learned": one pixel a superpixel (Eq. 4). "free_form": the most wanted pixels of the
             picture (Table 3). "uniform", "random": without a network. "mixed": each batch uniform,
             random or learned, for a reconstructor that takes any sampler. "none": no pixel.
+            "largest_error": of each cell the pixel that the reconstructor meets worst without any.
+            "varied": each batch none, uniform or, half of the time, those of the largest error.
         cell: side of a cell, pixels; one pixel in cell² is kept. 8 is the paper's 1.5 %.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from abc import ABC, abstractmethod
 from bisect import bisect_right
 from collections.abc import Iterator
 from itertools import accumulate
@@ -19,7 +20,7 @@ from ..errors import TrainingSetError
 from .manifest import Manifest, Shard, sha256_of
 from .renderings import FULL
 
-__all__ = ["CropDataset", "EpochSampler", "Place"]
+__all__ = ["CropDataset", "EpochSampler", "Epochs", "Place"]
 
 Place = tuple[int, int]
 """(epoch, index): what chance depends on, besides the seed."""
@@ -28,7 +29,59 @@ Place = tuple[int, int]
 _ORDER, _CROP = 0, 1
 
 
-class CropDataset(Dataset[dict[str, Tensor]]):
+class Epochs(ABC):
+    """An order of items, epoch after epoch, that any step can be taken up from.
+
+    Attributes:
+        seed: of the order, >= 0.
+    """
+
+    seed: int
+
+    @abstractmethod
+    def __len__(self) -> int:
+        """Items of an epoch."""
+
+    def order(self, epoch: int) -> NDArray[np.int64]:
+        """(N,) the indices of one epoch, in the order in which they are to be visited."""
+        return np.random.default_rng((self.seed, _ORDER, epoch)).permutation(len(self))
+
+    def batch_indices(
+        self, step: int, batch: int, world_size: int = 1, rank: int = 0
+    ) -> list[Place]:
+        """Places of the items of one training step.
+
+        Epochs follow each other without a gap, and a batch may lie across two of them. Of several
+        processes each takes every ``world_size``-th item of the same batch.
+
+        Args:
+            step: of training, from 0.
+            batch: items a step, over all processes together; a multiple of ``world_size``.
+            world_size, rank: number of processes, and which one of them this is.
+
+        Returns:
+            ``batch / world_size`` places.
+
+        Raises:
+            ValueError: out of range.
+        """
+        if step < 0 or not 0 <= rank < world_size or batch < 1 or batch % world_size:
+            raise ValueError(
+                f"step {step}, batch {batch}, rank {rank} of {world_size}: batch must be a "
+                "multiple of the number of processes"
+            )
+        positions = range(step * batch + rank, (step + 1) * batch, world_size)
+        orders: dict[int, NDArray[np.int64]] = {}
+        places = []
+        for position in positions:
+            epoch, at = divmod(position, len(self))
+            if epoch not in orders:
+                orders[epoch] = self.order(epoch)
+            places.append((epoch, int(orders[epoch][at])))
+        return places
+
+
+class CropDataset(Epochs, Dataset[dict[str, Tensor]]):
     """The crops of one split of a training set, each cut to a smaller one at random.
 
     An item is ``{"srgb": (3, S, S), "raw": (3, S, S)}``, float32 in [0, 1]. Its content depends on
@@ -132,44 +185,6 @@ class CropDataset(Dataset[dict[str, Tensor]]):
         if transpose:
             cut = cut.transpose(0, 2, 1)
         return cut[:, :: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
-
-    def order(self, epoch: int) -> NDArray[np.int64]:
-        """(N,) the indices of one epoch, in the order in which they are to be visited."""
-        return np.random.default_rng((self.seed, _ORDER, epoch)).permutation(len(self))
-
-    def batch_indices(
-        self, step: int, batch: int, world_size: int = 1, rank: int = 0
-    ) -> list[Place]:
-        """Places of the items of one training step.
-
-        Epochs follow each other without a gap, and a batch may lie across two of them. Of several
-        processes each takes every ``world_size``-th item of the same batch.
-
-        Args:
-            step: of training, from 0.
-            batch: items a step, over all processes together; a multiple of ``world_size``.
-            world_size, rank: number of processes, and which one of them this is.
-
-        Returns:
-            ``batch / world_size`` places.
-
-        Raises:
-            ValueError: out of range.
-        """
-        if step < 0 or not 0 <= rank < world_size or batch < 1 or batch % world_size:
-            raise ValueError(
-                f"step {step}, batch {batch}, rank {rank} of {world_size}: batch must be a "
-                "multiple of the number of processes"
-            )
-        positions = range(step * batch + rank, (step + 1) * batch, world_size)
-        orders: dict[int, NDArray[np.int64]] = {}
-        places = []
-        for position in positions:
-            epoch, at = divmod(position, len(self))
-            if epoch not in orders:
-                orders[epoch] = self.order(epoch)
-            places.append((epoch, int(orders[epoch][at])))
-        return places
 
 
 class EpochSampler(Sampler[list[Place]]):

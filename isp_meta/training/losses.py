@@ -16,7 +16,7 @@ from torch.func import functional_call
 
 from .config import LossConfig, TrainingConfig
 from .distributed import rank, world_size
-from .masks import random_mask, uniform_mask
+from .masks import largest_mask, random_mask, uniform_mask
 from .meta_learning import adapt, batch_norm_as, carry
 
 if TYPE_CHECKING:
@@ -111,6 +111,9 @@ class Objective(nn.Module):
         kind: str = config.kind
         if kind == "mixed":
             kind = ("uniform", "random", "learned")[self._seed(step, _CHOOSE) % 3]
+        if kind == "varied":
+            kinds = "none", "uniform", "largest_error", "largest_error"
+            kind = kinds[self._seed(step, _CHOOSE) % 4]
         if kind in ("learned", "free_form"):
             if self.sampler is None:
                 raise ValueError(f"samples that are {kind} need a sampler")
@@ -119,10 +122,20 @@ class Objective(nn.Module):
         zero = srgb.new_zeros(())
         if kind == "none":
             return torch.zeros_like(srgb[:, :1]), zero
+        if kind == "largest_error":
+            return self._largest_error(srgb, raw), zero
         if kind == "random":
             return self._random(srgb, self._seed(step, _SAMPLES)), zero
         batch, _, height, width = srgb.shape
         return uniform_mask((batch, height, width), config.cell).to(srgb), zero
+
+    @torch.no_grad()
+    def _largest_error(self, srgb: Tensor, raw: Tensor) -> Tensor:
+        """(B, 1, H, W) mask of the pixels that the reconstructor meets worst without any."""
+        none = torch.zeros_like(srgb[:, :1])
+        found = self.reconstructor.network(self.reconstructor.inputs(srgb, none * raw, none))
+        error = (found.clamp(0, 1) - raw).square().sum(1, keepdim=True)
+        return largest_mask(error, self.config.samples.cell)
 
     def _seed(self, step: int, purpose: int) -> int:
         return seed_of(self.config.run.seed, step, purpose)

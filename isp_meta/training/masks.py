@@ -5,9 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..samplers.largest_error import largest_index
 from ..samplers.uniform import uniform_index
 
-__all__ = ["random_mask", "uniform_mask"]
+__all__ = ["largest_mask", "random_mask", "uniform_mask"]
 
 
 def random_mask(
@@ -46,3 +47,19 @@ def uniform_mask(shape: tuple[int, int, int], cell: int) -> Tensor:
     mask = torch.zeros(height * width)
     mask[uniform_index(height, width, cell)] = 1.0
     return mask.view(1, 1, height, width).expand(batch, 1, height, width)
+
+
+def largest_mask(error: Tensor, cell: int) -> Tensor:
+    """The pixel of the largest error in every cell.
+
+    Args:
+        error: (B, 1, H, W), >= 0.
+        cell: side of a cell, pixels, >= 1.
+
+    Returns:
+        (B, 1, H, W) float32, on the device of the error.
+    """
+    batch, _, height, width = error.shape
+    index = largest_index(error[:, 0], cell).flatten(1)
+    mask = torch.zeros(batch, height * width, device=error.device)
+    return mask.scatter_(1, index, 1.0).view(batch, 1, height, width)

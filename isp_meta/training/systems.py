@@ -10,15 +10,18 @@ from torch import Tensor, nn
 
 from ..errors import TrainingError
 from ..frame import Frame, Samples
-from ..networks import FeatureNetwork, UNet
+from ..networks import DepthNetwork, FeatureNetwork, UNet
+from ..reconstruct.bit_depth import BitDepthReconstructor
 from ..reconstruct.features import ClosedFormNetwork, FeatureReconstructor
 from ..reconstruct.trainable import TrainableReconstructor
 from ..reconstruct.unet import UNetReconstructor
 from ..samplers.choice import Choice
 from ..samplers.free_form import FreeFormSampler
 from ..samplers.learned import LearnedSampler
+from .batches import Crops
 from .config import ReconstructorConfig, SamplerConfig, TrainingConfig
 from .dataset import CropDataset
+from .depth_dataset import DepthDataset
 
 __all__ = ["RECONSTRUCTORS", "SAMPLER_NETWORKS", "TrainableSampler", "build", "crops"]
 
@@ -49,6 +52,14 @@ def _feature_reconstructor(config: ReconstructorConfig) -> TrainableReconstructo
     return FeatureReconstructor(ClosedFormNetwork(FeatureNetwork(width=config.width)))
 
 
+def _depth_reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
+    return BitDepthReconstructor(DepthNetwork(config.width))
+
+
+def _depth_unet_reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
+    return BitDepthReconstructor(UNet(7, 3, config.width, head="sigmoid"))
+
+
 SAMPLER_NETWORKS: dict[str, Callable[[int, int, SamplerConfig], nn.Module]] = {
     "unet": _unet_sampler,
 }
@@ -57,6 +68,8 @@ SAMPLER_NETWORKS: dict[str, Callable[[int, int, SamplerConfig], nn.Module]] = {
 RECONSTRUCTORS: dict[str, Callable[[ReconstructorConfig], TrainableReconstructor]] = {
     "unet": _unet_reconstructor,
     "features": _feature_reconstructor,
+    "depth": _depth_reconstructor,
+    "depth-unet": _depth_unet_reconstructor,
 }
 """Kind in the config ─▶ reconstructor."""
 
@@ -79,7 +92,7 @@ def build(
         )
 
 
-def crops(config: TrainingConfig) -> tuple[CropDataset, CropDataset]:
+def crops(config: TrainingConfig) -> tuple[Crops, Crops]:
     """The crops to train on and those to validate on.
 
     Raises:
@@ -89,6 +102,10 @@ def crops(config: TrainingConfig) -> tuple[CropDataset, CropDataset]:
     if not data.folder:
         raise TrainingError("[data] folder: must name a training set; isp-meta prepare makes one")
     try:
+        if data.bits:
+            return DepthDataset.split(
+                data.folder, data.val.split(), data.crop, data.depths, data.augment, seed
+            )
         train = CropDataset(data.folder, "train", data.crop, data.augment, seed)
         return train, CropDataset(data.folder, "val", data.crop, augment=False)
     except ValueError as error:
