@@ -184,6 +184,11 @@ def recover(
         if not bool(frame.require("raw", "recover").sum().isfinite()):
             raise PayloadCorrupt(f"{metadata.source}: its black and white levels make no picture")
         return frame
+    if metadata.payload.depth is not None:
+        raise PayloadMissing(
+            f"{metadata.source}: holds bits of a picture and no raw; "
+            "isp-meta bit-depth recover puts them back"
+        )
     if not len(samples):
         raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
     step("reconstructing")

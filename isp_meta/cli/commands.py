@@ -28,6 +28,9 @@ COMMANDS: dict[str, dict[str, str]] = {
         "strip": "Remove the metadata from PICTUREs; the picture and all else stay to the byte.",
         "batch": "Embed, recover or verify every file of a tree, and go on if stopped.",
     },
+    "Bits in pictures": {
+        "bit-depth": "Take low bits from pictures, keep 1.5 % of them, put them all back.",
+    },
     "Pipelines": {
         "render": "Render RAW files (photo.dng -> photo.jpg).",
         "fit": "Find how PICTURE was rendered from RAW; write the camera as a pipeline.",

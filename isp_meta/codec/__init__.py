@@ -6,6 +6,7 @@ The layout is defined in docs/format.md. Nothing here touches files or pictures.
 """
 
 from .binding import Binding, Match
+from .depth import Depth
 from .mosaic import Mosaic
 from .payload import Coding, Payload, decode, encode
 from .steps import Steps, quantize
@@ -13,6 +14,7 @@ from .steps import Steps, quantize
 __all__ = [
     "Binding",
     "Coding",
+    "Depth",
     "Match",
     "Mosaic",
     "Payload",

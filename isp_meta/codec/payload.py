@@ -15,6 +15,7 @@ from ..frame import LocalRBFModel, ParametricModel, Samples
 from . import sections
 from .binding import Binding
 from .camera import pack_camera, unpack_camera
+from .depth import Depth
 from .header import Header
 from .local_rbf import pack_local_rbf, unpack_local_rbf
 from .mosaic import Mosaic
@@ -27,7 +28,7 @@ from .values import Coding, check_room, needs_pixels, pack_values, unpack_values
 __all__ = ["Coding", "Payload", "decode", "encode"]
 
 _KNOWN = frozenset({b"CAMR", b"IDNT", b"BIND", b"MEAN", b"POSN", b"VALU"})
-_OPTIONAL = frozenset({b"pARA", b"lRBF", b"CTRL", b"mOSA"})
+_OPTIONAL = frozenset({b"pARA", b"lRBF", b"CTRL", b"mOSA", b"DPTH"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,9 +44,11 @@ class Payload:
         demosaic, sampler: short names of what made the raw picture and chose the pixels.
         parametric: how to undo the rendering without samples, or None; rounded once decoded.
         mosaic: all of the sensor's codes, or None.
+        depth: the picture is one of fewer bits, and values are the missing ones, as parts of
+            2ⁿ - 1, in place of raw; or None.
 
     Raises:
-        ValueError: the binding is of a picture of another size.
+        ValueError: the binding is of a picture of another size, or the steps are not the depth's.
     """
 
     samples: Samples
@@ -56,6 +59,7 @@ class Payload:
     sampler: str = ""
     parametric: ParametricModel | None = None
     mosaic: Mosaic | None = None
+    depth: Depth | None = None
 
     def __post_init__(self) -> None:
         kept = (self.samples.width, self.samples.height)
@@ -65,6 +69,8 @@ class Payload:
                 f"samples of {kept[0]}x{kept[1]} pixels cannot travel in a picture of "
                 f"{bound[0]}x{bound[1]}"
             )
+        if self.depth is not None and self.steps != self.depth.steps:
+            raise ValueError(f"{self.depth.taken} missing bits need {self.depth.steps}")
 
 
 def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None = None) -> bytes:
@@ -113,6 +119,8 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
         content[b"CTRL"] = b""
     if payload.mosaic is not None:
         content[b"mOSA"] = payload.mosaic.pack()
+    if payload.depth is not None:
+        content[b"DPTH"] = payload.depth.pack()
     return sections.join(header, content)
 
 
@@ -144,7 +152,13 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     parametric = None if stored is None else unpack_parametric(stored)
     stored = content.get(b"mOSA")
     mosaic = None if stored is None else Mosaic.unpack(stored)
-    return Payload(samples, camera, binding, header.steps, demosaic, sampler, parametric, mosaic)
+    stored = content.get(b"DPTH")
+    depth = None if stored is None else Depth.unpack(stored)
+    if depth is not None and header.steps != depth.steps:
+        raise PayloadCorrupt("section DPTH of the metadata does not fit the steps of its values")
+    return Payload(
+        samples, camera, binding, header.steps, demosaic, sampler, parametric, mosaic, depth
+    )
 
 
 def _unpack_model(content: Mapping[bytes, bytes]) -> tuple[LocalRBFModel | None, bool]:

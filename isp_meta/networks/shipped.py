@@ -11,10 +11,16 @@ import re
 from functools import cache
 from pathlib import Path
 
+from torch import Tensor
+
 from ..errors import WeightsFileError
+from .depth import DepthNetwork
 from .features import FeatureNetwork
 
-__all__ = ["FEATURES", "shipped_features"]
+__all__ = ["DEPTH", "FEATURES", "shipped_depth", "shipped_features"]
+
+DEPTH = "bit-depth-1"
+"""Name of the network that puts bits back."""
 
 FEATURES = "features-1"
 """Name of the feature network that capture and recovery use."""
@@ -31,22 +37,48 @@ def shipped_features(name: str = FEATURES) -> FeatureNetwork:
     Raises:
         WeightsFileError: there is none.
     """
-    return _load(name)
+    return _features(name)
+
+
+def shipped_depth(name: str = DEPTH) -> DepthNetwork:
+    """The shipped network of that name, as :func:`shipped_features`."""
+    return _depth(name)
 
 
 @cache
-def _load(name: str) -> FeatureNetwork:
+def _features(name: str) -> FeatureNetwork:
+    width, stored = _read(name)
+    tensors = {key.removeprefix("features."): value for key, value in stored.items()}
+    if "last.bias" not in tensors:
+        raise _unknown(name)
+    network = FeatureNetwork(len(tensors["last.bias"]), width, name)
+    network.load_state_dict(tensors)
+    return network.eval().requires_grad_(False)
+
+
+@cache
+def _depth(name: str) -> DepthNetwork:
+    width, tensors = _read(name)
+    if "to_half.bias" not in tensors:
+        raise _unknown(name)
+    network = DepthNetwork(width)
+    network.load_state_dict(tensors)
+    return network.eval().requires_grad_(False)
+
+
+def _read(name: str) -> tuple[int, dict[str, Tensor]]:
+    """Width and tensors of a file."""
     from safetensors import safe_open  # pictures without it need not wait
 
     path = _FOLDER / f"{name}.safetensors"
     if not re.fullmatch(r"[a-z0-9-]{1,32}", name) or not path.is_file():
-        raise WeightsFileError(
-            f"this version of isp_meta has no network called {name!r}; a newer one may have it"
-        )
+        raise _unknown(name)
     with safe_open(path, "pt") as file:
         width = json.loads(file.metadata()["config"])["reconstructor"]["width"]
-        stored = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    tensors = {key.removeprefix("features."): value for key, value in stored.items()}
-    network = FeatureNetwork(len(tensors["last.bias"]), width, name)
-    network.load_state_dict(tensors)
-    return network.eval().requires_grad_(False)
+        return int(width), {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+
+
+def _unknown(name: str) -> WeightsFileError:
+    return WeightsFileError(
+        f"this version of isp_meta has no such network called {name!r}; a newer one may have it"
+    )

@@ -1,0 +1,197 @@
+"""``isp-meta bit-depth``: pictures of few bits that still carry the many."""
+
+from __future__ import annotations
+
+import json
+from enum import Enum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .console import each, errors, progress, say, stop, targets
+
+__all__ = ["app"]
+
+app = typer.Typer(
+    help="Take low bits from pictures, keep 1.5 % of them, put them all back.",
+    no_args_is_help=True,
+)
+
+Pictures = Annotated[
+    list[Path], typer.Argument(metavar="PICTURE...", help="PNG or TIFF.", readable=False)
+]
+Output = Annotated[
+    Path | None,
+    typer.Option("-o", "--output", help="File, or a folder for several.", readable=False),
+]
+Bits = Annotated[int, typer.Option(min=1, max=15, help="Of a sample, that are left.")]
+Overwrite = Annotated[bool, typer.Option(help="Replace existing files.")]
+
+
+class MethodName(str, Enum):
+    """What puts bits back, by its command-line name."""
+
+    best = "best"
+    network = "network"
+    local_rbf = "local-rbf"
+
+
+class SamplerName(str, Enum):
+    """Samplers by their command-line names."""
+
+    largest_error = "largest-error"
+    uniform = "uniform"
+    superpixel = "superpixel"
+
+
+@app.command()
+def degrade(
+    pictures: Pictures,
+    output: Output = None,
+    bits: Bits = 4,
+    overwrite: Overwrite = False,
+) -> None:
+    """Take the low bits from pictures (photo.png -> photo-4bit.png)."""
+    from ..bit_depth import degrade_file
+
+    def work(item: tuple[Path, Path]) -> None:
+        picture, path = item
+        degrade_file(picture, path, bits, overwrite=overwrite)
+        say(f"{path}: {bits} bits")
+
+    each(_pairs(pictures, output, f"-{bits}bit"), work)
+
+
+@app.command()
+def embed(
+    pictures: Pictures,
+    output: Output = None,
+    bits: Bits = 4,
+    true_bits: Annotated[
+        int | None, typer.Option(min=2, max=16, help="Of the picture; default its file's.")
+    ] = None,
+    sampler: Annotated[
+        SamplerName | None, typer.Option(help="Which pixels are kept; default by the method.")
+    ] = None,
+    cell: Annotated[int, typer.Option(min=1, max=256, help="One sample in CELL² pixels.")] = 8,
+    method: Annotated[MethodName, typer.Option(help="What is to put the bits back.")] = (
+        MethodName.best
+    ),
+    overwrite: Overwrite = False,
+) -> None:
+    """Take the low bits, and hide the true pixels worth keeping in what is left."""
+    from .. import samplers
+    from ..bit_depth import embed as embed_file
+
+    made = {
+        SamplerName.uniform: lambda: samplers.UniformSampler(cell),
+        SamplerName.superpixel: lambda: samplers.SuperpixelSampler(cell),
+    }
+    if sampler is SamplerName.largest_error and method is MethodName.local_rbf:
+        stop("--sampler largest-error needs the network, which tells the error", 2)
+    if sampler is SamplerName.largest_error:
+        method = MethodName.network
+
+    def work(item: tuple[Path, Path]) -> None:
+        picture, path = item
+        with progress(picture.name) as step:
+            done = embed_file(
+                picture,
+                path,
+                bits,
+                true_bits=true_bits,
+                sampler=made[sampler]() if sampler in made else None,
+                cell=cell,
+                method=method.value,
+                overwrite=overwrite,
+                progress=step,
+            )
+        say(
+            f"{path}: {done.depth.left} of {done.depth.true} bits, {len(done.samples)} samples, "
+            f"{done.bits_per_pixel:.3f} bit a pixel; {done.depth.network or 'local-rbf'} gives "
+            f"{done.psnr:.2f} dB"
+        )
+
+    each(_pairs(pictures, output, f"-{bits}bit"), work)
+
+
+@app.command()
+def recover(
+    pictures: Pictures,
+    output: Output = None,
+    fine_tune: Annotated[
+        int, typer.Option(min=0, help="Steps of fine-tuning the network on the samples.")
+    ] = 0,
+    force: Annotated[
+        bool, typer.Option("--force", help="Go on although the picture was edited since.")
+    ] = False,
+    overwrite: Overwrite = False,
+) -> None:
+    """Put the bits back (photo-4bit.png -> photo-4bit-recovered.png)."""
+    from .. import io
+    from ..bit_depth import recover as recover_file
+
+    def work(item: tuple[Path, Path]) -> None:
+        picture, path = item
+        io.check_target(path, overwrite=overwrite, sources=[picture])
+        with progress(picture.name) as step:
+            found = recover_file(picture, fine_tune=fine_tune, force=force, progress=step)
+            found.write(path, overwrite=overwrite)
+        say(f"{path}: {found.depth.true} bits")
+
+    each(_pairs(pictures, output, "-recovered"), work)
+
+
+@app.command()
+def evaluate(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Of pictures.", readable=False)],
+    bits: Annotated[int, typer.Option("--from", min=1, max=15, help="Bits that are left.")] = 4,
+    true_bits: Annotated[int, typer.Option("--to", min=2, max=16, help="Bits to find again.")] = 8,
+    methods: Annotated[
+        str,
+        typer.Option(help="blind, network, SAMPLER+local-rbf, SAMPLER+network; by comma."),
+    ] = "blind,uniform+local-rbf,network,uniform+network,largest-error+network",
+    fine_tune: Annotated[
+        str, typer.Option(metavar="STEPS", help="Of networks with samples, such as 0,10.")
+    ] = "0,10",
+    cell: Annotated[int, typer.Option(min=1, max=256, help="One sample in CELL² pixels.")] = 8,
+    output: Annotated[
+        Path | None,
+        typer.Option("-o", "--output", help="JSON file of all figures.", readable=False),
+    ] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Compare ways back on every picture of a folder: PSNR, SSIM, bits, seconds."""
+    from .. import io
+    from ..bit_depth import evaluate as measure
+    from ..bit_depth import methods as named
+    from .methods import split
+
+    with errors(folder):
+        if output is not None:
+            io.check_target(output, overwrite=overwrite)
+        steps = split(fine_tune)
+        if not steps or not all(step.isdecimal() for step in steps):
+            stop(f"--fine-tune {fine_tune}: must be numbers of steps, such as 0,10", 2)
+        chosen = named(split(methods), cell, [int(step) for step in steps])
+        with progress("evaluate") as step:
+            found = measure(folder, bits, true_bits, chosen, cell=cell, progress=step)
+        say(found.table().rstrip())
+        for record in found.records:
+            if "error" in record:
+                say(f"not measured: {record['error']}")
+        if output is not None:
+            content = {"settings": found.settings, "records": found.records}
+            text = json.dumps(content, indent=1, allow_nan=False) + "\n"
+            io.write_atomic(output, text.encode(), overwrite=overwrite)
+    if any("error" in record for record in found.records):
+        raise typer.Exit(1)
+
+
+def _pairs(
+    pictures: list[Path], output: Path | None, ending: str
+) -> list[tuple[Path, Path]]:
+    """Sources and targets, of the source's kind where that can hold them."""
+    made = targets(pictures, output, f"{ending}.png")
+    return list(zip(pictures, made, strict=True))
