@@ -227,7 +227,9 @@ def _samples(method: _Method, truth: Tensor, left: Tensor, depth: codec.Depth) -
     return samples
 
 
-def _codes(method: _Method, left: Tensor, samples: Samples | None, depth: codec.Depth) -> Tensor:
+def _codes(
+    method: _Method, left: Tensor, samples: Samples | None, depth: codec.Depth
+) -> Tensor:
     if method.blind is not None:
         return method.blind(left, depth.left, depth.true)
     recovery = method.recovery

@@ -110,7 +110,7 @@ def acdc(codes: Tensor, bits: int, true_bits: int) -> Tensor:
 
         min_h  min_{|x - y| <= h} xᵀ L x / σ² + 2 h²,  h <= 1/2,
 
-    a convex function of h, and this is what is computed.
+    a convex function of h, and this is what is computed, by six halvings of h, to about 0.1 dB.
 
     Args:
         codes: (C, H, W), integers in [0, 2^bits - 1].

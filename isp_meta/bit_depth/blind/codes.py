@@ -5,6 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from ..bins import replicate
+
 __all__ = ["bin_middle", "bit_replication", "check_codes", "ideal_gain", "low_end", "zero_padding"]
 
 _MOST_BITS = 31
@@ -59,11 +61,7 @@ def bit_replication(codes: Tensor, bits: int, true_bits: int) -> Tensor:
     Source: Ulichney and Cheung, Pixel bit-depth increase by bit replication, *Proc. SPIE* 3300,
     1998.
     """
-    codes = check_codes(codes, bits, true_bits)
-    result = torch.zeros_like(codes)
-    for shift in range(true_bits - bits, -bits, -bits):
-        result |= codes << shift if shift >= 0 else codes >> -shift
-    return result
+    return replicate(check_codes(codes, bits, true_bits), bits, true_bits)
 
 
 def ideal_gain(codes: Tensor, bits: int, true_bits: int) -> Tensor:
