@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import imagecodecs
 import numpy as np
@@ -24,13 +24,13 @@ from ..camera import Camera
 from ..errors import ImageFileError, IspMetaError
 from ..evaluation import ssim
 from ..frame import Frame, Reconstructor, Sampler, Samples
-from ..networks.shipped import DEPTH, shipped_depth
-from ..reconstruct import BitDepthReconstructor, LocalRBFReconstructor
+from ..networks.shipped import DEPTH
+from ..reconstruct import BitDepthReconstructor
 from ..samplers import LargestErrorSampler, RandomSampler, SuperpixelSampler, UniformSampler
 from ..scenes import RAW_SUFFIXES, find_scenes, read_scene
 from .bins import code_at, from_container, kept, middles
 from .blind import BLIND
-from .files import code_psnr, missing_bits
+from .files import code_psnr, missing_bits, reconstructor_of
 
 __all__ = ["Evaluation", "evaluate", "methods"]
 
@@ -43,7 +43,11 @@ _SAMPLERS: dict[str, Callable[[Reconstructor, int], Sampler]] = {
     "superpixel": lambda _recovery, cell: SuperpixelSampler(cell),
     "largest-error": LargestErrorSampler,
 }
-_RECOVERIES = ("local-rbf", "network")
+# The bits make no difference to what puts them back.
+_WITH = {
+    name: codec.Depth(8, 4, name, "" if name == "local-rbf" else DEPTH)
+    for name in get_args(codec.Recovery)
+}
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,7 @@ def methods(names: Iterable[str], cell: int = 8, fine_tune: Sequence[int] = (0,)
 
     Args:
         names: a sampler is uniform, random, superpixel or largest-error, a recovery local-rbf or
-            network; ``network`` alone sees no sample.
+            network or guided (the one guided by the other); ``network`` alone sees no sample.
         cell: side of a sampler's cell, pixels.
         fine_tune: numbers of steps that a network with samples is tuned for, each a method.
 
@@ -118,25 +122,19 @@ def methods(names: Iterable[str], cell: int = 8, fine_tune: Sequence[int] = (0,)
             found += [_Method(each, blind) for each, blind in BLIND.items()]
         elif name in BLIND:
             found.append(_Method(name, BLIND[name]))
-        elif recovery not in _RECOVERIES or (sampling not in _SAMPLERS and name != "network"):
+        elif recovery not in _WITH or (sampling not in _SAMPLERS and name != "network"):
             raise ValueError(
                 f"there is no method {name!r}; blind ({', '.join(BLIND)}), network, or one of "
-                f"{', '.join(_SAMPLERS)} + one of {', '.join(_RECOVERIES)}"
+                f"{', '.join(_SAMPLERS)} + one of {', '.join(_WITH)}"
             )
         else:
-            way = _recovery(recovery)
+            way = reconstructor_of(_WITH[recovery])
             sampler = _SAMPLERS[sampling](way, cell) if sampling else None
             tunings = fine_tune if sampling and recovery == "network" else (0,)
             for steps in tunings:
                 full = f"{name}, fine-tuned {steps} steps" if steps else name
                 found.append(_Method(full, None, sampler, way, steps))
     return found
-
-
-def _recovery(name: str) -> Reconstructor:
-    if name == "local-rbf":
-        return LocalRBFReconstructor()
-    return BitDepthReconstructor(shipped_depth(DEPTH), dtype=torch.bfloat16)
 
 
 def evaluate(
@@ -227,9 +225,7 @@ def _samples(method: _Method, truth: Tensor, left: Tensor, depth: codec.Depth) -
     return samples
 
 
-def _codes(
-    method: _Method, left: Tensor, samples: Samples | None, depth: codec.Depth
-) -> Tensor:
+def _codes(method: _Method, left: Tensor, samples: Samples | None, depth: codec.Depth) -> Tensor:
     if method.blind is not None:
         return method.blind(left, depth.left, depth.true)
     recovery = method.recovery

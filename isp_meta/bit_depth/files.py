@@ -23,7 +23,11 @@ from ..errors import ImageFileError, PayloadCorrupt, PayloadMissing
 from ..frame import Frame, Reconstructor, Sampler, Samples
 from ..networks.shipped import DEPTH, shipped_depth
 from ..picture_file import PictureFile
-from ..reconstruct import BitDepthReconstructor, LocalRBFReconstructor
+from ..reconstruct import (
+    BitDepthReconstructor,
+    GuidedBitDepthReconstructor,
+    LocalRBFReconstructor,
+)
 from ..recovery import check_match, read_metadata
 from ..samplers import LargestErrorSampler, UniformSampler
 from .bins import code_at, from_container, kept, middles, replicate
@@ -32,7 +36,7 @@ __all__ = ["Embedded", "Recovered", "degrade_file", "embed", "recover"]
 
 PathLike = str | os.PathLike[str]
 Progress = Callable[[str], None]
-Method = Literal["best", "network", "local-rbf"]
+Method = Literal["best", "guided", "network", "local-rbf"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -138,10 +142,12 @@ def embed(
         output: the PNG or TIFF of few bits to write.
         bits: that are left, 1 to 15, in a file of 8 or 16, where they repeat.
         true_bits: of the picture; default all that its file has. Lower ones are not looked at.
-        sampler: default: in every cell the pixel that recovery would get wrong most.
+        sampler: default: for the network in every cell the pixel that it would get wrong most, else
+            a uniform grid, which takes the fewest bits.
         cell: side of a cell, pixels; 8 keeps 1.5 % of the pixels.
-        method: that is to put the bits back: the shipped "network", "local-rbf", which is not
-            trained, or the "best" of both for this picture.
+        method: that is to put the bits back: the shipped "network"; "local-rbf", which is not
+            trained; those systems "guided" by the network; or the "best" for this picture, which
+            each is tried for.
         overwrite: replaces an existing file.
         progress: called with the name of each step as it begins.
 
@@ -164,8 +170,8 @@ def embed(
     data = _encode(target, left, bits, _container(bits))
     frame = Frame(srgb=middles(left, bits), raw=middles(codes, depth.true))
     step("choosing pixels")
-    samples, network, error = _choose(frame, codes, left, depth, sampler, cell, method)
-    depth = dataclasses.replace(depth, network=network)
+    chosen = _choose(frame, codes, left, depth, sampler, cell, method)
+    depth, samples = chosen.depth, chosen.samples
     step("writing")
     pixels = io.eight_bits(io.decode_image(data, str(output), deep=True))
     payload = codec.Payload(
@@ -173,15 +179,22 @@ def embed(
         Camera(),
         codec.Binding.of(pixels, carriers.scan_digest(data)),
         depth.steps,
-        sampler=type(sampler).__name__ if sampler else _SAMPLER[bool(network)],
+        sampler=chosen.sampler,
         depth=depth,
     )
     packed = codec.encode(payload)
     io.write_atomic(target, carriers.insert(data, packed), overwrite=overwrite)
-    return Embedded(target, depth, samples, len(packed), len(data), error)
+    return Embedded(target, depth, samples, len(packed), len(data), chosen.psnr)
 
 
-_SAMPLER = {True: LargestErrorSampler.__name__, False: UniformSampler.__name__}
+@dataclass(frozen=True, eq=False)
+class _Choice:
+    """A way back that was tried."""
+
+    psnr: float
+    depth: codec.Depth
+    samples: Samples
+    sampler: str
 
 
 def _choose(
@@ -192,20 +205,28 @@ def _choose(
     sampler: Sampler | None,
     cell: int,
     method: str,
-) -> tuple[Samples, str, float]:
-    """Samples, the network that recovers best with them, and how well that is: by trying."""
-    tried = []
-    for network in (DEPTH, ""):
-        if method == ("local-rbf" if network else "network"):
+) -> _Choice:
+    """The way back that gives the most, by trying: the truth is at hand."""
+    tried: list[_Choice] = []
+    for recovery in get_args(codec.Recovery):
+        if method not in ("best", recovery):
             continue
-        reconstructor = reconstructor_of(dataclasses.replace(depth, network=network))
-        default = LargestErrorSampler(reconstructor, cell) if network else UniformSampler(cell)
-        samples = (sampler or default)(frame)
+        network = "" if recovery == "local-rbf" else DEPTH
+        way = dataclasses.replace(depth, recovery=recovery, network=network)
+        reconstructor = reconstructor_of(way)
+        chooser = sampler or default_sampler(reconstructor, cell)
+        samples = chooser(frame)
         found = reconstructor(frame.replace(raw=None, samples=samples))
-        error = code_psnr(code_at(found, left, depth), codes, depth.true)
-        tried.append((error, network, samples))
-    error, network, samples = max(tried, key=lambda one: one[0])
-    return samples, network, error
+        psnr = code_psnr(code_at(found, left, depth), codes, depth.true)
+        tried.append(_Choice(psnr, way, samples, type(chooser).__name__))
+    return max(tried, key=lambda one: one.psnr)
+
+
+def default_sampler(reconstructor: Reconstructor, cell: int) -> Sampler:
+    """The sampler whose pixels a reconstructor makes the most of."""
+    if isinstance(reconstructor, BitDepthReconstructor):
+        return LargestErrorSampler(reconstructor, cell)
+    return UniformSampler(cell)
 
 
 def recover(
@@ -276,9 +297,10 @@ def reconstructor_of(depth: codec.Depth) -> Reconstructor:
     Raises:
         WeightsFileError: a network that does not ship.
     """
-    if depth.network:
-        return BitDepthReconstructor(shipped_depth(depth.network), dtype=torch.bfloat16)
-    return LocalRBFReconstructor()
+    if depth.recovery == "local-rbf":
+        return LocalRBFReconstructor()
+    network = BitDepthReconstructor(shipped_depth(depth.network), dtype=torch.bfloat16)
+    return network if depth.recovery == "network" else GuidedBitDepthReconstructor(network)
 
 
 def code_psnr(codes: Tensor, truth: Tensor, bits: int) -> float:

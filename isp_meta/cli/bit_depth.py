@@ -33,6 +33,7 @@ class MethodName(str, Enum):
     """What puts bits back, by its command-line name."""
 
     best = "best"
+    guided = "guided"
     network = "network"
     local_rbf = "local-rbf"
 
@@ -109,7 +110,7 @@ def embed(
             )
         say(
             f"{path}: {done.depth.left} of {done.depth.true} bits, {len(done.samples)} samples, "
-            f"{done.bits_per_pixel:.3f} bit a pixel; {done.depth.network or 'local-rbf'} gives "
+            f"{done.bits_per_pixel:.3f} bit a pixel; {done.depth.recovery} gives "
             f"{done.psnr:.2f} dB"
         )
 
@@ -150,8 +151,8 @@ def evaluate(
     true_bits: Annotated[int, typer.Option("--to", min=2, max=16, help="Bits to find again.")] = 8,
     methods: Annotated[
         str,
-        typer.Option(help="blind, network, SAMPLER+local-rbf, SAMPLER+network; by comma."),
-    ] = "blind,uniform+local-rbf,network,uniform+network,largest-error+network",
+        typer.Option(help="blind, network, SAMPLER+local-rbf, +network, +guided; by comma."),
+    ] = ("blind,network,uniform+local-rbf,uniform+network,largest-error+network,uniform+guided"),
     fine_tune: Annotated[
         str, typer.Option(metavar="STEPS", help="Of networks with samples, such as 0,10.")
     ] = "0,10",
@@ -189,9 +190,7 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _pairs(
-    pictures: list[Path], output: Path | None, ending: str
-) -> list[tuple[Path, Path]]:
+def _pairs(pictures: list[Path], output: Path | None, ending: str) -> list[tuple[Path, Path]]:
     """Sources and targets, of the source's kind where that can hold them."""
     made = targets(pictures, output, f"{ending}.png")
     return list(zip(pictures, made, strict=True))

@@ -36,6 +36,7 @@ def describe(metadata: Metadata) -> dict[str, Any]:
         "interpolation": "stored" if samples.model else "found by recovery",
         "mosaic": _mosaic(metadata),
         "mosaic_bytes": 0 if payload.mosaic is None else len(payload.mosaic.data),
+        **_depth(metadata),
         "sampler": payload.sampler,
         "demosaic": payload.demosaic,
         "make": camera.make,
@@ -47,6 +48,16 @@ def describe(metadata: Metadata) -> dict[str, Any]:
         "color_matrix": list(camera.color_matrix),
         "orientation": camera.orientation,
         "exif": dict(camera.exif),
+    }
+
+
+def _depth(metadata: Metadata) -> dict[str, Any]:
+    if (depth := metadata.payload.depth) is None:
+        return {}
+    return {
+        "true_bits": depth.true,
+        "bits_left": depth.left,
+        "bits_recovered_by": f"{depth.recovery} {depth.network}".rstrip(),
     }
 
 

@@ -6,7 +6,7 @@ The layout is defined in docs/format.md. Nothing here touches files or pictures.
 """
 
 from .binding import Binding, Match
-from .depth import Depth
+from .depth import Depth, Recovery
 from .mosaic import Mosaic
 from .payload import Coding, Payload, decode, encode
 from .steps import Steps, quantize
@@ -18,6 +18,7 @@ __all__ = [
     "Match",
     "Mosaic",
     "Payload",
+    "Recovery",
     "Steps",
     "decode",
     "encode",

@@ -5,12 +5,15 @@ from __future__ import annotations
 import re
 import struct
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 from ..errors import PayloadCorrupt
 from .reader import Reader, text_field
 from .steps import Steps
 
-__all__ = ["Depth"]
+__all__ = ["Depth", "Recovery"]
+
+Recovery = Literal["local-rbf", "network", "guided"]
 
 _LINEAR = 64
 
@@ -22,7 +25,10 @@ class Depth:
     Attributes:
         true: bits of the picture as it was, 2 to 16.
         left: bits that it still has, 1 to ``true`` - 1.
-        network: name of the shipped network that recovers it best, or "": none.
+        recovery: what puts them back best: "local-rbf", which is not trained, a "network" that
+            reads the samples, or local radial-basis systems "guided" by what a network makes of the
+            picture alone.
+        network: name of that shipped network, or "" for "local-rbf".
 
     Raises:
         ValueError: a field out of range.
@@ -30,6 +36,7 @@ class Depth:
 
     true: int
     left: int
+    recovery: Recovery = "local-rbf"
     network: str = ""
 
     def __post_init__(self) -> None:
@@ -38,8 +45,11 @@ class Depth:
                 f"a picture of 2 to 16 bits can keep fewer of them, at least 1: not {self.left} "
                 f"of {self.true}"
             )
-        if self.network and not re.fullmatch(r"[a-z0-9-]{1,32}", self.network):
-            raise ValueError(f"{self.network!r} is no name of a network")
+        if self.recovery not in get_args(Recovery):
+            raise ValueError(f"recovery must be one of {', '.join(get_args(Recovery))}")
+        wanted = r"" if self.recovery == "local-rbf" else r"[a-z0-9-]{1,32}"
+        if not re.fullmatch(wanted, self.network):
+            raise ValueError(f"{self.network!r} is no name of a network for {self.recovery}")
 
     @property
     def taken(self) -> int:
@@ -53,7 +63,8 @@ class Depth:
 
     def pack(self) -> bytes:
         """The section's bytes."""
-        return struct.pack(">BB", self.true, self.left) + text_field(self.network)
+        recovery = get_args(Recovery).index(self.recovery)
+        return struct.pack(">BBB", self.true, self.left, recovery) + text_field(self.network)
 
     @classmethod
     def unpack(cls, data: bytes) -> Depth:
@@ -63,10 +74,10 @@ class Depth:
             PayloadCorrupt: damaged, or out of range.
         """
         reader = Reader(data, "section DPTH of the metadata")
-        true, left = reader.unpack("BB")
+        true, left, recovery = reader.unpack("BBB")
         network = reader.text()
         reader.finish()
         try:
-            return cls(true, left, network)
-        except ValueError as error:
+            return cls(true, left, get_args(Recovery)[recovery], network)
+        except (ValueError, IndexError) as error:
             raise PayloadCorrupt(f"{reader.name} is wrong: {error}") from None

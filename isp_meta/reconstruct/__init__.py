@@ -1,6 +1,6 @@
 """From the JPEG's pixels and the kept samples back to linear raw-RGB."""
 
-from .bit_depth import BitDepthReconstructor
+from .bit_depth import BitDepthReconstructor, GuidedBitDepthReconstructor
 from .features import FeatureReconstructor
 from .local_rbf import LocalRBFReconstructor
 from .parametric import ParametricReconstructor
@@ -12,6 +12,7 @@ from .unet import UNetReconstructor
 __all__ = [
     "BitDepthReconstructor",
     "FeatureReconstructor",
+    "GuidedBitDepthReconstructor",
     "LocalRBFReconstructor",
     "Online",
     "ParametricReconstructor",

@@ -8,12 +8,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..frame import Frame, Samples
+from ..frame import Frame, Reconstructor, Samples
 from ..networks.depth import bin_width
 from ..networks.tiles import run_tiled
+from .local_rbf import LocalRBFReconstructor
 from .trainable import Online, TrainableReconstructor
 
-__all__ = ["BitDepthReconstructor", "into_bins"]
+__all__ = ["BitDepthReconstructor", "GuidedBitDepthReconstructor", "into_bins"]
 
 
 def into_bins(values: Tensor, picture: Tensor) -> Tensor:
@@ -77,3 +78,36 @@ class BitDepthReconstructor(TrainableReconstructor):
         none = Samples.at(torch.zeros(0, dtype=torch.long), picture)
         reader = self.window_reader(picture, none)
         return run_tiled(self.network, reader, (height, width), dtype=self.dtype).to(picture)
+
+
+class GuidedBitDepthReconstructor(Reconstructor):
+    """Local radial-basis systems that interpolate what a network, without samples, leaves over.
+
+    Args:
+        network: what makes a picture of many bits of one of few, alone.
+        systems: what corrects it by the samples; default ``LocalRBFReconstructor()``.
+    """
+
+    def __init__(
+        self, network: BitDepthReconstructor, systems: Reconstructor | None = None
+    ) -> None:
+        super().__init__()
+        self.network = network
+        self.systems = systems or LocalRBFReconstructor()
+
+    @torch.no_grad()
+    def forward(self, frame: Frame) -> Tensor:
+        """(3, H, W) in its bins, equal to the stored samples at their pixels.
+
+        Args:
+            frame: with ``srgb``, the middles of bins, and ``samples``; without them what the
+                network gives.
+
+        Raises:
+            PipelineOrderError: srgb is empty. ValueError: samples of another size.
+        """
+        picture: Tensor = frame.require("srgb", type(self).__name__)
+        guide: Tensor = self.network(frame.replace(samples=None))
+        if frame.samples is None or not len(frame.samples):
+            return guide
+        return into_bins(self.systems(frame.replace(srgb=guide)), picture)
