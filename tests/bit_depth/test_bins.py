@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isp_meta.bit_depth import degrade
@@ -28,6 +28,7 @@ def test_bits_that_do_not_divide_the_file():
     assert replicate(torch.tensor([0b101]), 3, 16).tolist() == [0b1011011011011011]
 
 
+@settings(deadline=None)
 @given(st.integers(1, 16), st.data())
 def test_a_file_tells_its_bits_again(bits, data):
     container = 8 if bits <= 8 else 16
@@ -37,6 +38,7 @@ def test_a_file_tells_its_bits_again(bits, data):
     assert replicate(torch.tensor([2**bits - 1]), bits, container).tolist() == [2**container - 1]
 
 
+@settings(deadline=None)
 @given(depths)
 def test_every_code_is_found_again_and_never_leaves_its_bin(depth):
     codes = torch.arange(2**depth.true)[:: max(1, 2**depth.true // 4096)]
@@ -47,6 +49,7 @@ def test_every_code_is_found_again_and_never_leaves_its_bin(depth):
         assert torch.equal(kept(found, depth), left)
 
 
+@settings(deadline=None)
 @given(depths)
 def test_the_middle_of_a_bin_tells_how_wide_it_is(depth):
     codes = torch.randint(2**depth.left, (2, 1, 3, 4), generator=torch.Generator().manual_seed(1))

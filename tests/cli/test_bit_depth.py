@@ -38,7 +38,7 @@ def test_degrade(run, picture, tmp_path):
     assert set(np.unique(np.asarray(Image.open(out)))) <= {0, 85, 170, 255}
     again = run("bit-depth", "degrade", picture, "-o", out)
     assert again.code == 1
-    assert "--overwrite" in again.err
+    assert "--overwrite" in str(again.lines)
 
 
 def test_a_bad_picture_keeps_none_of_the_others_from_being_done(run, picture, tmp_path):
@@ -46,8 +46,8 @@ def test_a_bad_picture_keeps_none_of_the_others_from_being_done(run, picture, tm
     bad.write_bytes(b"no picture")
     result = run("bit-depth", "embed", bad, picture, "--method", "local-rbf")
     assert result.code == 1
-    assert "bad.png" in result.err
-    assert "Traceback" not in result.err
+    assert "bad.png" in str(result.lines)
+    assert "Traceback" not in str(result.lines)
     assert picture.with_name("photo-4bit.png").exists()
 
 
@@ -59,7 +59,7 @@ def test_wrong_calls(run, picture, tmp_path):
     assert run("bit-depth", "evaluate", tmp_path, "--fine-tune", "x").code == 2
     result = run("bit-depth", "evaluate", tmp_path, "--methods", "magic")
     assert result.code == 1
-    assert "magic" in result.err
+    assert "magic" in str(result.lines)
     assert run("bit-depth", "recover", picture).code == 3
 
 

@@ -4,7 +4,7 @@ import dataclasses
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isp_meta import Camera, Samples
@@ -26,6 +26,7 @@ def payload_of(depth):
 
 
 @pytest.mark.parametrize("coding", ["range", "packed"])
+@settings(deadline=None)
 @given(true=st.integers(2, 16), data=st.data())
 def test_missing_bits_come_back_exactly(coding, true, data):
     left = data.draw(st.integers(1, true - 1))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from isp_meta import Frame, Reconstructor
@@ -10,6 +10,7 @@ from isp_meta.samplers import LargestErrorSampler
 from isp_meta.samplers.largest_error import largest_index
 
 
+@settings(deadline=None)
 @given(st.integers(1, 20), st.integers(1, 20), st.integers(1, 9), st.integers(0, 99))
 def test_the_largest_of_every_cell(height, width, cell, seed):
     error = torch.rand((height, width), generator=torch.Generator().manual_seed(seed))
