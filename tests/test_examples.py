@@ -71,6 +71,15 @@ def test_pictures(script, picture, size, tmp_path):
         assert len(shown.convert("L").getcolors()) > 200
 
 
+def test_bit_depth(tmp_path):
+    made = run("bit_depth.py", tmp_path)
+    assert read_metadata(made / "four_bits.png").payload.depth.left == 4
+    pictures = ("eight_bits.png", "four_bits-recovered.png", "four_bits.png")
+    truth, back, few = (np.asarray(Image.open(made / name)).astype(int) for name in pictures)
+    assert np.array_equal(back >> 4, truth >> 4)
+    assert np.square(back - truth).mean() < np.square(few - truth).mean() / 3
+
+
 def test_evaluate(tmp_path):
     made = run("evaluate.py", tmp_path) / "evaluate"
     assert "uniform+cubic" in (made / "results.md").read_text(encoding="utf-8")
@@ -117,5 +126,5 @@ def test_all_are_tested():
     assert scripts == {
         *("embed_and_recover.py", "own_pipeline.py", "superpixels.py", "highlights.py"),
         *("fit_camera.py", "unprocess.py", "training_set.py", "evaluate.py"),
-        *("rawpy_user.py", "kornia_pipeline.py", "plots.py", "batch.py"),
+        *("rawpy_user.py", "kornia_pipeline.py", "plots.py", "batch.py", "bit_depth.py"),
     }
