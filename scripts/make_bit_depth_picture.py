@@ -23,6 +23,7 @@ QUALITY = 92
 
 
 def main() -> None:
+    """Renders, degrades, recovers, and puts the three side by side."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("raw", type=Path)
     parser.add_argument("folder", type=Path)

@@ -18,7 +18,7 @@ __all__ = ["code_at", "degrade", "from_container", "kept", "middles", "replicate
 
 def kept(codes: Tensor, depth: Depth) -> Tensor:
     """q of codes: (...) int64 in 0 to 2ᵇ - 1."""
-    return codes.long() >> depth.taken
+    return codes.long().bitwise_right_shift(depth.taken)
 
 
 def middles(left: Tensor, bits: int) -> Tensor:

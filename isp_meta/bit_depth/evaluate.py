@@ -26,7 +26,13 @@ from ..evaluation import ssim
 from ..frame import Frame, Reconstructor, Sampler, Samples
 from ..networks.shipped import DEPTH
 from ..reconstruct import BitDepthReconstructor
-from ..samplers import LargestErrorSampler, RandomSampler, SuperpixelSampler, UniformSampler
+from ..samplers import (
+    LargestErrorSampler,
+    RandomSampler,
+    SuperpixelSampler,
+    TypicalErrorSampler,
+    UniformSampler,
+)
 from ..scenes import RAW_SUFFIXES, find_scenes, read_scene
 from .bins import code_at, from_container, kept, middles
 from .blind import BLIND
@@ -39,9 +45,10 @@ Blind = Callable[[Tensor, int, int], Tensor]
 
 _SAMPLERS: dict[str, Callable[[Reconstructor, int], Sampler]] = {
     "uniform": lambda _recovery, cell: UniformSampler(cell),
-    "random": lambda _recovery, cell: RandomSampler(share=1 / cell**2),
+    "random": lambda _recovery, cell: RandomSampler(0, 1 / cell**2),
     "superpixel": lambda _recovery, cell: SuperpixelSampler(cell),
     "largest-error": LargestErrorSampler,
+    "typical-error": TypicalErrorSampler,
 }
 # The bits make no difference to what puts them back.
 _WITH = {
@@ -107,8 +114,9 @@ def methods(names: Iterable[str], cell: int = 8, fine_tune: Sequence[int] = (0,)
     """Methods by name: ``blind`` (all of them), one of those, ``SAMPLER+RECOVERY``, ``network``.
 
     Args:
-        names: a sampler is uniform, random, superpixel or largest-error, a recovery local-rbf or
-            network or guided (the one guided by the other); ``network`` alone sees no sample.
+        names: a sampler is uniform, random, superpixel, largest-error or typical-error, a recovery
+            local-rbf, network or guided (the one guided by the other); ``network`` alone sees no
+            sample, and local-rbf knows no error without samples.
         cell: side of a sampler's cell, pixels.
         fine_tune: numbers of steps that a network with samples is tuned for, each a method.
 
@@ -122,7 +130,11 @@ def methods(names: Iterable[str], cell: int = 8, fine_tune: Sequence[int] = (0,)
             found += [_Method(each, blind) for each, blind in BLIND.items()]
         elif name in BLIND:
             found.append(_Method(name, BLIND[name]))
-        elif recovery not in _WITH or (sampling not in _SAMPLERS and name != "network"):
+        elif (
+            recovery not in _WITH
+            or (sampling not in _SAMPLERS and name != "network")
+            or (recovery == "local-rbf" and sampling.endswith("-error"))
+        ):
             raise ValueError(
                 f"there is no method {name!r}; blind ({', '.join(BLIND)}), network, or one of "
                 f"{', '.join(_SAMPLERS)} + one of {', '.join(_WITH)}"

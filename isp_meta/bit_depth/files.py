@@ -29,7 +29,7 @@ from ..reconstruct import (
     LocalRBFReconstructor,
 )
 from ..recovery import check_match, read_metadata
-from ..samplers import LargestErrorSampler, UniformSampler
+from ..samplers import LargestErrorSampler, TypicalErrorSampler, UniformSampler
 from .bins import code_at, from_container, kept, middles, replicate
 
 __all__ = ["Embedded", "Recovered", "degrade_file", "embed", "recover"]
@@ -142,8 +142,9 @@ def embed(
         output: the PNG or TIFF of few bits to write.
         bits: that are left, 1 to 15, in a file of 8 or 16, where they repeat.
         true_bits: of the picture; default all that its file has. Lower ones are not looked at.
-        sampler: default: for the network in every cell the pixel that it would get wrong most, else
-            a uniform grid, which takes the fewest bits.
+        sampler: default: for the network in every cell the pixel that it would get wrong most, for
+            guided systems the one that it gets as wrong as those around, else a uniform grid,
+            which takes the fewest bits.
         cell: side of a cell, pixels; 8 keeps 1.5 % of the pixels.
         method: that is to put the bits back: the shipped "network"; "local-rbf", which is not
             trained; those systems "guided" by the network; or the "best" for this picture, which
@@ -226,6 +227,8 @@ def default_sampler(reconstructor: Reconstructor, cell: int) -> Sampler:
     """The sampler whose pixels a reconstructor makes the most of."""
     if isinstance(reconstructor, BitDepthReconstructor):
         return LargestErrorSampler(reconstructor, cell)
+    if isinstance(reconstructor, GuidedBitDepthReconstructor):
+        return TypicalErrorSampler(reconstructor, cell)
     return UniformSampler(cell)
 
 
@@ -252,6 +255,7 @@ def recover(
             nothing, or a raw. PayloadCorrupt: what it carries is damaged.
         PictureMismatch: the picture is not the one that the metadata was made for.
         WeightsFileError: a newer version made it with a network that this one does not have.
+        ValueError: fine-tuning on samples of the largest error.
     """
     step = progress or (lambda _name: None)
     step("reading")
@@ -268,6 +272,11 @@ def recover(
     frame = Frame(srgb=middles(left, depth.left), samples=samples)
     step("reconstructing")
     chosen = reconstructor or reconstructor_of(depth)
+    if fine_tune and payload.sampler == LargestErrorSampler.__name__:
+        raise ValueError(
+            "its samples are the pixels of the largest error, which would mislead fine-tuning; "
+            "embed with uniform ones to fine-tune"
+        )
     if fine_tune and isinstance(chosen, BitDepthReconstructor):
         chosen = chosen.fine_tune(frame, fine_tune, held_out=0.2)
     codes = code_at(chosen(frame), left, depth)

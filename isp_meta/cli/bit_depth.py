@@ -5,11 +5,14 @@ from __future__ import annotations
 import json
 from enum import Enum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from .console import each, errors, progress, say, stop, targets
+
+if TYPE_CHECKING:
+    from ..frame import Sampler
 
 __all__ = ["app"]
 
@@ -42,8 +45,15 @@ class SamplerName(str, Enum):
     """Samplers by their command-line names."""
 
     largest_error = "largest-error"
+    typical_error = "typical-error"
     uniform = "uniform"
     superpixel = "superpixel"
+
+
+_METHOD_OF = {
+    SamplerName.largest_error: MethodName.network,
+    SamplerName.typical_error: MethodName.guided,
+}
 
 
 @app.command()
@@ -53,7 +63,13 @@ def degrade(
     bits: Bits = 4,
     overwrite: Overwrite = False,
 ) -> None:
-    """Take the low bits from pictures (photo.png -> photo-4bit.png)."""
+    """Take the low bits from pictures (photo.png -> photo-4bit.png).
+
+    \b
+    Examples:
+      isp-meta bit-depth degrade photo.png
+      isp-meta bit-depth degrade *.png -o few/ --bits 3
+    """
     from ..bit_depth import degrade_file
 
     def work(item: tuple[Path, Path]) -> None:
@@ -81,18 +97,26 @@ def embed(
     ),
     overwrite: Overwrite = False,
 ) -> None:
-    """Take the low bits, and hide the true pixels worth keeping in what is left."""
+    """Take the low bits, and hide the true pixels worth keeping in what is left.
+
+    \b
+    Examples:
+      isp-meta bit-depth embed photo.png
+      isp-meta bit-depth embed photo.tif -o small.png --bits 8
+      isp-meta bit-depth embed photo.png --bits 4 --sampler uniform --method network
+    """
     from .. import samplers
     from ..bit_depth import embed as embed_file
 
-    made = {
-        SamplerName.uniform: lambda: samplers.UniformSampler(cell),
-        SamplerName.superpixel: lambda: samplers.SuperpixelSampler(cell),
-    }
-    if sampler is SamplerName.largest_error and method is MethodName.local_rbf:
-        stop("--sampler largest-error needs the network, which tells the error", 2)
-    if sampler is SamplerName.largest_error:
-        method = MethodName.network
+    wanted = _METHOD_OF.get(sampler) if sampler else None
+    if sampler and wanted and method not in (MethodName.best, wanted):
+        stop(f"--sampler {sampler.value} is the one of --method {wanted.value}", 2)
+    method = wanted or method
+    made: Sampler | None = None
+    if sampler is SamplerName.uniform:
+        made = samplers.UniformSampler(cell)
+    elif sampler is SamplerName.superpixel:
+        made = samplers.SuperpixelSampler(cell)
 
     def work(item: tuple[Path, Path]) -> None:
         picture, path = item
@@ -102,7 +126,7 @@ def embed(
                 path,
                 bits,
                 true_bits=true_bits,
-                sampler=made[sampler]() if sampler in made else None,
+                sampler=made,
                 cell=cell,
                 method=method.value,
                 overwrite=overwrite,
@@ -129,7 +153,13 @@ def recover(
     ] = False,
     overwrite: Overwrite = False,
 ) -> None:
-    """Put the bits back (photo-4bit.png -> photo-4bit-recovered.png)."""
+    """Put the bits back (photo-4bit.png -> photo-4bit-recovered.png).
+
+    \b
+    Examples:
+      isp-meta bit-depth recover photo-4bit.png
+      isp-meta bit-depth recover small.png -o back.tif
+    """
     from .. import io
     from ..bit_depth import recover as recover_file
 
@@ -152,7 +182,10 @@ def evaluate(
     methods: Annotated[
         str,
         typer.Option(help="blind, network, SAMPLER+local-rbf, +network, +guided; by comma."),
-    ] = ("blind,network,uniform+local-rbf,uniform+network,largest-error+network,uniform+guided"),
+    ] = (
+        "blind,network,uniform+local-rbf,uniform+network,largest-error+network,"
+        "uniform+guided,typical-error+guided"
+    ),
     fine_tune: Annotated[
         str, typer.Option(metavar="STEPS", help="Of networks with samples, such as 0,10.")
     ] = "0,10",
@@ -163,7 +196,13 @@ def evaluate(
     ] = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Compare ways back on every picture of a folder: PSNR, SSIM, bits, seconds."""
+    """Compare ways back on every picture of a folder: PSNR, SSIM, bits, seconds.
+
+    \b
+    Examples:
+      isp-meta bit-depth evaluate photos/ --from 4 --to 8
+      isp-meta bit-depth evaluate photos/ --methods blind,uniform+guided -o figures.json
+    """
     from .. import io
     from ..bit_depth import evaluate as measure
     from ..bit_depth import methods as named

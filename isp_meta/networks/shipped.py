@@ -80,5 +80,5 @@ def _read(name: str) -> tuple[int, dict[str, Tensor]]:
 
 def _unknown(name: str) -> WeightsFileError:
     return WeightsFileError(
-        f"this version of isp_meta has no such network called {name!r}; a newer one may have it"
+        f"this version of isp_meta has no network called {name!r}; a newer one may have it"
     )

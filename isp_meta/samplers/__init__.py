@@ -6,6 +6,7 @@ from .largest_error import LargestErrorSampler
 from .learned import LearnedSampler
 from .random import RandomSampler
 from .superpixel import SuperpixelSampler
+from .typical_error import TypicalErrorSampler
 from .uniform import UniformSampler
 
 __all__ = [
@@ -15,5 +16,6 @@ __all__ = [
     "LearnedSampler",
     "RandomSampler",
     "SuperpixelSampler",
+    "TypicalErrorSampler",
     "UniformSampler",
 ]

@@ -28,11 +28,12 @@ def largest_index(error: Tensor, cell: int) -> Tensor:
     down, across = -(-height // cell), -(-width // cell)
     pad = (0, across * cell - width, 0, down * cell - height)
     padded = functional.pad(error, pad, value=-1.0)
-    cells = padded.unflatten(-1, (across, cell)).unflatten(-3, (down, cell)).transpose(-2, -3)
+    cells = padded.reshape(*error.shape[:-2], down, cell, across, cell).transpose(-2, -3)
     inside = cells.flatten(-2).argmax(-1)
     row = torch.arange(down, device=error.device)[:, None] * cell + inside // cell
     column = torch.arange(across, device=error.device) * cell + inside % cell
-    return row * width + column
+    index: Tensor = row * width + column
+    return index
 
 
 class LargestErrorSampler(Sampler):

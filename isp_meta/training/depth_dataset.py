@@ -144,7 +144,7 @@ def _toned(cut: NDArray[np.float64], toned: bool) -> NDArray[np.float64]:
 
 def _levels(picture: NDArray[np.uint8 | np.uint16]) -> NDArray[np.float64]:
     """Middles of codes, so that their 8 or 16 highest bits are the codes again."""
-    return (picture + 0.5) / (256.0 if picture.dtype == np.uint8 else 65536.0)
+    return (picture.astype(np.float64) + 0.5) / (256 if picture.dtype == np.uint8 else 65536)
 
 
 def _at_least(picture: NDArray[np.uint8 | np.uint16], side: int) -> NDArray[np.uint8 | np.uint16]:

@@ -1,12 +1,16 @@
 from __future__ import annotations
 
+import re
 import shutil
 
 import pytest
 
 from isp_meta import bit_depth
 
-METHODS = "zero padding", "middle of the bin", "network", "uniform+local-rbf", "uniform+guided"
+METHODS = (
+    *("zero padding", "middle of the bin", "network"),
+    *("uniform+local-rbf", "typical-error+guided"),
+)
 
 
 @pytest.fixture(scope="module")
@@ -25,7 +29,7 @@ def test_every_picture_and_method_has_figures(found):
     assert found.mean("uniform+local-rbf", "psnr") > found.mean("middle of the bin", "psnr") + 1.5
     assert found.mean("middle of the bin", "psnr") > found.mean("zero padding", "psnr") + 3
     assert found.mean("network", "bits_per_pixel") is None
-    assert 0 < found.mean("uniform+guided", "bits_per_pixel") < 1
+    assert 0 < found.mean("typical-error+guided", "bits_per_pixel") < 1
     assert 10 < found.mean("store:entropy of the missing bits", "bits_per_pixel") <= 12
 
 
@@ -48,5 +52,6 @@ def test_a_picture_that_cannot_be_measured_does_not_stop_the_others(files, tmp_p
 
 
 def test_unknown_methods_are_named():
-    with pytest.raises(ValueError, match=r"'best\+luck'.*largest-error"):
-        bit_depth.methods(["best+luck"])
+    for name in ("best+luck", "luck", "largest-error+local-rbf", "+network"):
+        with pytest.raises(ValueError, match=rf"'{re.escape(name)}'.*largest-error"):
+            bit_depth.methods([name])

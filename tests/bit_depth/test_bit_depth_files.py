@@ -66,11 +66,18 @@ def test_other_depths(files, tmp_path, name, bits, true_bits, ending):
 
 def test_fine_tuning_is_repeatable_and_keeps_samples(files, tmp_path, photo):
     path = tmp_path / "low.png"
-    done = bit_depth.embed(files / "photo.png", path, 4, method="network")
+    done = bit_depth.embed(files / "photo.png", path, 4, method="network", sampler=UniformSampler())
     first, again = (bit_depth.recover(path, fine_tune=2).codes for _ in range(2))
     assert torch.equal(first, again)
     kept = done.samples.index
     assert torch.equal(first.flatten(1)[:, kept], photo.long().flatten(1)[:, kept])
+
+
+def test_fine_tuning_is_refused_where_samples_mislead_it(files, tmp_path):
+    path = tmp_path / "low.png"
+    bit_depth.embed(files / "photo.png", path, 4, method="network")
+    with pytest.raises(ValueError, match="uniform"):
+        bit_depth.recover(path, fine_tune=2)
 
 
 def test_a_sampler_of_ones_own(files, tmp_path):
