@@ -18,12 +18,12 @@ __all__ = ["code_at", "degrade", "from_container", "kept", "middles", "replicate
 
 def kept(codes: Tensor, depth: Depth) -> Tensor:
     """q of codes: (...) int64 in 0 to 2ᵇ - 1."""
-    return codes.long().bitwise_right_shift(depth.taken)
+    return codes.long() >> depth.taken
 
 
 def middles(left: Tensor, bits: int) -> Tensor:
     """The middles of bins, (q + 1/2) / 2ᵇ, (...) float32; of codes of B bits the same formula."""
-    return ((left.double() + 0.5) / 2**bits).float()
+    return ((left.double() + 0.5) / (1 << bits)).float()
 
 
 def code_at(values: Tensor, left: Tensor, depth: Depth) -> Tensor:
