@@ -23,7 +23,7 @@ def kept(codes: Tensor, depth: Depth) -> Tensor:
 
 def middles(left: Tensor, bits: int) -> Tensor:
     """The middles of bins, (q + 1/2) / 2ᵇ, (...) float32; of codes of B bits the same formula."""
-    return ((left.double() + 0.5) / (1 << bits)).float()
+    return (left.float() + 0.5) / (1 << bits)
 
 
 def code_at(values: Tensor, left: Tensor, depth: Depth) -> Tensor:
@@ -35,7 +35,7 @@ def code_at(values: Tensor, left: Tensor, depth: Depth) -> Tensor:
     Returns:
         (...) int64.
     """
-    codes = torch.floor(values.double() * 2**depth.true).long()
+    codes = torch.floor(values.float() * (1 << depth.true)).long()
     lowest = left << depth.taken
     return torch.minimum(torch.maximum(codes, lowest), lowest + (1 << depth.taken) - 1)
 
