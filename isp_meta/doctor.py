@@ -174,10 +174,13 @@ def _files() -> Iterator[Finding]:
 
 
 def _weights() -> str:
-    from .networks.shipped import FEATURES, shipped_features
+    from .networks.shipped import DEPTH, FEATURES, shipped_depth, shipped_features
 
-    count = sum(tensor.numel() for tensor in shipped_features().parameters())
-    return f"{FEATURES}, {count:,} parameters"
+    networks = {FEATURES: shipped_features(), DEPTH: shipped_depth()}
+    return "; ".join(
+        f"{name}, {sum(tensor.numel() for tensor in network.parameters()):,} parameters"
+        for name, network in networks.items()
+    )
 
 
 def _sample() -> str:

@@ -17,8 +17,8 @@ __all__ = ["code_at", "degrade", "from_container", "kept", "middles", "replicate
 
 
 def kept(codes: Tensor, depth: Depth) -> Tensor:
-    """q of codes: (...) int64 in 0 to 2ᵇ - 1."""
-    return codes.long() >> depth.taken
+    """q of codes: (...) int32 in 0 to 2ᵇ - 1."""
+    return codes.int() >> depth.taken
 
 
 def middles(left: Tensor, bits: int) -> Tensor:
@@ -33,9 +33,9 @@ def code_at(values: Tensor, left: Tensor, depth: Depth) -> Tensor:
         values: (...) float, (code + 1/2) / 2ᴮ. left: (...) q.
 
     Returns:
-        (...) int64.
+        (...) int32.
     """
-    codes = torch.floor(values.float() * (1 << depth.true)).long()
+    codes = torch.floor(values.float() * (1 << depth.true)).int()
     lowest = left << depth.taken
     return torch.minimum(torch.maximum(codes, lowest), lowest + (1 << depth.taken) - 1)
 
@@ -47,9 +47,9 @@ def replicate(codes: Tensor, bits: int, container: int) -> Tensor:
         codes: (...) whole numbers of ``bits`` bits. container: bits of the file, at least as many.
 
     Returns:
-        (...) int64 of ``container`` bits.
+        (...) int32 of ``container`` bits.
     """
-    codes, result, room = codes.long(), torch.zeros_like(codes, dtype=torch.int64), container
+    codes, result, room = codes.int(), torch.zeros_like(codes, dtype=torch.int32), container
     while room > 0:
         room -= bits
         result |= codes << room if room >= 0 else codes >> -room
@@ -58,7 +58,7 @@ def replicate(codes: Tensor, bits: int, container: int) -> Tensor:
 
 def from_container(codes: Tensor, container: int, bits: int) -> Tensor:
     """The highest bits of a file's codes: the inverse of :func:`replicate`."""
-    return codes.long() >> (container - bits)
+    return codes.int() >> (container - bits)
 
 
 def degrade(image: Tensor, bits: int) -> Tensor:

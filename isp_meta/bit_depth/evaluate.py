@@ -185,14 +185,14 @@ def evaluate(
 
 
 def read_codes(path: Path, bits: int) -> Tensor:
-    """(3, H, W) int64 codes of the highest bits of a picture.
+    """(3, H, W) int32 codes of the highest bits of a picture.
 
     Raises:
         ImageFileError, RawFileError: it cannot be read, or has fewer bits.
     """
     if path.suffix.lower() in RAW_SUFFIXES:
         raw: Tensor = read_scene(path).require("raw", "evaluate")
-        return from_container((raw * 65535).round().long(), 16, bits)
+        return from_container((raw * 65535).round(), 16, bits)
     stored = io.decode_image(io.read_bytes(path, ImageFileError), str(path), deep=True)
     room = 8 if stored.dtype == torch.uint8 else 16
     if room < bits:
@@ -239,7 +239,7 @@ def _samples(method: _Method, truth: Tensor, left: Tensor, depth: codec.Depth) -
 
 def _codes(method: _Method, left: Tensor, samples: Samples | None, depth: codec.Depth) -> Tensor:
     if method.blind is not None:
-        return method.blind(left, depth.left, depth.true)
+        return method.blind(left.long(), depth.left, depth.true).int()
     recovery = method.recovery
     assert recovery is not None
     frame = Frame(srgb=middles(left, depth.left), samples=samples)

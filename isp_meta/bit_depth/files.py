@@ -69,7 +69,7 @@ class Recovered:
     """What :func:`recover` gives.
 
     Attributes:
-        codes: (3, H, W) int64 of ``depth.true`` bits.
+        codes: (3, H, W) int32 of ``depth.true`` bits.
         depth: bits of the picture now, and as it came.
         samples: that it carried.
     """
@@ -295,7 +295,7 @@ def missing_bits(samples: Samples, codes: Tensor, depth: codec.Depth) -> Samples
 
 
 def _true_samples(stored: Samples, left: Tensor, depth: codec.Depth) -> Samples:
-    low = (stored.value.double() * ((1 << depth.taken) - 1)).round().long()
+    low = (stored.value.double() * ((1 << depth.taken) - 1)).round().int()
     codes = (left.flatten(1)[:, stored.index].T << depth.taken) | low
     return dataclasses.replace(stored, value=middles(codes, depth.true))
 
@@ -314,7 +314,7 @@ def reconstructor_of(depth: codec.Depth) -> Reconstructor:
 
 def code_psnr(codes: Tensor, truth: Tensor, bits: int) -> float:
     """PSNR of codes, decibels against a peak of 2ᴮ - 1; inf where equal."""
-    error = float((codes - truth).double().square().mean())
+    error = float((codes - truth).float().square_().mean(dtype=torch.float64))
     peak = float(2**bits - 1)
     return float("inf") if error == 0 else float(10 * torch.log10(torch.tensor(peak**2 / error)))
 

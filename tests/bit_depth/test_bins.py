@@ -41,7 +41,7 @@ def test_a_file_tells_its_bits_again(bits, data):
 @settings(deadline=None)
 @given(depths)
 def test_every_code_is_found_again_and_never_leaves_its_bin(depth):
-    codes = torch.arange(2**depth.true)[:: max(1, 2**depth.true // 4096)]
+    codes = torch.arange(2**depth.true, dtype=torch.int32)[:: max(1, 2**depth.true // 4096)]
     left = kept(codes, depth)
     assert torch.equal(code_at(middles(codes, depth.true), left, depth), codes)
     for value in (-3.0, 0.0, 0.5, 1.0, 7.0):

@@ -33,10 +33,10 @@ def test_four_bits_and_back(files, photo, tmp_path, method):
     assert method in ("best", done.depth.recovery)
     assert torch.equal(codes_of(path), bit_depth.degrade(photo, 4))
     found = bit_depth.recover(path)
-    assert torch.equal(found.codes >> 4, photo.long() >> 4)  # nothing leaves its bin
+    assert torch.equal(found.codes >> 4, photo.int() >> 4)  # nothing leaves its bin
     kept = done.samples.index
-    assert torch.equal(found.codes.flatten(1)[:, kept], photo.long().flatten(1)[:, kept])
-    middle = (photo.long() >> 4 << 4) + 8
+    assert torch.equal(found.codes.flatten(1)[:, kept], photo.int().flatten(1)[:, kept])
+    middle = (photo.int() >> 4 << 4) + 8
     assert psnr(found.codes, photo, 8) > psnr(middle, photo, 8) + 1.5
     assert psnr(found.codes, photo, 8) == pytest.approx(done.psnr, abs=0.01)
     assert 0.015 < len(done.samples) / photo[0].numel() < 0.017
@@ -50,7 +50,7 @@ def test_four_bits_and_back(files, photo, tmp_path, method):
 def test_other_depths(files, tmp_path, name, bits, true_bits, ending):
     source = codes_of(files / name)
     room = 8 if source.dtype == torch.uint8 else 16
-    truth = source.long() >> (room - (true_bits or room))
+    truth = source.int() >> (room - (true_bits or room))
     path = tmp_path / f"low{ending}"
     bit_depth.embed(files / name, path, bits, true_bits=true_bits, method="network")
     assert codes_of(path).dtype == (torch.uint8 if bits <= 8 else torch.int32)
@@ -61,7 +61,7 @@ def test_other_depths(files, tmp_path, name, bits, true_bits, ending):
     found.write(back)
     stored = codes_of(back)
     file_bits = 8 if stored.dtype == torch.uint8 else 16
-    assert torch.equal(stored.long() >> (file_bits - found.depth.true), found.codes)
+    assert torch.equal(stored.int() >> (file_bits - found.depth.true), found.codes)
 
 
 def test_fine_tuning_is_repeatable_and_keeps_samples(files, tmp_path, photo):
@@ -70,7 +70,7 @@ def test_fine_tuning_is_repeatable_and_keeps_samples(files, tmp_path, photo):
     first, again = (bit_depth.recover(path, fine_tune=2).codes for _ in range(2))
     assert torch.equal(first, again)
     kept = done.samples.index
-    assert torch.equal(first.flatten(1)[:, kept], photo.long().flatten(1)[:, kept])
+    assert torch.equal(first.flatten(1)[:, kept], photo.int().flatten(1)[:, kept])
 
 
 def test_fine_tuning_is_refused_where_samples_mislead_it(files, tmp_path):

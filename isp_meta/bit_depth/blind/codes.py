@@ -61,7 +61,7 @@ def bit_replication(codes: Tensor, bits: int, true_bits: int) -> Tensor:
     Source: Ulichney and Cheung, Pixel bit-depth increase by bit replication, *Proc. SPIE* 3300,
     1998.
     """
-    return replicate(check_codes(codes, bits, true_bits), bits, true_bits)
+    return replicate(check_codes(codes, bits, true_bits), bits, true_bits).long()
 
 
 def ideal_gain(codes: Tensor, bits: int, true_bits: int) -> Tensor:
