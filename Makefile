@@ -6,6 +6,7 @@ MINUTES ?= 10
 VENV := .venv
 BIN := $(VENV)/bin
 INSTALLED := $(VENV)/.installed
+TESTED := $(VENV)/.tested
 NATIVE := $(shell find csrc -not -name '.*')
 CXX_FILES := $(shell find csrc benchmarks examples tests/codec -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
@@ -20,22 +21,22 @@ help:  ## list these commands
 demo: $(INSTALLED)  ## a raw file to a JPEG that carries its raw, and back
 	$(BIN)/isp-meta demo
 
-test: $(INSTALLED)  ## all tests
+test: $(TESTED)  ## all tests
 	@PYTHON=$(PYTHON) scripts/debian_packages.sh test
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n auto --dist loadfile
 
-lint: $(INSTALLED)  ## style and types of Python and C++
+lint: $(TESTED)  ## style and types of Python and C++
 	$(BIN)/ruff check
 	$(BIN)/ruff format --check
 	$(BIN)/mypy
 	@$(BIN)/clang-format --dry-run -Werror $(CXX_FILES)
 
-format: $(INSTALLED)  ## bring all files into that style
+format: $(TESTED)  ## bring all files into that style
 	$(BIN)/ruff check --fix
 	$(BIN)/ruff format
 	@$(BIN)/clang-format -i $(CXX_FILES)
 
-bench: $(INSTALLED)  ## every benchmark: one script a question, a table each
+bench: $(TESTED)  ## every benchmark: one script a question, a table each
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
 bench-gpu:  ## on a machine with an NVIDIA GPU: its tests, compute-sanitizer, the operators' figures
@@ -45,7 +46,7 @@ check-speed: $(BIN)/python  ## instructions of every CPU loop, against those on 
 	@PYTHON=$(PYTHON) scripts/debian_packages.sh test
 	$(BIN)/python benchmarks/instructions.py --check
 
-check-cuda: $(INSTALLED)  ## the CUDA kernels, compiled by nvcc and run under g++, no GPU needed
+check-cuda: $(TESTED)  ## the CUDA kernels, compiled by nvcc and run under g++, no GPU needed
 	$(BIN)/python tests/cuda_shim/check_cuda.py
 
 check-coder: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic  ## the payload's coder under sanitizers, on damaged streams
@@ -63,7 +64,7 @@ docs: $(VENV)/.docs  ## the site, in site/
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 clean:  ## remove what was built, but for the virtual environment
-	rm -rf build dist site demo-output *.egg-info isp_meta/*.so $(INSTALLED) $(VENV)/.docs $(VENV)/.fuzz
+	rm -rf build dist site demo-output *.egg-info isp_meta/*.so $(INSTALLED) $(TESTED) $(VENV)/.docs $(VENV)/.fuzz
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
@@ -83,14 +84,18 @@ $(INSTALLED): pyproject.toml setup.py $(NATIVE) | $(BIN)/python
 	$(BIN)/python -m pip install --quiet 'setuptools>=77' wheel ninja 'pybind11>=2.13'
 	$(BIN)/python -c 'import torch' 2>/dev/null || $(BIN)/python -m pip install 'torch==2.13.*'
 	@rm -f isp_meta/*.so  # one of an earlier name would be loaded in place of the new
-	$(BIN)/python -m pip install --quiet --no-build-isolation --editable '.[test]'
+	$(BIN)/python -m pip install --quiet --no-build-isolation --editable .
 	@touch $@
 
-$(VENV)/.fuzz: $(INSTALLED)
+# The package is there already, so that these add what its extras name and build nothing.
+$(TESTED): $(INSTALLED)
+	$(BIN)/python -m pip install --quiet 'isp-meta[test]'
+	@touch $@
+
+$(VENV)/.fuzz: $(TESTED)
 	$(BIN)/python -m pip install --quiet 'atheris>=3'
 	@touch $@
 
-# The package is there already, so that this adds what its extra names and builds nothing.
 $(VENV)/.docs: $(INSTALLED)
 	$(BIN)/python -m pip install --quiet 'isp-meta[docs]'
 	@touch $@
