@@ -20,6 +20,7 @@ from torch import Tensor
 from .. import carriers, codec, io
 from ..camera import Camera
 from ..errors import ImageFileError, PayloadCorrupt, PayloadMissing
+from ..evaluation import psnr
 from ..frame import Frame, Reconstructor, Sampler, Samples
 from ..networks.shipped import DEPTH, shipped_depth
 from ..picture_file import PictureFile
@@ -138,7 +139,7 @@ def embed(
 
     Args:
         picture: PNG, TIFF or JPEG of 8 bits, PNG or TIFF of 16; gray becomes three equal colors.
-            Its color profile and EXIF are not copied.
+            Its color profile and EXIF are not copied; the result says that it is sRGB.
         output: the PNG or TIFF of few bits to write.
         bits: that are left, 1 to 15, in a file of 8 or 16, where they repeat.
         true_bits: of the picture; default all that its file has. Lower ones are not looked at.
@@ -255,7 +256,7 @@ def recover(
             nothing, or a raw. PayloadCorrupt: what it carries is damaged.
         PictureMismatch: the picture is not the one that the metadata was made for.
         WeightsFileError: a newer version made it with a network that this one does not have.
-        ValueError: fine-tuning on samples of the largest error.
+        ValueError: fine-tuning where no network reads the samples, or they would mislead it.
     """
     step = progress or (lambda _name: None)
     step("reading")
@@ -267,15 +268,22 @@ def recover(
     room = 8 if metadata.codes.dtype == torch.uint8 else 16
     if room < depth.left:
         raise PayloadCorrupt(f"{picture}: has {room} bits, its metadata is for {depth.left}")
+    if not len(payload.samples):
+        raise PayloadCorrupt(f"{picture}: holds no samples; nothing to recover from")
     left = from_container(metadata.codes, room, depth.left)
     samples = _true_samples(payload.samples, left, depth)
     frame = Frame(srgb=middles(left, depth.left), samples=samples)
     step("reconstructing")
     chosen = reconstructor or reconstructor_of(depth)
+    if fine_tune and not isinstance(chosen, BitDepthReconstructor):
+        raise ValueError(
+            f"{picture}: its bits come back by {depth.recovery}, which has nothing to fine-tune; "
+            "embed with the method network and uniform samples for that"
+        )
     if fine_tune and payload.sampler == LargestErrorSampler.__name__:
         raise ValueError(
-            "its samples are the pixels of the largest error, which would mislead fine-tuning; "
-            "embed with uniform ones to fine-tune"
+            f"{picture}: its samples are the pixels of the largest error, which would mislead "
+            "fine-tuning; embed with uniform ones for that"
         )
     if fine_tune and isinstance(chosen, BitDepthReconstructor):
         chosen = chosen.fine_tune(frame, fine_tune, held_out=0.2)
@@ -314,9 +322,8 @@ def reconstructor_of(depth: codec.Depth) -> Reconstructor:
 
 def code_psnr(codes: Tensor, truth: Tensor, bits: int) -> float:
     """PSNR of codes, decibels against a peak of 2ᴮ - 1; inf where equal."""
-    error = float((codes - truth).float().square_().mean(dtype=torch.float64))
-    peak = float(2**bits - 1)
-    return float("inf") if error == 0 else float(10 * torch.log10(torch.tensor(peak**2 / error)))
+    peak = 2**bits - 1
+    return psnr(codes / peak, truth / peak)
 
 
 def _container(bits: int) -> int:

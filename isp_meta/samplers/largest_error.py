@@ -5,13 +5,15 @@ srgb ─▶ reconstructor without samples ─▶ error against raw ─▶ its la
 
 from __future__ import annotations
 
+from abc import abstractmethod
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ..frame import Frame, Reconstructor, Sampler, Samples
 
-__all__ = ["LargestErrorSampler", "largest_index"]
+__all__ = ["ErrorSampler", "LargestErrorSampler", "largest_index"]
 
 
 def largest_index(error: Tensor, cell: int) -> Tensor:
@@ -36,12 +38,11 @@ def largest_index(error: Tensor, cell: int) -> Tensor:
     return index
 
 
-class LargestErrorSampler(Sampler):
-    """Keeps the pixel of every cell that is met worst without samples.
+class ErrorSampler(Sampler):
+    """Keeps one pixel of every cell, by what a reconstructor without samples gets wrong.
 
     Args:
-        reconstructor: takes a frame whose ``samples`` are None; the one that will be given the
-            samples.
+        reconstructor: takes a frame whose ``samples`` are None.
         cell: side of a cell, pixels, >= 1.
 
     Raises:
@@ -54,14 +55,25 @@ class LargestErrorSampler(Sampler):
             raise ValueError(f"cell must be >= 1, not {cell}")
         self.reconstructor, self.cell = reconstructor, cell
 
+    @abstractmethod
+    def rank(self, error: Tensor) -> Tensor:
+        """(H, W) >= 0, largest where a pixel is to be kept, of (3, H, W) errors."""
+
     @torch.no_grad()
     def forward(self, frame: Frame) -> Samples:
         """Samples of ``frame.raw``, as many as there are cells."""
-        raw: Tensor = frame.require("raw", "LargestErrorSampler")
-        found = self.reconstructor(frame.replace(raw=None, samples=None))
-        error = (found - raw).square_().sum(0)
-        return Samples.at(largest_index(error, self.cell).flatten(), raw, self.cell)
+        raw: Tensor = frame.require("raw", type(self).__name__)
+        error = self.reconstructor(frame.replace(raw=None, samples=None)) - raw
+        return Samples.at(largest_index(self.rank(error), self.cell).flatten(), raw, self.cell)
 
     def extra_repr(self) -> str:
         """Text inside the parentheses of ``repr``."""
         return f"cell={self.cell}"
+
+
+class LargestErrorSampler(ErrorSampler):
+    """Keeps the pixel of every cell that is met worst; for the reconstructor that is asked."""
+
+    def rank(self, error: Tensor) -> Tensor:
+        """The squared error of all colors."""
+        return error.square().sum(0)

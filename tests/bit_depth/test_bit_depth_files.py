@@ -76,8 +76,12 @@ def test_fine_tuning_is_repeatable_and_keeps_samples(files, tmp_path, photo):
 def test_fine_tuning_is_refused_where_samples_mislead_it(files, tmp_path):
     path = tmp_path / "low.png"
     bit_depth.embed(files / "photo.png", path, 4, method="network")
-    with pytest.raises(ValueError, match="uniform"):
+    with pytest.raises(ValueError, match=r"low\.png.*largest error.*uniform"):
         bit_depth.recover(path, fine_tune=2)
+    for method in ("guided", "local-rbf"):
+        bit_depth.embed(files / "photo.png", path, 4, method=method, overwrite=True)
+        with pytest.raises(ValueError, match=rf"low\.png.*{method}.*nothing to fine-tune"):
+            bit_depth.recover(path, fine_tune=2)
 
 
 def test_a_sampler_of_ones_own(files, tmp_path):
