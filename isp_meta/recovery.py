@@ -192,8 +192,13 @@ def recover(
     if not len(samples):
         raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
     step("reconstructing")
-    raw = (reconstructor or LocalRBFReconstructor(features=shipped_features()))(frame)
+    raw = (reconstructor or default_reconstructor())(frame)
     return frame.replace(raw=raw)
+
+
+def default_reconstructor() -> LocalRBFReconstructor:
+    """What rebuilds raw unless another one is named: with the features that ship."""
+    return LocalRBFReconstructor(features=shipped_features())
 
 
 @torch.no_grad()

@@ -19,11 +19,10 @@ from .. import codec, io, samplers
 from ..capture import DEFAULT_EFFORT, Carrier, embed
 from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PictureMismatch
 from ..frame import Frame, Reconstructor, Sampler
-from ..networks.shipped import shipped_features
 from ..pipeline import Pipeline
 from ..rate import Rate
-from ..reconstruct import LocalRBFReconstructor, RBFReconstructor
-from ..recovery import Metadata, read_metadata, recover
+from ..reconstruct import RBFReconstructor
+from ..recovery import Metadata, default_reconstructor, read_metadata, recover
 from ..scenes import RAW_SUFFIXES, RENDERED_SUFFIXES
 
 __all__ = ["Embed", "Job", "Recover", "Verify", "verify", "write_recovered"]
@@ -32,7 +31,7 @@ Format = Literal["dng", "tiff", "npy"]
 
 _RECOVERED = {"dng": ".dng", "tiff": ".tif", "npy": ".npy"}
 _METHODS: dict[str, Callable[[], Reconstructor]] = {
-    "local-rbf": lambda: LocalRBFReconstructor(features=shipped_features()),
+    "local-rbf": default_reconstructor,
     "rbf": RBFReconstructor,
 }
 _STALE = {

@@ -6,6 +6,7 @@ import pytest
 
 from isp_meta import embed, presets, read_metadata
 from isp_meta.batch import Embed, Recover, Verify
+from isp_meta.networks.shipped import shipped_features
 from isp_meta.reconstruct import LocalRBFReconstructor
 
 
@@ -81,3 +82,9 @@ def test_jobs_are_plain_values():
     for job in (Embed(), Recover(), Verify()):
         for field in dataclasses.fields(job):
             assert isinstance(getattr(job, field.name), str | int | float | bool | None)
+
+
+def test_recover_rebuilds_with_the_features_that_ship():
+    reconstructor = Recover().reconstructor()
+    assert isinstance(reconstructor, LocalRBFReconstructor)
+    assert reconstructor.features is shipped_features()
