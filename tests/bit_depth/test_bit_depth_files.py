@@ -73,6 +73,19 @@ def test_fine_tuning_is_repeatable_and_keeps_samples(files, tmp_path, photo):
     assert torch.equal(first.flatten(1)[:, kept], photo.int().flatten(1)[:, kept])
 
 
+def test_the_best_way_is_the_one_that_gives_the_most(files, tmp_path):
+    tried = {
+        method: bit_depth.embed(
+            files / "photo.png", tmp_path / "low.png", 4, method=method, overwrite=True
+        )
+        for method in ("guided", "network", "local-rbf", "best")
+    }
+    best = tried.pop("best")
+    assert best.psnr == max(done.psnr for done in tried.values())
+    assert best.psnr > min(done.psnr for done in tried.values())
+    assert tried[best.depth.recovery].psnr == best.psnr
+
+
 def test_fine_tuning_is_refused_where_samples_mislead_it(files, tmp_path):
     path = tmp_path / "low.png"
     bit_depth.embed(files / "photo.png", path, 4, method="network")
