@@ -21,6 +21,7 @@ from torch import Tensor
 
 from . import carriers, codec, io, presets
 from .closed_loop import MOST_EFFORT, close_loop, model_bytes
+from .enhancing import enhance
 from .errors import (
     ImageFileError,
     IspMetaError,
@@ -42,6 +43,8 @@ Carrier = Literal["app11", "com", "chunk", "tag", "sidecar"]
 Progress = Callable[[str], None]
 
 DEFAULT_EFFORT = 1
+# Of an enhancement's coefficients, in parts of full scale.
+DEFAULT_STEP = 1 / 32
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,6 +89,7 @@ def embed(
     coding: codec.Coding = "range",
     rate: Rate | None = None,
     effort: int = DEFAULT_EFFORT,
+    enhancement: float | None = None,
     carrier: Carrier | None = None,
     depth: int | None = None,
     gps: bool = False,
@@ -117,6 +121,9 @@ def embed(
         effort: 0 to 9: how long to look for what makes recovery's result best. 0: instant. 1: also
             stores how recovery should interpolate. 2 and more: stores values that serve it best in
             place of the measured ones, which fine-tuning a network would need.
+        enhancement: stores what recovery from the samples still misses, in steps of this part of
+            full scale, 2^-11 to 1; 0: stores none. None: 1/32, or what ``rate`` asks for; none with
+            an effort of 0, and none beside a whole mosaic.
         carrier: where the payload goes: in a JPEG "app11" (JUMBF) or "com" (comments), in a PNG a
             "chunk", in a TIFF a "tag", for all "sidecar" (a file beside it); None: the first.
         depth: bits of a sample in a PNG (default 8) or TIFF (default 16): 8 or 16.
@@ -170,12 +177,20 @@ def embed(
     step("choosing pixels")
     frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
     demosaic = next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
+    goal = _goal(enhancement, rate, effort, lossless)
     if rate is not None:
         effort, room = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
         with _rate_of(name):
             keep = None if found is None else found.keep
             frame, sampler, steps = fit_rate(
-                rate, frame, pixels, coding=coding, demosaic=demosaic, keep=keep, room=room
+                rate,
+                frame,
+                pixels,
+                coding=coding,
+                demosaic=demosaic,
+                keep=keep,
+                room=room,
+                enhanced=goal is not None,
             )
     sampler = _one_sampler(pipeline, sampler)
     frame = _sampled(frame, sampler, found, effort, step)
@@ -191,6 +206,10 @@ def embed(
     )
     with _rate_of(name):
         packed = encode_within(rate, payload, pixels, coding)
+        if goal is not None:
+            step("coding what recovery misses")
+            shown = None if found is None else found.shown
+            packed = enhance(packed, frame, pixels, goal, coding=coding, shown=shown)
     step("writing")
     if carrier == "sidecar":
         _write_pair(target, data, beside, packed, overwrite)
@@ -215,6 +234,15 @@ def _affordable(rate: Rate, pixels: int, effort: int) -> tuple[int, int]:
     if not effort or (budget is not None and room > budget / 4):
         return 0, 0
     return effort, room
+
+
+def _goal(
+    step: float | None, rate: Rate | None, effort: int, lossless: bool | str
+) -> float | Rate | None:
+    """What an enhancement is to reach; None where there shall be none."""
+    if step is not None:
+        return None if step == 0 else rate or step
+    return rate or DEFAULT_STEP if effort and not lossless else None
 
 
 def _check_options(coding: str, lossless: bool | str, effort: int) -> None:

@@ -31,6 +31,8 @@ CELLS = (4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 18, 20, 24, 28, 32)
 # about the same on the photographs of docs/benchmarks.md.
 _LEVELS = tuple(round(80 * 2 ** (i / 4)) for i in range(25))
 _BALANCED = 4
+# Where an enhancement follows: smaller ones gain less than what they take from it.
+_BASE_CELLS = (16, 20, 24, 28, 32)
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def fit_rate(
     demosaic: str = "",
     keep: Callable[[Samples], Samples] | None = None,
     room: int = 0,
+    enhanced: bool = False,
 ) -> tuple[Frame, Sampler, Steps]:
     """Samples and steps that a rate allows or asks for.
 
@@ -105,6 +108,7 @@ def fit_rate(
         coding, demosaic: of the payload, see :class:`isp_meta.codec.Payload`.
         keep: takes the samples away that the picture does not show.
         room: bytes to leave for what is added later.
+        enhanced: an enhancement makes up for what few samples miss: large cells, in default steps.
 
     Returns:
         The frame with ``samples``, the sampler that chose them, and the steps to store them in.
@@ -127,7 +131,9 @@ def fit_rate(
         payload = Payload(sampled(cell), frame.camera, binding, steps, demosaic, name)
         return len(encode(payload, coding=coding, pixels=pixels)) + room
 
-    if rate.psnr is not None:
+    if enhanced:
+        cell, levels = _base(rate.budget(pixels.shape[1] * pixels.shape[2]), size)
+    elif rate.psnr is not None:
         cell, levels = _reach(rate.psnr, frame, sampled)
     else:
         cell, levels = _fill(rate.budget(pixels.shape[1] * pixels.shape[2]), size)
@@ -147,6 +153,15 @@ def _fill(budget: float | None, size: Callable[[int, int], int]) -> tuple[int, i
     finer = _LEVELS[:_BALANCED:-1]
     finest = _first(lambda i: size(CELLS[place], finer[i]) <= budget, len(finer))
     return CELLS[place], _LEVELS[_BALANCED] if finest is None else finer[finest]
+
+
+def _base(budget: float | None, size: Callable[[int, int], int]) -> tuple[int, int]:
+    """Cell and levels of samples beside an enhancement, which shall have most of a budget."""
+    levels = Steps().levels
+    for cell in _BASE_CELLS:
+        if budget is None or size(cell, levels) <= budget / 3:
+            return cell, levels
+    return _fill(budget, size)
 
 
 def _reach(goal: float, frame: Frame, sampled: Callable[[int], Samples]) -> tuple[int, int]:

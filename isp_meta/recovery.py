@@ -25,7 +25,7 @@ from .errors import (
     PayloadMissing,
     PictureMismatch,
 )
-from .frame import Frame, Reconstructor
+from .frame import Frame, Reconstructor, Samples
 from .networks.shipped import shipped_features
 from .reconstruct import LocalRBFReconstructor
 from .stages import BlackLevel, Demosaic
@@ -192,8 +192,19 @@ def recover(
     if not len(samples):
         raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
     step("reconstructing")
-    raw = (reconstructor or default_reconstructor())(frame)
+    reconstructor = reconstructor or default_reconstructor()
+    raw = reconstructor(frame)
+    enhancement = metadata.payload.enhancement
+    if enhancement is not None and isinstance(reconstructor, LocalRBFReconstructor):
+        raw = _enhanced(raw, enhancement, samples)
     return frame.replace(raw=raw)
+
+
+def _enhanced(raw: Tensor, enhancement: codec.Enhancement, samples: Samples) -> Tensor:
+    raw = enhancement.apply(raw)
+    if not samples.control:
+        raw.view(3, -1)[:, samples.index.to(raw.device)] = samples.value.T.to(raw)
+    return raw
 
 
 def default_reconstructor() -> LocalRBFReconstructor:

@@ -7,6 +7,7 @@
 
 #include <memory>
 
+#include "enhancement_binding.h"
 #include "mosaic_binding.h"
 #include "packing.h"
 #include "positions.h"
@@ -211,6 +212,7 @@ PYBIND11_MODULE(_payload, m) {
   m.def("decode_predicted", &payload::py_decode_predicted, arg("data"), arg("index").noconvert(),
         arg("pixels").noconvert(), arg("cell"), arg("most"));
   payload::bind_mosaic(m);
+  payload::bind_enhancement(m);
   m.def("pack", &payload::py_pack, arg("values").noconvert(), arg("bits"));
   m.def("unpack", &payload::py_unpack, arg("data"), arg("count"), arg("bits"));
 }

@@ -110,6 +110,7 @@ class Embed(Job):
     size: int | None = None
     psnr: float | None = None
     effort: int = DEFAULT_EFFORT
+    enhancement: float | None = None
     carrier: Carrier | None = None
     depth: int | None = None
     gps: bool = False
@@ -162,7 +163,7 @@ class Embed(Job):
 
     def arguments(self) -> dict[str, Any]:
         """The keyword arguments of :func:`isp_meta.embed` that these options stand for."""
-        same = ("quality", "coding", "effort", "carrier", "depth", "gps", "lossless")
+        same = ("quality", "coding", "effort", "enhancement", "carrier", "depth", "gps", "lossless")
         return {
             "pipeline": _pipeline(self.pipeline) if self.pipeline else None,
             "sampler": self.make_sampler(self.cell) if self.rate is None else None,

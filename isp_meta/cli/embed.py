@@ -119,6 +119,12 @@ def command(
             help="Search for what makes recovery best; from 2 on values are no longer measured.",
         ),
     ] = DEFAULT_EFFORT,
+    enhancement: Annotated[
+        float | None,
+        typer.Option(
+            help="Steps of what recovery still misses, in parts of full scale: 0.03; 0: none."
+        ),
+    ] = None,
     carrier: Annotated[
         CarrierName | None,
         typer.Option(help="Where the metadata goes: app11 or com of a JPEG, chunk of a PNG ..."),
@@ -175,6 +181,7 @@ def command(
         size=size,
         psnr=psnr,
         effort=effort,
+        enhancement=enhancement,
         carrier=carrier,
         depth=depth,
         gps=gps,

@@ -37,6 +37,7 @@ def describe(metadata: Metadata) -> dict[str, Any]:
         "mosaic": _mosaic(metadata),
         "mosaic_bytes": 0 if payload.mosaic is None else len(payload.mosaic.data),
         **_depth(metadata),
+        **_enhancement(metadata),
         "sampler": payload.sampler,
         "demosaic": payload.demosaic,
         "make": camera.make,
@@ -58,6 +59,14 @@ def _depth(metadata: Metadata) -> dict[str, Any]:
         "true_bits": depth.true,
         "bits_left": depth.left,
         "bits_recovered_by": f"{depth.recovery} {depth.network}".rstrip(),
+    }
+
+
+def _enhancement(metadata: Metadata) -> dict[str, Any]:
+    enhancement = metadata.payload.enhancement
+    return {
+        "enhancement_bytes": 0 if enhancement is None else enhancement.size,
+        "enhancement_step": 0 if enhancement is None else enhancement.step,
     }
 
 

@@ -7,6 +7,7 @@ The layout is defined in docs/format.md. Nothing here touches files or pictures.
 
 from .binding import Binding, Match
 from .depth import Depth, Recovery
+from .enhancement import Enhancement
 from .mosaic import Mosaic
 from .payload import Coding, Payload, decode, encode
 from .steps import Steps, quantize
@@ -15,6 +16,7 @@ __all__ = [
     "Binding",
     "Coding",
     "Depth",
+    "Enhancement",
     "Match",
     "Mosaic",
     "Payload",

@@ -16,6 +16,7 @@ from . import sections
 from .binding import Binding
 from .camera import pack_camera, unpack_camera
 from .depth import Depth
+from .enhancement import Enhancement
 from .header import Header
 from .local_rbf import pack_local_rbf, unpack_local_rbf
 from .mosaic import Mosaic
@@ -28,7 +29,7 @@ from .values import Coding, check_room, needs_pixels, pack_values, unpack_values
 __all__ = ["Coding", "Payload", "decode", "encode"]
 
 _KNOWN = frozenset({b"CAMR", b"IDNT", b"BIND", b"MEAN", b"POSN", b"VALU"})
-_OPTIONAL = frozenset({b"pARA", b"lRBF", b"CTRL", b"mOSA", b"DPTH"})
+_OPTIONAL = frozenset({b"pARA", b"lRBF", b"CTRL", b"mOSA", b"DPTH", b"eNHA"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,6 +47,8 @@ class Payload:
         mosaic: all of the sensor's codes, or None.
         depth: the picture is one of fewer bits, and values are the missing ones, as parts of
             2ⁿ - 1, in place of raw; or None.
+        enhancement: of what :class:`isp_meta.reconstruct.LocalRBFReconstructor` makes of the
+            samples, or None.
 
     Raises:
         ValueError: the binding is of a picture of another size, or the steps are not the depth's.
@@ -60,6 +63,7 @@ class Payload:
     parametric: ParametricModel | None = None
     mosaic: Mosaic | None = None
     depth: Depth | None = None
+    enhancement: Enhancement | None = None
 
     def __post_init__(self) -> None:
         kept = (self.samples.width, self.samples.height)
@@ -121,6 +125,8 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
         content[b"mOSA"] = payload.mosaic.pack()
     if payload.depth is not None:
         content[b"DPTH"] = payload.depth.pack()
+    if payload.enhancement is not None:
+        content[b"eNHA"] = payload.enhancement.pack()
     return sections.join(header, content)
 
 
@@ -156,8 +162,19 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     depth = None if stored is None else Depth.unpack(stored)
     if depth is not None and header.steps != depth.steps:
         raise PayloadCorrupt("section DPTH of the metadata does not fit the steps of its values")
+    stored = content.get(b"eNHA")
+    enhancement = None if stored is None else Enhancement.unpack(stored)
     return Payload(
-        samples, camera, binding, header.steps, demosaic, sampler, parametric, mosaic, depth
+        samples,
+        camera,
+        binding,
+        header.steps,
+        demosaic,
+        sampler,
+        parametric,
+        mosaic,
+        depth,
+        enhancement,
     )
 
 

@@ -97,11 +97,17 @@ class Registration:
         Args:
             samples: of the placed raw, in the picture's order of pixels.
         """
-        y, x = samples.index // self.size[1], samples.index % self.size[1]
-        rows, columns = self.placement.shared(self.raw_size, self.size)
-        inside = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
-        kept = inside & self.agrees.to(y.device)[y // TILE, x // TILE]
+        kept = self.shown.to(samples.index.device).flatten()[samples.index]
         return replace(samples, index=samples.index[kept], value=samples.value[kept])
+
+    @property
+    def shown(self) -> Tensor:
+        """(h, w) bool: the pixels that show what the raw holds for them."""
+        (height, width), shown = self.size, torch.zeros(self.size, dtype=torch.bool)
+        tiles = self.agrees.repeat_interleave(TILE, 0).repeat_interleave(TILE, 1)
+        inside = self.placement.shared(self.raw_size, self.size)
+        shown[inside] = tiles[:height, :width][inside]
+        return shown
 
 
 def register(
