@@ -147,7 +147,7 @@ def embed(
     Source: Nam et al., CVPR 2022, section 3; the format is docs/format.md.
     """
     step = progress or (lambda _name: None)
-    _check_options(coding, lossless, effort)
+    _check_options(coding, lossless, effort, enhancement)
     if rate is not None and not (sampler is None and steps is None):
         raise ValueError("a rate chooses samples and steps; give neither sampler nor steps then")
     target, beside = Path(jpeg), carriers.sidecar.sidecar_path(Path(jpeg))
@@ -245,13 +245,17 @@ def _goal(
     return rate or DEFAULT_STEP if effort and not lossless else None
 
 
-def _check_options(coding: str, lossless: bool | str, effort: int) -> None:
+def _check_options(
+    coding: str, lossless: bool | str, effort: int, enhancement: float | None
+) -> None:
     if coding not in get_args(codec.Coding):
         raise ValueError(f"coding must be predicted, range or packed, not {coding!r}")
     if lossless not in (False, True, "alone"):
         raise ValueError(f"lossless must be True, False or alone, not {lossless!r}")
     if not 0 <= effort <= MOST_EFFORT:
         raise ValueError(f"effort must be 0 to {MOST_EFFORT}, not {effort}")
+    if enhancement:
+        codec.Enhancement.exponent_of(enhancement)
 
 
 @torch.no_grad()

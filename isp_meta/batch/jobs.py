@@ -124,6 +124,8 @@ class Embed(Job):
             raise ValueError("give one of --levels, --bits, --bpp, --size and --psnr")
         if self.suffix not in RENDERED_SUFFIXES:
             raise ValueError(f"pictures are .jpg, .png or .tif, not {self.suffix!r}")
+        if self.enhancement:
+            codec.Enhancement.exponent_of(self.enhancement)
         self.make_sampler(self.cell)
         self.rate  # noqa: B018 (raises where it is none)
 

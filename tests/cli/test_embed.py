@@ -241,3 +241,16 @@ def test_json(run, raw):
     assert (report["width"], report["height"], report["samples"]) == (256, 192, 768)
     assert report["metadata_bytes"] == read_metadata(jpeg).size
     assert report["picture_bytes"] <= jpeg.stat().st_size - report["metadata_bytes"]
+
+
+def test_an_enhancement_is_as_fine_as_asked_for(run, raw):
+    sizes = []
+    for step in (0, 0.0625, 0.015625):
+        assert run("embed", raw, "--enhancement", step, "--overwrite").code == 0
+        values = json.loads(run("inspect", raw.with_suffix(".jpg"), "--json").out)
+        assert values["enhancement_step"] == step
+        sizes.append(values["enhancement_bytes"])
+    assert sizes[0] == 0 < sizes[1] < sizes[2] < values["bytes"]
+    result = run("embed", raw, "--enhancement", 3, "--overwrite")
+    assert result.code == 2
+    assert "step must be 0.000488281 to 1, not 3" in result.lines[-1]
