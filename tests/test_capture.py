@@ -78,6 +78,7 @@ def test_reports_its_steps_in_order(tmp_path, make_frame):
         "choosing pixels",
         "fitting the decoder",
         "encoding",
+        "coding what recovery misses",
         "writing",
     ]
 

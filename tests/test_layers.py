@@ -14,7 +14,7 @@ FAMILIES = {"stages", "samplers", "reconstruct", "codec", "carriers", "io"}
 WIRING = {
     *("presets", "export", "capture", "recovery", "training", "evaluation", "libraw"),
     *("closed_loop", "fitting", "registration", "unprocessing", "scenes", "transfer"),
-    *("batch", "bit_depth", "doctor", "picture_file", "plot", "rate", "report"),
+    *("batch", "bit_depth", "doctor", "enhancing", "picture_file", "plot", "rate", "report"),
 }
 BELOW_WIRING = (
     VALUES
