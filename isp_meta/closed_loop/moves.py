@@ -1,7 +1,7 @@
-"""Samples moved inside their blocks to where the decoder makes more of them, found by trying.
+"""Samples moved to where the decoder makes more of them, and more where it pays, by trying.
 
     blocks of most error ─▶ their worst pixel ─▶ decoded again ─▶ kept where it gains more than
-                                                                  its place costs in bits
+                                                                  it costs in bits
 
 Every sixteenth block at a time, so that what is tried at once hardly meets.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
+from itertools import cycle, islice
 from typing import TYPE_CHECKING
 
 import torch
@@ -29,6 +30,11 @@ __all__ = ["moved_samples"]
 
 # A bit a pixel is worth what makes the error fall to e⁻² of itself: smaller cells bring about that.
 _PRICE = 2.0
+# What a sample's value takes, and that its block has one more.
+_VALUE_BITS = 12.0
+# What is tried in passes: each block's worst pixel in place of its sample, the same beside it, and
+# any pixel in its place.
+_KINDS = ("worst", "more", "any")
 # Blocks from one tried to the next, and how far around each the error is looked at.
 _APART, _REACH = 4, 2
 # More neighbors change little in what a move brings, and cost time by their square.
@@ -45,17 +51,16 @@ def moved_samples(
     Args:
         missed: (h, w) squared error of the decoder's blocks.
         share: of the samples that a pass tries, those of the largest error.
-        passes: over the picture. The first tries each block's worst pixel, the next any, and so on.
+        passes: over the picture, of the kinds of :data:`_KINDS` in turn.
         pool: of single-core workers.
 
     Yields:
         Samples, and the picture's squared error of them.
     """
     moves = _Moves(decoder, missed, pool)
-    generator = torch.Generator().manual_seed(0)
-    for number in range(passes):
+    for kind in islice(cycle(_KINDS), passes):
         for some in moves.phases(max(_FEWEST, round(share * len(decoder.samples)))):
-            if moves.attempt(some, generator if number % 2 else None):
+            if moves.attempt(some, kind):
                 yield moves.samples(), float(moves.missed.sum())
 
 
@@ -72,8 +77,10 @@ class _Moves:
         self.points, self.gain = decoder.picture.points.clone(), self._measured(self.index)
         self.taken = torch.zeros(self.height * self.width, dtype=torch.bool)
         self.taken[self.index] = True
+        self.most = int(self.height * self.width / (self.side - 0.49) ** 2)
         self.tree: cKDTree | None = None
         self.block = self._block(self.index)
+        self.generator = torch.Generator().manual_seed(0)
         self.price = _PRICE * float(missed.sum()) / (self.height * self.width)
 
     def samples(self) -> Samples:
@@ -96,46 +103,77 @@ class _Moves:
             first[1:] = self.block[some[1:]] != self.block[some[:-1]]
             yield some[first]
 
-    def attempt(self, some: Tensor, generator: torch.Generator | None) -> bool:
-        """Moves those of (M,) samples for which it pays; whether there were any.
-
-        Args:
-            generator: of the pixel that is tried; None: the worst.
-        """
-        some, to = self._proposed(some, generator)
+    def attempt(self, some: Tensor, kind: str) -> bool:
+        """Tries a pixel in the block of each of (M,) samples; whether any was kept."""
+        some, to = self._proposed(some, kind)
         if not len(some):
             return False
         bits = self._bits()
-        extra = bits[self._place(to)] - bits[self._place(self.index[some])]
-        before = self.index[some], self.gain[some], self.points[some]
-        self._put(some, to, self._measured(to), self.decoder.picture.points_at(to))
-        blocks, window = self._around(self.block[some])
+        extra = bits[self._place(to)]
+        if kind == "more":
+            extra = extra + _VALUE_BITS
+        else:
+            extra = extra - bits[self._place(self.index[some])]
+        at, before = self._put(some, to, kind)
+        blocks, window = self._around(self.block[at])
         change = torch.zeros(self.down * self.across + 1)
         change[blocks] = self._errors(blocks).sum(1) - self.missed[blocks]
         kept = change[window].sum(1) + self.price * extra < 0
-        self._put(some[~kept], *(part[~kept] for part in before))
+        self._take_back(at[~kept], before, ~kept)
         if not bool(kept.any()):
             return False
-        blocks = self._around(self.block[some[kept]])[0]
+        blocks = self._around(self._block(to[kept]))[0]
         self.missed[blocks] = self._errors(blocks).sum(1)
         return True
 
-    def _proposed(self, some: Tensor, generator: torch.Generator | None) -> tuple[Tensor, Tensor]:
+    def _proposed(self, some: Tensor, kind: str) -> tuple[Tensor, Tensor]:
         """Those of (M,) samples for which there is a pixel to try, and that pixel."""
         blocks = self.block[some]
         pixels, counts = self._pixels(blocks)
-        if generator is None:
-            worst = self._errors(blocks)
+        if kind == "any":
+            worst = torch.rand(pixels.shape, generator=self.generator) * counts
         else:
-            worst = torch.rand(pixels.shape, generator=generator) * counts
+            worst = self._errors(blocks)
         best, place = worst.masked_fill(self.taken[pixels], 0).max(1)
+        if kind == "more":
+            # Many more would make the decoder's blocks smaller than the model's.
+            best[best.argsort(descending=True)[max(0, self.most - len(self.index)) :]] = 0
         to = pixels.gather(1, place[:, None])[:, 0]
         return some[best > 0], to[best > 0]
 
-    def _put(self, some: Tensor, index: Tensor, gain: Tensor, points: Tensor) -> None:
+    def _put(self, some: Tensor, to: Tensor, kind: str) -> tuple[Tensor, Tensor | None]:
+        """Numbers of the samples that are at (M,) pixels now, and where they were if anywhere."""
+        before = None
+        if kind == "more":
+            some = torch.arange(len(to)) + len(self.index)
+            self.index = torch.cat([self.index, to])
+            self.gain = torch.cat([self.gain, self._measured(to)])
+            self.points = torch.cat([self.points, self.decoder.picture.points_at(to)])
+            self.block = torch.cat([self.block, self._block(to)])
+        else:
+            before = self.index[some]
+            self._move(some, to)
+        self.taken[to] = True
+        self.tree = None
+        return some, before
+
+    def _move(self, some: Tensor, to: Tensor) -> None:
         self.taken[self.index[some]] = False
-        self.taken[index] = True
-        self.index[some], self.gain[some], self.points[some] = index, gain, points
+        self.taken[to] = True
+        self.index[some], self.gain[some] = to, self._measured(to)
+        self.points[some] = self.decoder.picture.points_at(to)
+        self.tree = None
+
+    def _take_back(self, some: Tensor, before: Tensor | None, which: Tensor) -> None:
+        """Undoes what :meth:`_put` did to some; ``which`` of what it put they are."""
+        if before is not None:
+            self._move(some, before[which])
+            return
+        self.taken[self.index[some]] = False
+        kept = torch.ones_like(self.index, dtype=torch.bool)
+        kept[some] = False
+        self.index, self.gain = self.index[kept], self.gain[kept]
+        self.points, self.block = self.points[kept], self.block[kept]
         self.tree = None
 
     def _tree(self) -> cKDTree:

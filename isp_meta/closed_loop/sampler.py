@@ -130,4 +130,4 @@ def _improvements(
 
 def _moves(effort: int) -> tuple[float, int]:
     """The share of the samples that are tried in a pass, and the passes."""
-    return (0.05, 1) if effort < 3 else (0.1, effort - 1)
+    return (0.05, 2) if effort < 3 else (0.1, effort)

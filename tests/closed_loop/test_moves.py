@@ -8,6 +8,7 @@ from isp_meta.closed_loop.fit import fit_model
 from isp_meta.closed_loop.moves import moved_samples
 from isp_meta.closed_loop.truth import Decoder, Truth
 from isp_meta.reconstruct import LocalRBFReconstructor
+from isp_meta.reconstruct.local_rbf import block_side
 from isp_meta.samplers import RandomSampler, SuperpixelSampler
 from isp_meta.workers import workers
 
@@ -39,7 +40,8 @@ def test_moves_pay_and_stay_inside_their_blocks(scene):
     assert missed < 0.9 * missed_of(frame, before)
     assert missed == pytest.approx(missed_of(frame, after), rel=0.02)
     assert [m for _, m in steps] == sorted((m for _, m in steps), reverse=True)
-    assert torch.equal(blocks(after), blocks(before))
+    assert set(blocks(after).tolist()) == set(blocks(before).tolist())
+    assert block_side(after) == block_side(before)
     assert torch.equal(after.value, frame.raw.reshape(3, -1)[:, after.index].T)
 
 
@@ -47,10 +49,16 @@ def test_what_gains_little_is_not_worth_its_place(scene, monkeypatch):
     def share_moved(price):
         monkeypatch.setattr(module, "_PRICE", price)
         before, steps = moved(scene())
-        return float((steps[-1][0].index != before.index).float().mean()) if steps else 0.0
+        after = steps[-1][0].index if steps else before.index
+        return float((~torch.isin(before.index, after)).float().mean())
 
     shares = [share_moved(price) for price in (0.0, 10.0, 1e6)]
     assert shares[0] > 1.2 * shares[1] > shares[2] == 0
+
+
+def test_samples_are_only_moved_in_the_first_pass(scene):
+    before, steps = moved(scene())
+    assert torch.equal(blocks(steps[-1][0]), blocks(before))
 
 
 def test_the_same_each_time(scene):
@@ -66,7 +74,7 @@ def test_any_samples_may_be_moved(scene, sampler):
     before, steps = moved(frame)
     after, missed = steps[-1]
     assert missed < missed_of(frame, before)
-    assert len(after) == len(before)
+    assert len(before) <= len(after) < 1.3 * len(before)
 
 
 def test_what_does_not_count_attracts_no_sample(scene):

@@ -14,7 +14,7 @@ def test_effort_pays(scene, missed):
     for effort in (0, 1, 2, 5):
         samples = ClosedLoopSampler(UniformSampler(8), effort)(frame)
         assert (samples.model is None, samples.control) == (effort == 0, effort > 1)
-        assert len(samples) == len(frame.samples)
+        assert len(frame.samples) <= len(samples) < 1.2 * len(frame.samples)
         measured = frame.raw.reshape(3, -1)[:, samples.index].T
         assert samples.control or torch.equal(samples.value, measured)
         estimate = LocalRBFReconstructor()(frame.replace(samples=samples))
