@@ -9,6 +9,7 @@ run before it is needed, and what is stored be chosen by what comes out (closed_
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,15 +34,17 @@ from .picture_file import PictureFile
 from .pipeline import Pipeline
 from .rate import Rate, encode_within, fit_rate
 from .registration import Placement, Registration, register
-from .samplers import SuperpixelSampler
+from .samplers import SuperpixelSampler, UniformSampler
 from .stages import Demosaic, Quantize, SampleMetadata
 
-__all__ = ["Carrier", "Embedded", "embed"]
+__all__ = ["Carrier", "Embedded", "default_sampler", "embed"]
 
 Carrier = Literal["app11", "com", "chunk", "tag", "sidecar"]
 Progress = Callable[[str], None]
 
 DEFAULT_EFFORT = 1
+# Of a budget: what moves take where there is none.
+_MOVES = 0.07
 
 
 @dataclass(frozen=True, eq=False)
@@ -101,7 +104,7 @@ def embed(
         jpeg: the JPEG to write; ``.png``, ``.tif`` and ``.tiff`` make a PNG or TIFF.
         pipeline: from ``codes`` to ``raw`` and ``srgb``; default :func:`isp_meta.presets.minimal`,
             which rounds to ``depth``. If it has a SampleMetadata stage, its samples are stored.
-        sampler: default ``SuperpixelSampler()``, which keeps about 1.5 % of the pixels.
+        sampler: default :func:`default_sampler`, which keeps about 1.5 % of the pixels.
         quality, subsampling: of the JPEG that is rendered.
         jpeg_in: an existing picture of the raw to embed into, in place of rendering one: cropped,
             turned or mirrored, but of the sensor's own pixels, neither resized nor corrected for
@@ -170,15 +173,16 @@ def embed(
     step("choosing pixels")
     frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
     demosaic = next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
+    moves = math.inf
     if rate is not None:
-        effort, room = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
+        effort, room, moves = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
         with _rate_of(name):
             keep = None if found is None else found.keep
             frame, sampler, steps = fit_rate(
                 rate, frame, pixels, coding=coding, demosaic=demosaic, keep=keep, room=room
             )
-    sampler = _one_sampler(pipeline, sampler)
-    frame = _sampled(frame, sampler, found, effort, step)
+    sampler = _one_sampler(pipeline, sampler, effort)
+    frame = _sampled(frame, sampler, found, effort, step, moves)
     step("encoding")
     payload = codec.Payload(
         samples=frame.require("samples", "embed"),
@@ -200,6 +204,14 @@ def embed(
     return Embedded(target, sidecar, frame, len(packed), len(data), found)
 
 
+def default_sampler(effort: int, cell: int = 8) -> Sampler:
+    """Superpixels where nothing is tried; else the middle of each cell.
+
+    By trying, samples are moved to where they serve best, and the others' places take no bits.
+    """
+    return UniformSampler(cell) if effort else SuperpixelSampler(cell)
+
+
 @contextmanager
 def _rate_of(name: str) -> Iterator[None]:
     """Has an error about a rate name the picture."""
@@ -209,12 +221,20 @@ def _rate_of(name: str) -> Iterator[None]:
         raise RateNotReached(f"{name}: {error}") from error
 
 
-def _affordable(rate: Rate, pixels: int, effort: int) -> tuple[int, int]:
-    """The effort, 0 where its model would take too much of the budget, and the model's bytes."""
+def _affordable(rate: Rate, pixels: int, effort: int) -> tuple[int, int, float]:
+    """What effort may take of a budget.
+
+    Returns:
+        The effort, 0 where its model would take too much; bytes to leave for what it stores beside
+        samples; bits of these that moves may take.
+    """
     room, budget = model_bytes(pixels), rate.budget(pixels)
     if not effort or (budget is not None and room > budget / 4):
-        return 0, 0
-    return effort, room
+        return 0, 0, 0.0
+    if budget is None:
+        return effort, room, math.inf
+    moves = int(_MOVES * budget)
+    return effort, room + moves, 8.0 * moves
 
 
 def _check_options(coding: str, lossless: bool | str, effort: int) -> None:
@@ -259,25 +279,30 @@ def _mosaic(
     return codec.Mosaic.of(codes, frame.camera.cfa, pixels=guide)
 
 
-def _one_sampler(pipeline: Pipeline, given: Sampler | None) -> Sampler:
+def _one_sampler(pipeline: Pipeline, given: Sampler | None, effort: int) -> Sampler:
     tapped = next((m.sampler for m in pipeline.modules() if isinstance(m, SampleMetadata)), None)
     if tapped is not None and given is not None:
         raise ValueError("the pipeline samples already (SampleMetadata); give no sampler then")
-    return tapped or given or SuperpixelSampler()
+    return tapped or given or default_sampler(effort)
 
 
 @torch.no_grad()
 def _sampled(
-    frame: Frame, sampler: Sampler, found: Registration | None, effort: int, step: Progress
+    frame: Frame,
+    sampler: Sampler,
+    found: Registration | None,
+    effort: int,
+    step: Progress,
+    room: float,
 ) -> Frame:
     """The frame with samples, none of them where the JPEG does not show what the raw holds."""
-    samples = sampler(frame) if frame.samples is None else frame.samples
+    samples, shown = sampler(frame) if frame.samples is None else frame.samples, None
     if found is not None:
         samples = found.keep(samples)
         # Pixels that show something else would be tried for as if they mattered.
-        effort = effort if bool(found.agrees.all()) else 0
+        shown = None if bool((everywhere := found.shown()).all()) else everywhere
     frame = frame.replace(samples=samples)
-    return frame.replace(samples=close_loop(frame, effort, step))
+    return frame.replace(samples=close_loop(frame, effort, step, shown, room))
 
 
 def _register(frame: Frame, pixels: Tensor, name: str, force: bool) -> Registration:

@@ -8,6 +8,7 @@ Every sixteenth block at a time, so that what is tried at once hardly meets.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
@@ -44,7 +45,12 @@ _RUN, _FEWEST = 512, 4096
 
 
 def moved_samples(
-    decoder: Decoder, missed: Tensor, share: float, passes: int, pool: Executor
+    decoder: Decoder,
+    missed: Tensor,
+    share: float,
+    passes: int,
+    pool: Executor,
+    room: float = math.inf,
 ) -> Iterator[tuple[Samples, float]]:
     """The decoder's samples, better and better placed; their values are as measured.
 
@@ -53,6 +59,7 @@ def moved_samples(
         share: of the samples that a pass tries, those of the largest error.
         passes: over the picture, of the kinds of :data:`_KINDS` in turn.
         pool: of single-core workers.
+        room: bits that places and more samples may take, about.
 
     Yields:
         Samples, and the picture's squared error of them.
@@ -60,7 +67,7 @@ def moved_samples(
     moves = _Moves(decoder, missed, pool)
     for kind in islice(cycle(_KINDS), passes):
         for some in moves.phases(max(_FEWEST, round(share * len(decoder.samples)))):
-            if moves.attempt(some, kind):
+            if moves.spent < room and moves.attempt(some, kind):
                 yield moves.samples(), float(moves.missed.sum())
 
 
@@ -81,6 +88,8 @@ class _Moves:
         self.tree: cKDTree | None = None
         self.block = self._block(self.index)
         self.generator = torch.Generator().manual_seed(0)
+        # That most samples stay has to be told of each, once some don't.
+        self.spent = 0.15 * len(self.index)
         self.price = _PRICE * float(missed.sum()) / (self.height * self.width)
 
     def samples(self) -> Samples:
@@ -120,6 +129,7 @@ class _Moves:
         change[blocks] = self._errors(blocks).sum(1) - self.missed[blocks]
         kept = change[window].sum(1) + self.price * extra < 0
         self._take_back(at[~kept], before, ~kept)
+        self.spent += float(extra[kept].sum())
         if not bool(kept.any()):
             return False
         blocks = self._around(self._block(to[kept]))[0]

@@ -66,6 +66,7 @@ def close_loop(
     effort: int,
     progress: Progress | None = None,
     counts: Tensor | None = None,
+    room: float = math.inf,
 ) -> Samples:
     """Samples with what makes :class:`isp_meta.reconstruct.LocalRBFReconstructor`'s result best.
 
@@ -79,6 +80,7 @@ def close_loop(
             so far.
         counts: (H, W) bool, which pixels show what raw holds: what is missed elsewhere does not
             count; None: all do.
+        room: bits that moved and added samples may take, about.
 
     Raises:
         PipelineOrderError: a field is empty.
@@ -86,7 +88,7 @@ def close_loop(
     step = progress or (lambda _name: None)
     best: Samples = frame.require("samples", "close_loop")
     try:
-        for better in _improvements(frame, best, effort, counts, step):
+        for better in _improvements(frame, best, effort, counts, room, step):
             best = better
     except KeyboardInterrupt:
         if best is frame.samples:
@@ -96,7 +98,12 @@ def close_loop(
 
 
 def _improvements(
-    frame: Frame, samples: Samples, effort: int, counts: Tensor | None, step: Progress
+    frame: Frame,
+    samples: Samples,
+    effort: int,
+    counts: Tensor | None,
+    room: float,
+    step: Progress,
 ) -> Iterator[Samples]:
     if not effort or not len(samples):
         return
@@ -116,7 +123,7 @@ def _improvements(
         missed = decoder.missed(pool)
         start, won = float(missed.sum()), ""
         step("moving samples")
-        for samples, least in moved_samples(decoder, missed, *_moves(effort), pool):
+        for samples, least in moved_samples(decoder, missed, *_moves(effort), pool, room):
             won = f" ({10 * math.log10(start / max(least, 1e-20)):+.1f} dB)"
             step(f"moving samples{won}")
             yield samples

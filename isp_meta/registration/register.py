@@ -91,16 +91,22 @@ class Registration:
         """Share of the picture that agrees with the raw."""
         return float(self.agrees.float().mean())
 
+    def shown(self) -> Tensor:
+        """(h, w) bool: the pixels that show what the raw holds for them."""
+        height, width = self.size
+        tiles = self.agrees.repeat_interleave(TILE, 0).repeat_interleave(TILE, 1)
+        shown = torch.zeros(height, width, dtype=torch.bool, device=tiles.device)
+        inside = self.placement.shared(self.raw_size, self.size)
+        shown[inside] = tiles[:height, :width][inside]
+        return shown
+
     def keep(self, samples: Samples) -> Samples:
         """The samples at pixels that show what the raw holds for them.
 
         Args:
             samples: of the placed raw, in the picture's order of pixels.
         """
-        y, x = samples.index // self.size[1], samples.index % self.size[1]
-        rows, columns = self.placement.shared(self.raw_size, self.size)
-        inside = (y >= rows.start) & (y < rows.stop) & (x >= columns.start) & (x < columns.stop)
-        kept = inside & self.agrees.to(y.device)[y // TILE, x // TILE]
+        kept = self.shown().flatten().to(samples.index.device)[samples.index]
         return replace(samples, index=samples.index[kept], value=samples.value[kept])
 
 
