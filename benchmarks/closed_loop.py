@@ -3,9 +3,11 @@
 ``python benchmarks/closed_loop.py PICTURES... [--presets A,B] [--inputs 8bit,jpeg95]
 [--samplers uniform,superpixel] [--efforts 0,1,2] [--json FILE]``
 
-PICTURES are what ``isp-meta evaluate`` reads: raw files, linear 16-bit PNG, folders of them. What
-is stored is coded and decoded as a JPEG would carry it. Seconds are those of the clock, CPU seconds
-those of all threads: on a machine with other work only these say what a free one takes.
+PICTURES are what ``isp-meta evaluate`` reads: raw files, linear 16-bit PNG, folders of them. Beside
+the efforts 0 to 9 there is ``model``: effort 1 with every sample where the sampler put it. What is
+stored is coded in default steps, and decoded, as a JPEG would carry it. Seconds are those of the
+clock, CPU seconds those of all threads: on a machine with other work only these say what a free one
+takes.
 """
 
 from __future__ import annotations
@@ -13,19 +15,23 @@ from __future__ import annotations
 import argparse
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 from machine import machine
 
+from isp_meta import codec, io
 from isp_meta.cli.methods import file_inputs, renderings, split
 from isp_meta.closed_loop import close_loop
+from isp_meta.closed_loop.fit import fit_model
+from isp_meta.closed_loop.truth import Truth
 from isp_meta.evaluation.metrics import psnr
-from isp_meta.evaluation.storage import store
-from isp_meta.frame import Frame, Sampler
+from isp_meta.frame import Frame, Sampler, Samples
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samplers import SuperpixelSampler, UniformSampler
 from isp_meta.scenes import find_scenes, read_scene, render_scene
+from isp_meta.workers import workers
 
 COLUMNS = ("psnr", "bits_per_pixel", "seconds", "cpu_seconds", "recover_cpu_seconds")
 
@@ -35,17 +41,31 @@ def samplers(text: str, cell: int) -> dict[str, Sampler]:
     return {name: known[name] for name in split(text)}
 
 
-def tried(frame: Frame, effort: int) -> dict[str, float]:
+def stored(frame: Frame, samples: Samples) -> tuple[Frame, int]:
+    """What recovery gets, and the bits of the whole payload."""
+    binding = codec.Binding.of(io.to_uint8(frame.srgb), bytes(32))
+    data = codec.encode(codec.Payload(samples, frame.camera, binding))
+    decoded = codec.decode(data).samples
+    return Frame(frame.camera, srgb=frame.srgb, samples=decoded), 8 * len(data)
+
+
+def model_alone(frame: Frame) -> Samples:
+    with workers() as pool:
+        truth = Truth.of(frame.srgb, frame.raw, None, pool)
+        return replace(frame.samples, model=fit_model(truth, frame.samples, 36, pool))
+
+
+def tried(frame: Frame, effort: str) -> dict[str, float]:
     """Figures of one effort, of a frame with ``raw``, ``srgb`` as in the file, and ``samples``."""
     wall, cpu = time.perf_counter(), time.process_time()
-    samples = close_loop(frame, effort)
+    samples = model_alone(frame) if effort == "model" else close_loop(frame, int(effort))
     wall, cpu = time.perf_counter() - wall, time.process_time() - cpu
-    stored, _, sizes = store(frame.replace(samples=samples))
+    kept, bits = stored(frame, samples)
     start = time.process_time()
-    estimate = LocalRBFReconstructor()(stored)
+    estimate = LocalRBFReconstructor()(kept)
     return {
         "psnr": psnr(estimate, frame.raw),
-        "bits_per_pixel": sizes.total / (samples.height * samples.width),
+        "bits_per_pixel": bits / (samples.height * samples.width),
         "seconds": wall,
         "cpu_seconds": cpu,
         "recover_cpu_seconds": time.process_time() - start,
@@ -62,7 +82,7 @@ def main() -> None:
     parser.add_argument("--presets", default="minimal,camera")
     parser.add_argument("--inputs", default="jpeg95")
     parser.add_argument("--samplers", default="uniform,superpixel")
-    parser.add_argument("--efforts", default="0,1,2,5")
+    parser.add_argument("--efforts", default="0,model,1,2")
     parser.add_argument("--cell", type=int, default=8)
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
@@ -77,7 +97,7 @@ def main() -> None:
             shown = {scene: f.replace(srgb=file(f.srgb)) for scene, f in frames.items()}
             for name, sampler in samplers(options.samplers, options.cell).items():
                 sampled = {s: f.replace(samples=sampler(f)) for s, f in shown.items()}
-                for effort in map(int, split(options.efforts)):
+                for effort in split(options.efforts):
                     rows = {scene.name: tried(f, effort) for scene, f in sampled.items()}
                     labels = way.name, file.name, name, effort
                     figures = mean(list(rows.values()))

@@ -9,6 +9,8 @@ run before it is needed, and what is stored be chosen by what comes out (closed_
 
 from __future__ import annotations
 
+import functools
+import math
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -34,10 +36,10 @@ from .picture_file import PictureFile
 from .pipeline import Pipeline
 from .rate import Rate, encode_within, fit_rate
 from .registration import Placement, Registration, register
-from .samplers import SuperpixelSampler
+from .samplers import SuperpixelSampler, UniformSampler
 from .stages import Demosaic, Quantize, SampleMetadata
 
-__all__ = ["Carrier", "Embedded", "embed"]
+__all__ = ["Carrier", "Embedded", "default_sampler", "embed"]
 
 Carrier = Literal["app11", "com", "chunk", "tag", "sidecar"]
 Progress = Callable[[str], None]
@@ -45,6 +47,8 @@ Progress = Callable[[str], None]
 DEFAULT_EFFORT = 1
 # Of an enhancement's coefficients, in parts of full scale.
 DEFAULT_STEP = 1 / 32
+# Of a budget: what moves take where there is none.
+_MOVES = 0.07
 
 
 @dataclass(frozen=True, eq=False)
@@ -105,7 +109,7 @@ def embed(
         jpeg: the JPEG to write; ``.png``, ``.tif`` and ``.tiff`` make a PNG or TIFF.
         pipeline: from ``codes`` to ``raw`` and ``srgb``; default :func:`isp_meta.presets.minimal`,
             which rounds to ``depth``. If it has a SampleMetadata stage, its samples are stored.
-        sampler: default ``SuperpixelSampler()``, which keeps about 1.5 % of the pixels.
+        sampler: default :func:`default_sampler`, which keeps about 1.5 % of the pixels.
         quality, subsampling: of the JPEG that is rendered.
         jpeg_in: an existing picture of the raw to embed into, in place of rendering one: cropped,
             turned or mirrored, but of the sensor's own pixels, neither resized nor corrected for
@@ -150,10 +154,11 @@ def embed(
     _check_options(coding, lossless, effort, enhancement)
     if rate is not None and not (sampler is None and steps is None):
         raise ValueError("a rate chooses samples and steps; give neither sampler nor steps then")
-    target, beside = Path(jpeg), carriers.sidecar.sidecar_path(Path(jpeg))
+    target = Path(jpeg)
+    beside = carriers.sidecar.sidecar_path(target) if carrier == "sidecar" else None
     file = PictureFile.of(target, depth, carrier)
     sources = [] if isinstance(raw, Frame) else [raw]
-    for path in [target, beside] if carrier == "sidecar" else [target]:
+    for path in filter(None, (target, beside)):
         io.check_target(path, overwrite=overwrite, sources=sources)
     pipeline = presets.minimal().replace(-1, Quantize(file.depth)) if pipeline is None else pipeline
     step("reading raw")
@@ -162,45 +167,34 @@ def embed(
     step("rendering")
     frame = _render(pipeline, frame, sources)
     step("making the JPEG")
-    name = str(jpeg if jpeg_in is None else jpeg_in)
+    name = str(jpeg_in or jpeg)
     if jpeg_in is None:
         data = file.encode(frame, quality, subsampling)
     else:
         data = file.strip(io.read_bytes(jpeg_in, ImageFileError), name)
     codes = io.decode_image(data, name, deep=True)
-    pixels = io.eight_bits(codes)
-    found = None
+    pixels, found = io.eight_bits(codes), None
     if jpeg_in is not None:
         step("finding its place in the raw")
         found = _register(frame, pixels, name, force)
         frame = _placed(frame, found)
     step("choosing pixels")
     frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
-    demosaic = next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
     goal = _goal(enhancement, rate, effort, lossless)
+    effort, room, moves = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
     if rate is not None:
-        effort, room = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
         with _rate_of(name):
-            keep = None if found is None else found.keep
-            frame, sampler, steps = fit_rate(
-                rate,
-                frame,
-                pixels,
-                coding=coding,
-                demosaic=demosaic,
-                keep=keep,
-                room=room,
-                enhanced=goal is not None,
-            )
-    sampler = _one_sampler(pipeline, sampler)
-    frame = _sampled(frame, sampler, found, effort, step)
+            fit = _rate_fit(coding, _demosaic(pipeline), found, room, goal)
+            frame, sampler, steps = fit(rate, frame, pixels)
+    sampler = _one_sampler(pipeline, sampler, effort)
+    frame = _sampled(frame, sampler, found, effort, step, moves)
     step("encoding")
     payload = codec.Payload(
         samples=frame.require("samples", "embed"),
         camera=frame.camera,
         binding=codec.Binding.of(pixels, carriers.scan_digest(data)),
         steps=steps or codec.Steps(),
-        demosaic=demosaic,
+        demosaic=_demosaic(pipeline),
         sampler=type(sampler).__name__,
         mosaic=None if mosaic is None else _mosaic(mosaic, pixels, frame, found, lossless),
     )
@@ -208,15 +202,25 @@ def embed(
         packed = encode_within(rate, payload, pixels, coding)
         if goal is not None:
             step("coding what recovery misses")
-            shown = None if found is None else found.shown
-            packed = enhance(packed, frame, pixels, goal, coding=coding, shown=shown)
+            packed = enhance(packed, frame, pixels, goal, coding=coding, shown=_shown(found))
     step("writing")
-    if carrier == "sidecar":
+    if beside is not None:
         _write_pair(target, data, beside, packed, overwrite)
     else:
         io.write_atomic(target, carriers.insert(data, packed, place=carrier), overwrite=overwrite)
-    sidecar = beside if carrier == "sidecar" else None
-    return Embedded(target, sidecar, frame, len(packed), len(data), found)
+    return Embedded(target, beside, frame, len(packed), len(data), found)
+
+
+def _demosaic(pipeline: Pipeline) -> str:
+    return next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
+
+
+def default_sampler(effort: int, cell: int = 8) -> Sampler:
+    """Superpixels where nothing is tried; else the middle of each cell.
+
+    By trying, samples are moved to where they serve best, and the others' places take no bits.
+    """
+    return UniformSampler(cell) if effort else SuperpixelSampler(cell)
 
 
 @contextmanager
@@ -228,12 +232,39 @@ def _rate_of(name: str) -> Iterator[None]:
         raise RateNotReached(f"{name}: {error}") from error
 
 
-def _affordable(rate: Rate, pixels: int, effort: int) -> tuple[int, int]:
-    """The effort, 0 where its model would take too much of the budget, and the model's bytes."""
+def _affordable(rate: Rate | None, pixels: int, effort: int) -> tuple[int, int, float]:
+    """What effort may take of a budget.
+
+    Returns:
+        The effort, 0 where its model would take too much; bytes to leave for what it stores beside
+        samples; bits of these that moves may take.
+    """
+    if rate is None:
+        return effort, 0, math.inf
     room, budget = model_bytes(pixels), rate.budget(pixels)
     if not effort or (budget is not None and room > budget / 4):
-        return 0, 0
-    return effort, room
+        return 0, 0, 0.0
+    if budget is None:
+        return effort, room, math.inf
+    moves = int(_MOVES * budget)
+    return effort, room + moves, 8.0 * moves
+
+
+def _rate_fit(
+    coding: codec.Coding,
+    demosaic: str,
+    found: Registration | None,
+    room: int,
+    goal: float | Rate | None,
+) -> Callable[[Rate, Frame, Tensor], tuple[Frame, Sampler, codec.Steps]]:
+    return functools.partial(
+        fit_rate,
+        coding=coding,
+        demosaic=demosaic,
+        keep=None if found is None else found.keep,
+        room=room,
+        enhanced=goal is not None,
+    )
 
 
 def _goal(
@@ -291,25 +322,35 @@ def _mosaic(
     return codec.Mosaic.of(codes, frame.camera.cfa, pixels=guide)
 
 
-def _one_sampler(pipeline: Pipeline, given: Sampler | None) -> Sampler:
+def _one_sampler(pipeline: Pipeline, given: Sampler | None, effort: int) -> Sampler:
     tapped = next((m.sampler for m in pipeline.modules() if isinstance(m, SampleMetadata)), None)
     if tapped is not None and given is not None:
         raise ValueError("the pipeline samples already (SampleMetadata); give no sampler then")
-    return tapped or given or SuperpixelSampler()
+    return tapped or given or default_sampler(effort)
 
 
 @torch.no_grad()
 def _sampled(
-    frame: Frame, sampler: Sampler, found: Registration | None, effort: int, step: Progress
+    frame: Frame,
+    sampler: Sampler,
+    found: Registration | None,
+    effort: int,
+    step: Progress,
+    room: float,
 ) -> Frame:
     """The frame with samples, none of them where the JPEG does not show what the raw holds."""
     samples = sampler(frame) if frame.samples is None else frame.samples
     if found is not None:
         samples = found.keep(samples)
-        # Pixels that show something else would be tried for as if they mattered.
-        effort = effort if bool(found.agrees.all()) else 0
     frame = frame.replace(samples=samples)
-    return frame.replace(samples=close_loop(frame, effort, step))
+    # Pixels that show something else would be tried for as if they mattered.
+    return frame.replace(samples=close_loop(frame, effort, step, _shown(found), room))
+
+
+def _shown(found: Registration | None) -> Tensor | None:
+    """Where a JPEG that existed shows what the raw holds; None: everywhere."""
+    shown = None if found is None else found.shown()
+    return None if shown is None or bool(shown.all()) else shown
 
 
 def _register(frame: Frame, pixels: Tensor, name: str, force: bool) -> Registration:

@@ -20,7 +20,7 @@ from .codec import Binding, Coding, Payload, Steps, encode, quantize
 from .errors import RateNotReached
 from .frame import Frame, Sampler, Samples
 from .reconstruct import LocalRBFReconstructor
-from .samplers import SuperpixelSampler
+from .samplers import UniformSampler
 
 __all__ = ["CELLS", "Rate", "fit_rate"]
 
@@ -53,7 +53,7 @@ class Rate:
     bpp: float | None = None
     size: int | None = None
     psnr: float | None = None
-    sampler: Callable[[int], Sampler] = SuperpixelSampler
+    sampler: Callable[[int], Sampler] = UniformSampler
 
     def __post_init__(self) -> None:
         given = [goal for goal in (self.bpp, self.size, self.psnr) if goal is not None]

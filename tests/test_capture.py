@@ -378,7 +378,7 @@ def test_picture_is_the_same_on_every_run(tmp_path, make_frame):
 def test_effort_makes_recovery_better(tmp_path, make_frame):
     errors, sizes = [], []
     for effort in (0, 1, 2):
-        made = embed(make_frame(192, 256), tmp_path / f"{effort}.jpg", effort=effort)
+        made = embed(make_frame(192, 256), tmp_path / f"{effort}.jpg", effort=effort, enhancement=0)
         payload = read_metadata(made.path).payload
         samples = payload.samples
         assert (samples.model is not None, samples.control) == (effort > 0, effort > 1)

@@ -16,7 +16,7 @@ from typing import Any, ClassVar, Literal
 from torch import Tensor
 
 from .. import codec, io, samplers
-from ..capture import DEFAULT_EFFORT, Carrier, embed
+from ..capture import DEFAULT_EFFORT, Carrier, default_sampler, embed
 from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PictureMismatch
 from ..frame import Frame, Reconstructor, Sampler
 from ..pipeline import Pipeline
@@ -87,7 +87,8 @@ class Embed(Job):
     Attributes:
         pipeline: as TOML (``Pipeline.to_toml()``); "": the default of :func:`isp_meta.embed`.
         suffix: of the pictures: ".jpg", ".png" or ".tif".
-        sampler: "superpixel", "uniform" or "random". cell: its cells' side, pixels.
+        sampler: "superpixel", "uniform" or "random"; "": by effort, the default of
+            :func:`isp_meta.embed`. cell: its cells' side, pixels.
         seed: of the random one.
         levels, bits: steps of stored values; bits: evenly to this depth. At most one of them.
         bpp, size, psnr: what the metadata may take or must reach (:class:`isp_meta.Rate`), in place
@@ -99,7 +100,7 @@ class Embed(Job):
 
     pipeline: str = ""
     suffix: str = ".jpg"
-    sampler: str = "superpixel"
+    sampler: str = ""
     cell: int = 8
     seed: int = 0
     quality: int = 95
@@ -141,6 +142,8 @@ class Embed(Job):
 
     def make_sampler(self, cell: int) -> Sampler:
         """The sampler, with cells of this side."""
+        if not self.sampler:
+            return default_sampler(self.effort, cell)
         if self.sampler == "superpixel":
             return samplers.SuperpixelSampler(cell)
         if self.sampler == "uniform":

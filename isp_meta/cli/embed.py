@@ -81,8 +81,9 @@ def command(
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
     sampler: Annotated[
-        SamplerName, typer.Option(help="How pixels are chosen.")
-    ] = SamplerName.superpixel,
+        SamplerName | None,
+        typer.Option(help="How pixels are chosen: uniform; with effort 0 superpixel."),
+    ] = None,
     cell: Annotated[
         int, typer.Option(min=1, max=256, help="One sample in cell x cell pixels.")
     ] = 8,
@@ -170,7 +171,7 @@ def command(
     job = make_job(
         pipeline=pipeline,
         preset=preset,
-        sampler=sampler,
+        sampler=sampler or "",
         cell=cell,
         seed=seed,
         quality=quality,

@@ -23,11 +23,11 @@ from ..frame import LocalRBFModel, Samples
 from ..networks.shipped import FEATURES, shipped_features
 from ..reconstruct.color_estimate import apply_polynomial, fit_polynomial
 from ..reconstruct.correction import Correction, fit_correction
-from ..reconstruct.detail import DetailBands
-from ..reconstruct.first_guess import bands_of, clipped, log_gain, times_gain
+from ..reconstruct.first_guess import clipped, log_gain, times_gain
 from ..reconstruct.learned import LearnedBands
 from ..reconstruct.local_rbf import GuidedPicture, LocalRBFSetting, block_side
 from .systems import Systems
+from .truth import Truth
 
 __all__ = ["fit_model", "model_bytes"]
 
@@ -87,50 +87,58 @@ class _Guess:
 
 
 def fit_model(
-    srgb: Tensor, raw: Tensor, samples: Samples, neighbors: int, pool: Executor
+    truth: Truth, samples: Samples, neighbors: int, pool: Executor
 ) -> LocalRBFModel | None:
     """The model with which these samples rebuild raw best, of those tried; rounded as stored.
 
     Args:
-        srgb, raw: (3, H, W) in [0, 1], as recovery will see it and as it is.
-        samples: of raw, at least one. neighbors: in each block's system, 1 to 96.
+        samples: of the truth's raw, at least one. neighbors: in each block's system, 1 to 96.
         pool: of single-core workers.
 
     Returns:
-        The model; None where the picture has no whole block.
+        The model; None where the picture has no whole block that counts.
     """
-    side = block_side(samples)
-    if min(srgb.shape[1:]) < side:
-        return None
+    side, srgb = block_side(samples), truth.srgb
     cubic, center, weights = torch.zeros(3, 20), torch.zeros(0, 3), torch.zeros(3, 0)
     bare = LocalRBFModel("rational", 1, 1, 1, neighbors, cubic, center, center, weights)
     picture = GuidedPicture.of(srgb, replace(samples, model=bare), pool)
-    index, weight = _some_blocks(picture, side)
-    bands = bands_of(srgb, FEATURES, pool)
-    features = _features(picture, bands, torch.cat([samples.index, index.flatten()]), pool)
+    index, weight = _some_blocks(picture, truth.counts, side)
+    if not len(index):
+        return None
+    features = _features(picture, truth.bands, torch.cat([samples.index, index.flatten()]), pool)
     at_samples, at_blocks = torch.split(features, [len(samples), index.numel()], 1)
     pixels = picture.points_at(index.flatten()).view(*index.shape, -1)
     near = picture.nearest(pixels[..., :2].mean(1), min(neighbors, len(samples)))
-    truth = raw.reshape(3, -1)[:, index].permute(1, 2, 0)
-    blocks = _Blocks(pixels, picture.points[near], near, truth, at_blocks, weight)
+    value = truth.raw.reshape(3, -1)[:, index].permute(1, 2, 0)
+    blocks = _Blocks(pixels, picture.points[near], near, value, at_blocks, weight)
     centers = _centers(srgb[0].numel())
     guesses = list(_guesses(blocks, picture.points[:, 2:5].T, at_samples, centers, bare))
     return _choose(guesses, blocks, picture, side, pool)
 
 
-def _some_blocks(picture: GuidedPicture, side: int) -> tuple[Tensor, Tensor]:
+def _some_blocks(picture: GuidedPicture, counts: Tensor | None, side: int) -> tuple[Tensor, Tensor]:
     """(B, P) pixels of some whole blocks, flat, and (B,) how many blocks each stands for.
 
     Half of them where something is clipped: there lies most of the error.
+
+    Args:
+        counts: (H, W) bool, which pixels count; None: all.
     """
     height, width = picture.srgb.shape[1:]
     down, across = height // side, width // side
+    if not down or not across:
+        return torch.zeros(0, side * side, dtype=torch.int64), torch.zeros(0)
     corner = (torch.arange(down)[:, None] * width + torch.arange(across)).flatten() * side
     inside = (torch.arange(side)[:, None] * width + torch.arange(side)).flatten()
     burnt = functional.adaptive_max_pool2d(picture.surroundings[1:2], (down, across)).flatten() > 0
     generator = torch.Generator().manual_seed(0)
     chosen, weight = [], []
-    for members in (burnt.cpu().nonzero()[:, 0], (~burnt).cpu().nonzero()[:, 0]):
+    whole = torch.ones_like(burnt)
+    if counts is not None:
+        square = counts[: down * side, : across * side].view(down, side, across, side)
+        whole = square.all(3).all(1).flatten()
+    for kind in (burnt & whole, ~burnt & whole):
+        members = kind.cpu().nonzero()[:, 0]
         some = members[torch.randperm(len(members), generator=generator)[: _BLOCKS // 2]]
         chosen.append(some)
         weight.append(torch.full((len(some),), len(members) / max(1, len(some))))
@@ -140,9 +148,7 @@ def _some_blocks(picture: GuidedPicture, side: int) -> tuple[Tensor, Tensor]:
     return index.to(picture.srgb.device), torch.cat(weight)[order].to(picture.srgb.device)
 
 
-def _features(
-    picture: GuidedPicture, bands: DetailBands | LearnedBands, index: Tensor, pool: Executor
-) -> Tensor:
+def _features(picture: GuidedPicture, bands: LearnedBands, index: Tensor, pool: Executor) -> Tensor:
     """(F, N) of the pixels of (N,) a flat index in any order."""
     pixels, place = torch.unique(index, return_inverse=True)
     contrast = bands.at(pixels, pool)[place].T

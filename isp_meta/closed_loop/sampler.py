@@ -6,6 +6,7 @@ samples ─▶ model, fitted to every pixel ─▶ values that serve the model b
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
@@ -15,6 +16,8 @@ from torch import Tensor
 from ..frame import Frame, Sampler, Samples
 from ..workers import workers
 from .fit import fit_model
+from .moves import moved_samples
+from .truth import Decoder, Truth
 from .values import control_values
 
 __all__ = ["MOST_EFFORT", "ClosedLoopSampler", "close_loop"]
@@ -27,6 +30,8 @@ _ROUNDS = 2
 # Samples in each of the decoder's systems, from which effort on. More are a little better, and
 # slower by their square where values are chosen.
 _NEIGHBORS = {1: 36, 2: 16, 3: 24, 5: 36}
+# While the model is fitted: what is best with these is so with more.
+_FITTED_NEIGHBORS = 16
 
 
 class ClosedLoopSampler(Sampler):
@@ -56,16 +61,26 @@ class ClosedLoopSampler(Sampler):
 
 
 @torch.no_grad()
-def close_loop(frame: Frame, effort: int, progress: Progress | None = None) -> Samples:
+def close_loop(
+    frame: Frame,
+    effort: int,
+    progress: Progress | None = None,
+    counts: Tensor | None = None,
+    room: float = math.inf,
+) -> Samples:
     """Samples with what makes :class:`isp_meta.reconstruct.LocalRBFReconstructor`'s result best.
 
     Args:
         frame: with ``raw``, ``samples`` of it, and ``srgb`` as recovery will see it.
         effort: 0: as they are. 1: with a model fitted to the whole picture, which recovery need
-            not look for. 2 to 9: with control values in place of the measured ones, nearer and
-            nearer to the best.
-        progress: called with the name of each step as it begins. Once there is a model, a
-            KeyboardInterrupt ends the trying and keeps the best so far.
+            not look for, and moved inside their cells where much is missed. 2 to 9: with control
+            values in place of the measured ones, nearer and nearer to the best.
+        progress: called with the name of each step as it begins, and with the decibels won since
+            the model. Once there is a model, a KeyboardInterrupt ends the trying and keeps the best
+            so far.
+        counts: (H, W) bool, which pixels show what raw holds: what is missed elsewhere does not
+            count; None: all do.
+        room: bits that moved and added samples may take, about.
 
     Raises:
         PipelineOrderError: a field is empty.
@@ -73,7 +88,7 @@ def close_loop(frame: Frame, effort: int, progress: Progress | None = None) -> S
     step = progress or (lambda _name: None)
     best: Samples = frame.require("samples", "close_loop")
     try:
-        for better in _improvements(frame, best, effort, step):
+        for better in _improvements(frame, best, effort, counts, room, step):
             best = better
     except KeyboardInterrupt:
         if best is frame.samples:
@@ -82,20 +97,44 @@ def close_loop(frame: Frame, effort: int, progress: Progress | None = None) -> S
     return best
 
 
-def _improvements(frame: Frame, samples: Samples, effort: int, step: Progress) -> Iterator[Samples]:
+def _improvements(
+    frame: Frame,
+    samples: Samples,
+    effort: int,
+    counts: Tensor | None,
+    room: float,
+    step: Progress,
+) -> Iterator[Samples]:
     if not effort or not len(samples):
         return
     raw: Tensor = frame.require("raw", "close_loop")
     srgb: Tensor = frame.require("srgb", "close_loop")
     with workers() as pool:
         step("fitting the decoder")
-        neighbors = _NEIGHBORS[max(start for start in _NEIGHBORS if start <= effort)]
-        model = fit_model(srgb, raw, samples, neighbors, pool)
+        truth = Truth.of(srgb, raw, counts, pool)
+        model = fit_model(truth, samples, _FITTED_NEIGHBORS, pool)
         if model is None:
             return
+        neighbors = _NEIGHBORS[max(start for start in _NEIGHBORS if start <= effort)]
+        model = replace(model, neighbors=neighbors)
         samples = replace(samples, model=model)
         yield samples
-        if effort > 1:
-            step("choosing values")
-            for value in control_values(srgb, raw, samples, _ROUNDS * effort, pool):
-                yield replace(samples, value=value, control=True)
+        decoder = Decoder.of(truth, samples, pool)
+        missed = decoder.missed(pool)
+        start, won = float(missed.sum()), ""
+        step("moving samples")
+        for samples, least in moved_samples(decoder, missed, *_moves(effort), pool, room):
+            won = f" ({10 * math.log10(start / max(least, 1e-20)):+.1f} dB)"
+            step(f"moving samples{won}")
+            yield samples
+        if effort == 1:
+            return
+        step(f"choosing values{won}")
+        decoder = decoder.through(samples, pool)
+        for value in control_values(decoder, _ROUNDS * effort, pool):
+            yield replace(samples, value=value, control=True)
+
+
+def _moves(effort: int) -> tuple[float, int]:
+    """The share of the samples that are tried in a pass, and the passes."""
+    return (0.05, 2) if effort < 3 else (0.1, effort)

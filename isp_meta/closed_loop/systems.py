@@ -75,8 +75,8 @@ class Systems:
         Returns:
             (B, K, K) matrices and (B, K, 3) right sides.
         """
-        weighted = self.covariance * weight[..., None]
-        square = torch.bmm(weighted.transpose(1, 2), self.covariance)
-        right = torch.bmm(weighted.transpose(1, 2), target)
-        half = torch.cholesky_solve(square, self.factor).transpose(1, 2).contiguous()
-        return torch.cholesky_solve(half, self.factor), torch.cholesky_solve(right, self.factor)
+        # What each value adds to each pixel. Squared as a whole, so that rounding leaves no matrix
+        # indefinite by more than its own precision: conjugate gradients would run away along it.
+        share = torch.cholesky_solve(self.covariance.transpose(1, 2).contiguous(), self.factor)
+        weighted = share * weight[:, None]
+        return torch.bmm(weighted, share.transpose(1, 2)), torch.bmm(weighted, target)

@@ -17,10 +17,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..frame import Samples
 from ..reconstruct.first_guess import LOG_FLOOR, log_gain, times_gain
-from ..reconstruct.local_rbf import STORED, GuidedPicture, LocalRBFSetting, block_side
+from ..reconstruct.local_rbf import STORED
 from .systems import Systems, in_blocks
+from .truth import Decoder
 
 __all__ = ["control_values"]
 
@@ -43,30 +43,23 @@ class _Equations:
     right: Tensor
 
 
-def control_values(
-    srgb: Tensor, raw: Tensor, samples: Samples, rounds: int, pool: Executor
-) -> Iterator[Tensor]:
-    """Values for the samples' model, better from band to band of the picture.
+def control_values(decoder: Decoder, rounds: int, pool: Executor) -> Iterator[Tensor]:
+    """Values for the decoder's samples, better from band to band of the picture.
 
     Args:
-        srgb, raw: (3, H, W) in [0, 1], as recovery will see it and as it is.
-        samples: of raw, with a model. rounds: of conjugate gradients.
-        pool: of single-core workers.
+        rounds: of conjugate gradients. pool: of single-core workers.
 
     Yields:
         (N, 3) in [0, 1].
     """
-    assert samples.model is not None
-    picture, side = GuidedPicture.of(srgb, samples, pool), block_side(samples)
-    setting = LocalRBFSetting.of(samples.model)
+    picture, side, samples = decoder.picture, decoder.side, decoder.samples
     guess = picture.guesses[STORED].at_samples
     gain = log_gain(picture.value, guess)
-    rows = -(-srgb.shape[1] // side)
-    some = max(1, _BAND_PIXELS // (srgb.shape[2] * side))
-    count = min(samples.model.neighbors, len(samples))
+    rows = -(-samples.height // side)
+    some = max(1, _BAND_PIXELS // (samples.width * side))
 
     def read(row: int) -> _Equations:
-        return _equations(picture, setting, raw, row, side, count)
+        return _equations(decoder, row)
 
     line = samples.index // (samples.width * side)
     for top in range(0, rows, some):
@@ -80,18 +73,15 @@ def control_values(
         yield times_gain(guess.clone(), gain.clone())
 
 
-def _equations(
-    picture: GuidedPicture,
-    setting: LocalRBFSetting,
-    raw: Tensor,
-    row: int,
-    side: int,
-    count: int,
-) -> _Equations:
+def _equations(decoder: Decoder, row: int) -> _Equations:
     """Of a row of blocks."""
+    raw, counts = decoder.truth.raw, decoder.truth.counts
+    picture, setting, side = decoder.picture, decoder.setting, decoder.side
     top, bottom = row * side, min(raw.shape[1], (row + 1) * side)
     truth, guess = raw[:, top:bottom], picture.guesses[STORED].rows(top, bottom)
     weight = (truth + LOG_FLOOR).square().mean(0, keepdim=True)
+    if counts is not None:
+        weight *= counts[top:bottom]
     height, width = truth.shape[1:]
     y = torch.arange(top, bottom).to(raw)[:, None].expand(height, width)
     x = torch.arange(width).to(raw).expand(height, width)
@@ -103,7 +93,7 @@ def _equations(
     pixels, target = torch.split(in_blocks(parts, side), [7, 3], 2)
     across = torch.arange(len(pixels)).to(raw) * side + (side - 1) / 2
     center = torch.stack([across.new_full(across.shape, top + (side - 1) / 2), across], 1)
-    near = picture.nearest(center, count)
+    near = picture.nearest(center, decoder.neighbors)
     runs = (torch.split(part, _RUN) for part in (near, pixels, target, weight))
     found = [
         Systems(setting, picture.points[n], p).normal_equations(t, w)

@@ -163,12 +163,19 @@ def bands_of(srgb: Tensor, network: str, pool: Executor) -> DetailBands | Learne
     return LearnedBands.of(bands, shipped_features(network), pool)
 
 
-def stored_guess(srgb: Tensor, index: Tensor, model: LocalRBFModel, pool: Executor) -> FirstGuess:
+def stored_guess(
+    srgb: Tensor,
+    index: Tensor,
+    model: LocalRBFModel,
+    pool: Executor,
+    known: LearnedBands | None = None,
+) -> FirstGuess:
     """The guess that travels in a model, in place of one that is fitted.
 
     Args:
         srgb: (3, H, W) in [0, 1]. index: (N,) flat, increasing, of the samples.
         pool: of single-core workers.
+        known: bands of the picture, by the network that ships.
 
     Raises:
         WeightsFileError: it reads a network that does not ship, or another one of that name.
@@ -180,7 +187,11 @@ def stored_guess(srgb: Tensor, index: Tensor, model: LocalRBFModel, pool: Execut
         at_samples = at_samples.T.contiguous()
         return FirstGuess(srgb, cubic, None, None, at_samples, at_samples)
     parts = (part.to(srgb) for part in (model.centers, model.gains, model.weights))
-    correction, bands = Correction.through(*parts), bands_of(srgb, model.network, pool)
+    correction = Correction.through(*parts)
+    if known is None:
+        bands = bands_of(srgb, model.network, pool)
+    else:
+        bands = known if model.network else known.bands
     features = torch.cat([clipped(color), bands.at(index, pool).T])
     if len(features) != model.weights.shape[1]:
         raise WeightsFileError(

@@ -41,8 +41,9 @@ if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
     from ..networks import FeatureNetwork
+    from .learned import LearnedBands
 
-__all__ = ["GuidedPicture", "LocalRBFReconstructor", "LocalRBFSetting", "block_side"]
+__all__ = ["GuidedPicture", "LocalRBFReconstructor", "LocalRBFSetting", "block_side", "rebuilt"]
 
 # How much the brightness and the share of clipped values around a pixel count, next to its color,
 # and over how many pixels they are taken: with these the samples left out are predicted best.
@@ -140,17 +141,23 @@ class GuidedPicture:
         samples: Samples,
         pool: Executor,
         features: FeatureNetwork | None = None,
+        bands: LearnedBands | None = None,
     ) -> GuidedPicture:
-        """Of (3, H, W) in [0, 1] and samples, by single-core workers; features: for a guess."""
+        """Of a picture and samples, by single-core workers.
+
+        Args:
+            srgb: (3, H, W) in [0, 1]. features: for a guess.
+            bands: of the picture, where they are known, for a model's guess.
+        """
         from scipy.spatial import cKDTree  # 0.3 s to load, which embedding need not wait for
 
-        bands = pool.map(_surroundings, torch.split(srgb, 32 * _AROUND, 1))
-        around = torch.cat(list(bands), 1)
+        strips = pool.map(_surroundings, torch.split(srgb, 32 * _AROUND, 1))
+        around = torch.cat(list(strips), 1)
         value = samples.value.to(srgb)
         if samples.model is None:
             guesses = first_guesses(srgb, samples.index, value, pool, features)
         else:
-            guesses = {STORED: stored_guess(srgb, samples.index, samples.model, pool)}
+            guesses = {STORED: stored_guess(srgb, samples.index, samples.model, pool, bands)}
         position = torch.stack([samples.index // samples.width, samples.index % samples.width], 1)
         tree = cKDTree(position.cpu().numpy())
         points = _points(srgb, around, samples.index)
@@ -181,6 +188,28 @@ class GuidedPicture:
         begin = top - first * _AROUND
         around = around[0, :, begin : begin + bottom - top, : self.srgb.shape[2]]
         return torch.cat([self.srgb[:, top:bottom], around])
+
+
+@torch.no_grad()
+def rebuilt(
+    picture: GuidedPicture,
+    setting: LocalRBFSetting,
+    top: int,
+    bottom: int,
+    block: int,
+    neighbors: int,
+) -> Tensor:
+    """(3, bottom - top, W) raw of some rows, in blocks of so many pixels, ``top`` one's first."""
+    guide, points = picture.guide(top, bottom), picture.points.clone()
+    points[:, 0] -= top
+    shape = -(-(bottom - top) // block), -(-guide.shape[2] // block)
+    down, across = (torch.arange(n).to(points) * block + (block - 1) / 2 for n in shape)
+    centers = torch.cartesian_prod(down + top, across)
+    nearest = picture.nearest(centers, min(neighbors, len(points)))
+    nearest = nearest.view(1, *shape, -1)
+    target = picture.target(setting)
+    result = local_rbf(guide[None], points, target, nearest, block, setting.basis)[0]
+    return _decode(setting, result, picture.guesses[setting.guess].rows(top, bottom))
 
 
 class LocalRBFReconstructor(Reconstructor):
@@ -248,7 +277,7 @@ class LocalRBFReconstructor(Reconstructor):
 
             def work(top: int) -> None:
                 bottom = min(height, top + rows)
-                raw[:, top:bottom] = self._strip(setting, picture, top, bottom, block, neighbors)
+                raw[:, top:bottom] = rebuilt(picture, setting, top, bottom, block, neighbors)
 
             for _ in pool.map(work, range(0, height, rows)):
                 pass
@@ -315,28 +344,6 @@ class LocalRBFReconstructor(Reconstructor):
         guess = picture.guesses[setting.guess].left_out[left_out]
         error = _decode(setting, predicted, guess) - picture.value[left_out]
         return float((weight @ error.square()).mean() / weight.sum())
-
-    @torch.no_grad()
-    def _strip(
-        self,
-        setting: LocalRBFSetting,
-        picture: GuidedPicture,
-        top: int,
-        bottom: int,
-        block: int,
-        neighbors: int,
-    ) -> Tensor:
-        """(3, h, W) raw of the rows [top, bottom), whose first is a block's first."""
-        guide, points = picture.guide(top, bottom), picture.points.clone()
-        points[:, 0] -= top
-        shape = -(-(bottom - top) // block), -(-guide.shape[2] // block)
-        down, across = (torch.arange(n).to(points) * block + (block - 1) / 2 for n in shape)
-        centers = torch.cartesian_prod(down + top, across)
-        nearest = picture.nearest(centers, min(neighbors, len(points)))
-        nearest = nearest.view(1, *shape, -1)
-        target = picture.target(setting)
-        result = local_rbf(guide[None], points, target, nearest, block, setting.basis)[0]
-        return _decode(setting, result, picture.guesses[setting.guess].rows(top, bottom))
 
     def extra_repr(self) -> str:
         """Text inside the parentheses of ``repr``."""

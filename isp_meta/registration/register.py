@@ -91,23 +91,23 @@ class Registration:
         """Share of the picture that agrees with the raw."""
         return float(self.agrees.float().mean())
 
+    def shown(self) -> Tensor:
+        """(h, w) bool: the pixels that show what the raw holds for them."""
+        height, width = self.size
+        tiles = self.agrees.repeat_interleave(TILE, 0).repeat_interleave(TILE, 1)
+        shown = torch.zeros(height, width, dtype=torch.bool, device=tiles.device)
+        inside = self.placement.shared(self.raw_size, self.size)
+        shown[inside] = tiles[:height, :width][inside]
+        return shown
+
     def keep(self, samples: Samples) -> Samples:
         """The samples at pixels that show what the raw holds for them.
 
         Args:
             samples: of the placed raw, in the picture's order of pixels.
         """
-        kept = self.shown.to(samples.index.device).flatten()[samples.index]
+        kept = self.shown().flatten().to(samples.index.device)[samples.index]
         return replace(samples, index=samples.index[kept], value=samples.value[kept])
-
-    @property
-    def shown(self) -> Tensor:
-        """(h, w) bool: the pixels that show what the raw holds for them."""
-        (height, width), shown = self.size, torch.zeros(self.size, dtype=torch.bool)
-        tiles = self.agrees.repeat_interleave(TILE, 0).repeat_interleave(TILE, 1)
-        inside = self.placement.shared(self.raw_size, self.size)
-        shown[inside] = tiles[:height, :width][inside]
-        return shown
 
 
 def register(

@@ -21,7 +21,7 @@ def test_writes_beside_the_raw_file(run, raw, names):
     metadata = read_metadata(jpeg)
     assert metadata.match == "exact"
     assert metadata.payload.steps == Steps()
-    assert metadata.payload.sampler == "SuperpixelSampler"
+    assert metadata.payload.sampler == "UniformSampler"
     assert result.out.startswith(f"{jpeg}: 256x192, JPEG ")
     assert f"{metadata.size:,} bytes" in result.out
     assert result.out.count("\n") == 1

@@ -35,7 +35,7 @@ def test_inspect_gives_json(run, photo):
         "interpolation": "stored",
         "mosaic": "none",
         "mosaic_bytes": 0,
-        "sampler": "SuperpixelSampler",
+        "sampler": "UniformSampler",
         "demosaic": "malvar",
         "make": "Maker",
         "model": "Model",

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from isp_meta.closed_loop.fit import fit_model
+from isp_meta.closed_loop.truth import Truth
 from isp_meta.codec.local_rbf import pack_local_rbf
 from isp_meta.errors import WeightsFileError
 from isp_meta.frame import Samples
@@ -13,9 +14,10 @@ from isp_meta.samplers import UniformSampler
 from isp_meta.workers import workers
 
 
-def model_of(frame, neighbors=24):
+def model_of(frame, neighbors=24, counts=None):
     with workers() as pool:
-        return fit_model(frame.srgb, frame.raw, frame.samples, neighbors, pool)
+        truth = Truth.of(frame.srgb, frame.raw, counts, pool)
+        return fit_model(truth, frame.samples, neighbors, pool)
 
 
 def rebuilt(frame, model):
@@ -90,3 +92,22 @@ def test_pictures_of_one_color_will_do(scene, level):
     frame = frame.replace(srgb=torch.full_like(frame.srgb, level))
     frame = frame.replace(samples=Samples.at(frame.samples.index, frame.raw, 8))
     assert bool(rebuilt(frame, model_of(frame)).isfinite().all())
+
+
+def test_what_does_not_count_does_not_matter(scene):
+    frame = scene()
+    counts = torch.ones(frame.raw.shape[1:], dtype=torch.bool)
+    counts[:64] = False
+    samples = replace(
+        frame.samples,
+        index=(kept := frame.samples.index[frame.samples.index >= 64 * 160]),
+        value=frame.raw.reshape(3, -1)[:, kept].T,
+    )
+    strange = frame.raw.clone()
+    strange[:, :64] = 1 - strange[:, :64]
+    one, other = (
+        model_of(frame.replace(raw=raw, samples=samples), counts=counts)
+        for raw in (frame.raw, strange)
+    )
+    assert pack_local_rbf(one) == pack_local_rbf(other)
+    assert model_of(frame, counts=torch.zeros_like(counts)) is None

@@ -1,3 +1,5 @@
+import re
+
 import pytest
 import torch
 
@@ -12,8 +14,9 @@ def test_effort_pays(scene, missed):
     for effort in (0, 1, 2, 5):
         samples = ClosedLoopSampler(UniformSampler(8), effort)(frame)
         assert (samples.model is None, samples.control) == (effort == 0, effort > 1)
-        assert torch.equal(samples.index, frame.samples.index)
-        assert samples.control or torch.equal(samples.value, frame.samples.value)
+        assert len(frame.samples) <= len(samples) < 1.2 * len(frame.samples)
+        measured = frame.raw.reshape(3, -1)[:, samples.index].T
+        assert samples.control or torch.equal(samples.value, measured)
         estimate = LocalRBFReconstructor()(frame.replace(samples=samples))
         errors.append(missed(estimate, frame.raw))
     assert errors[1] < errors[0]
@@ -24,7 +27,11 @@ def test_effort_pays(scene, missed):
 def test_says_what_it_does(scene):
     steps: list[str] = []
     close_loop(scene(), 2, steps.append)
-    assert steps == ["fitting the decoder", "choosing values"]
+    assert steps[:2] == ["fitting the decoder", "moving samples"]
+    won = [float(re.search(r"\(\+(\d+\.\d) dB\)$", text).group(1)) for text in steps[2:]]
+    assert won == sorted(won)
+    assert won[-1] > 0
+    assert steps[-1].startswith("choosing values (")
     assert "effort=3" in repr(ClosedLoopSampler(UniformSampler(8), 3))
 
 

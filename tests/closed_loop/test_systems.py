@@ -63,3 +63,16 @@ def test_samples_at_one_place_make_no_trouble():
     systems = Systems(SETTINGS[1], points, torch.zeros(1, 4, 7))
     got = systems.predict(torch.full((1, 8, 3), 0.5))
     torch.testing.assert_close(got, torch.full((1, 4, 3), 0.5), rtol=0.02, atol=0)
+
+
+def test_alike_samples_leave_the_equations_definite():
+    generator = torch.Generator().manual_seed(0)
+    points = 0.02 * torch.rand(8, 16, 7, generator=generator)
+    points[..., :2] *= 1600
+    pixels = 0.02 * torch.rand(8, 64, 7, generator=generator)
+    pixels[..., :2] = points[:, :1, :2] + 8 * torch.rand(8, 64, 2, generator=generator)
+    setting = LocalRBFSetting("log_gain", "exponential", 128.0, 0.2, 1e-3)
+    target, weight = torch.rand(8, 64, 3, generator=generator), torch.ones(8, 64)
+    matrix, _ = Systems(setting, points, pixels).normal_equations(target, weight)
+    values = torch.linalg.eigvalsh(matrix.double())
+    assert bool((values[:, 0] > -1e-6 * values[:, -1]).all())

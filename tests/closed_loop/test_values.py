@@ -5,6 +5,7 @@ import torch
 
 from isp_meta.closed_loop import values as module
 from isp_meta.closed_loop.fit import fit_model
+from isp_meta.closed_loop.truth import Decoder, Truth
 from isp_meta.closed_loop.values import control_values
 from isp_meta.frame import Frame
 from isp_meta.reconstruct import LocalRBFReconstructor
@@ -17,13 +18,18 @@ def fitted(scene):
     """A picture whose sides are no multiples of a block's, its samples with a model."""
     frame = scene(131, 158)
     with workers() as pool:
-        model = fit_model(frame.srgb, frame.raw, frame.samples, 16, pool)
+        model = fit_model(Truth.of(frame.srgb, frame.raw, None, pool), frame.samples, 16, pool)
     return frame.replace(samples=replace(frame.samples, model=model))
 
 
-def controls(frame: Frame, rounds: int) -> torch.Tensor:
+def steps_of(frame: Frame, rounds: int, counts: torch.Tensor | None = None):
     with workers() as pool:
-        return list(control_values(frame.srgb, frame.raw, frame.samples, rounds, pool))[-1]
+        truth = Truth.of(frame.srgb, frame.raw, counts, pool)
+        yield from control_values(Decoder.of(truth, frame.samples, pool), rounds, pool)
+
+
+def controls(frame: Frame, rounds: int) -> torch.Tensor:
+    return list(steps_of(frame, rounds))[-1]
 
 
 def error_of(frame, missed, value):
@@ -54,8 +60,7 @@ def test_without_a_round_they_are_the_measured_ones(fitted):
 def test_bands_change_next_to_nothing(fitted, missed, monkeypatch):
     whole = error_of(fitted, missed, controls(fitted, 8))
     monkeypatch.setattr(module, "_BAND_PIXELS", 158 * 8 * 3)
-    with workers() as pool:
-        parts = list(control_values(fitted.srgb, fitted.raw, fitted.samples, 8, pool))
+    parts = list(steps_of(fitted, 8))
     assert len(parts) == 6
     assert error_of(fitted, missed, parts[-1]) == pytest.approx(whole, rel=0.01)
     assert error_of(fitted, missed, parts[2]) < error_of(fitted, missed, fitted.samples.value)
@@ -75,3 +80,15 @@ def test_equations_that_rounding_made_indefinite_leave_values_finite(curvature):
     matrix = (curvature * torch.eye(2)).expand(2, 2, 2).contiguous()
     equations = module._Equations(neighbors, matrix, torch.full((2, 2, 3), 1e-3))
     assert bool(module._solve(equations, torch.zeros(4, 3), 8).isfinite().all())
+
+
+def test_what_does_not_count_draws_no_value(fitted):
+    counts = torch.ones(fitted.raw.shape[1:], dtype=torch.bool)
+    counts[:, 80:] = False
+    strange = fitted.raw.clone()
+    strange[:, :, 80:] = 0.5
+    one, other = (
+        list(steps_of(fitted.replace(raw=raw), 4, counts))[-1] for raw in (fitted.raw, strange)
+    )
+    assert torch.equal(one, other)
+    assert not torch.equal(one, controls(fitted, 4))
