@@ -5,12 +5,13 @@
 
 Arguments are libFuzzer's. The corpus starts with the files of subjects.py and keeps what reaches
 new code. An input's first byte says what the rest is: a whole file, or header and sections of a
-payload, whose checksums are made right before it is read.
+payload, whose checksums and binding are made right before it is read.
 """
 
 from __future__ import annotations
 
 import contextlib
+import struct
 import sys
 from pathlib import Path
 
@@ -21,13 +22,23 @@ with atheris.instrument_imports(include=["isp_meta.carriers", "isp_meta.codec"])
 
 import torch
 from mutations import sealed, sections
-from subjects import HEIGHT, WIDTH, subjects
+from subjects import subjects
+from torch import Tensor
 
 from isp_meta.errors import CarrierError, IspMetaError, PayloadCorrupt, PayloadMissing
 
 _FILE, _PAYLOAD = b"F", b"P"
 _HEADER = 40
-PIXELS = torch.arange(3 * HEIGHT * WIDTH).to(torch.uint8).view(3, HEIGHT, WIDTH)
+_MOST_PIXELS = 1 << 16
+GOLDEN = Path(__file__).parents[1] / "data"
+
+
+def picture_of(packed: bytes) -> Tensor | None:
+    """The pixels that a payload is read beside, of the size in its header; None if too large."""
+    width, height = struct.unpack_from(">II", packed, 20)
+    if not 0 < width * height <= _MOST_PIXELS:
+        return None
+    return torch.arange(3 * height * width).to(torch.uint8).view(3, height, width)
 
 
 def as_input(packed: bytes) -> bytes:
@@ -43,7 +54,13 @@ def payload_of(data: bytes) -> bytes:
         length = int.from_bytes(data[place + 4 : place + 8], "big")
         parts.append((data[place : place + 4], data[place + 8 : place + 8 + length]))
         place += 8 + length
-    return sealed(data[:_HEADER].ljust(_HEADER, b"\0"), parts)
+    header = data[:_HEADER].ljust(_HEADER, b"\0")
+    pixels = picture_of(header)
+    if pixels is not None:
+        # What is predicted from the picture is read, too, whatever that is.
+        digest = codec.Binding.of(pixels, bytes(32)).pack_digests()
+        parts = [(name, digest if name == b"BIND" else content) for name, content in parts]
+    return sealed(header, parts)
 
 
 def read(data: bytes) -> None:
@@ -55,13 +72,14 @@ def read(data: bytes) -> None:
 
 
 def read_payload(packed: bytes) -> None:
+    pixels = picture_of(packed)
     try:
-        payload = codec.decode(packed, lambda: PIXELS)
-        if payload.mosaic is not None and payload.samples.height * payload.samples.width < 1 << 16:
-            pixels = PIXELS.new_zeros((3, payload.samples.height, payload.samples.width))
-            payload.mosaic.codes(*pixels.shape[1:], pixels=pixels)
+        payload = codec.decode(packed, None if pixels is None else lambda: pixels)
     except IspMetaError:
         return
+    if payload.mosaic is not None and pixels is not None:
+        with contextlib.suppress(PayloadCorrupt):
+            payload.mosaic.codes(*pixels.shape[1:], pixels=pixels)
     assert bool(((payload.samples.value >= 0) & (payload.samples.value <= 1)).all())
     assert codec.decode(codec.encode(payload)).samples.value.equal(payload.samples.value)
 
@@ -89,10 +107,12 @@ def main() -> None:
     if corpus is None:
         raise SystemExit("name a folder for the corpus")
     corpus.mkdir(exist_ok=True)
+    for golden in GOLDEN.glob("*.ispmeta"):
+        (corpus / golden.name).write_bytes(as_input(golden.read_bytes()))
     for number, subject in enumerate(subjects()):
         (corpus / f"subject-{number}-file").write_bytes(_FILE + subject.data)
         (corpus / f"subject-{number}-payload").write_bytes(as_input(subject.packed))
-    atheris.Setup([*sys.argv, "-timeout=5", "-rss_limit_mb=2048", "-max_len=8192"], read)
+    atheris.Setup([*sys.argv, "-timeout=5", "-rss_limit_mb=2048", "-max_len=16384"], read)
     atheris.Fuzz()
 
 
