@@ -72,9 +72,11 @@ def ops_extension(nvcc: Path | None) -> Extension:
 
 
 def payload_extension() -> list[Extension]:
-    """The bit-exact coder: integers only, no torch."""
+    """The bit-exact coder, without torch: integers, but for what an encoder fits."""
     sources = sorted(map(str, CSRC.glob("payload/*.cpp")))
     flags = [*CXX_FLAGS, f"-I{CSRC.resolve()}", f"-isystem{pybind11.get_include()}"]
+    # A multiplication and an addition made one would round otherwise, where a machine has that.
+    flags.append("-ffp-contract=off")
     extension = Extension("isp_meta._payload", sources, extra_compile_args=flags, language="c++")
     extension.depends = [str(header) for header in CSRC.glob("payload/*.h")]
     return [extension] if sources else []

@@ -72,7 +72,7 @@ def extract(tiff: bytes) -> bytes:
     """
     directory = read_directory(tiff)
     try:
-        ours = [directory.stored(tiff, entry) for entry in directory.entries if entry.tag == TAG]
+        ours = [directory.stored(tiff, entry) for entry in directory.entries if _may_carry(entry)]
     except CarrierError as error:
         raise PayloadCorrupt(str(error)) from error
     ours = [value for value in ours if _is_ours(value)]
@@ -179,8 +179,12 @@ def _is_ours(value: memoryview) -> bool:
     return len(value) >= _HEAD.size and value[: len(_MARK)] == _MARK
 
 
+def _may_carry(entry: Entry) -> bool:
+    return entry.tag == TAG and entry.kind in (_BYTES, _UNDEFINED)
+
+
 def _carries(tiff: bytes, directory: Directory, entry: Entry) -> bool:
-    if entry.tag != TAG or entry.kind not in (_BYTES, _UNDEFINED):
+    if not _may_carry(entry):
         return False
     try:
         return _is_ours(directory.stored(tiff, entry))

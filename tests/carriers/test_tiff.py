@@ -128,6 +128,20 @@ def test_somebody_elses_tag_is_left_alone(tiffs):
         insert(tiff, b"payload")
 
 
+@pytest.mark.parametrize("kind", [2, 4, 29726])
+def test_tag_of_another_type_is_nobodys_payload(tiffs, payload, kind):
+    carrying = insert(tiffs["little"], payload)
+    directory = read_directory(carrying)
+    entry = next(entry for entry in directory.entries if entry.tag == TAG)
+    at = carrying.index(struct.pack("<HHI", TAG, entry.kind, entry.count), directory.start)
+    tiff = carrying[: at + 2] + struct.pack("<H", kind) + carrying[at + 4 :]
+    with pytest.raises(PayloadMissing):
+        extract(tiff)
+    assert strip(tiff) == tiff
+    with pytest.raises(CarrierError, match="somebody else; use a sidecar"):
+        insert(tiff, payload)
+
+
 def test_no_flipped_byte_gives_another_payload(tiffs, payload):
     for name in ("little", "bigtiff big"):
         carrying = insert(tiffs[name], payload)

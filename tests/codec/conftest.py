@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
 from isp_meta.camera import Camera
-from isp_meta.codec import Binding, Payload, Steps
+from isp_meta.codec import Binding, Payload, Steps, quantize
 from isp_meta.frame import Samples
 
 CAMERA = Camera(
@@ -91,14 +93,40 @@ def assert_same() -> Callable[[Payload, Payload], None]:
     """Compares a decoded payload with the one that was encoded, after quantization."""
 
     def check(decoded: Payload, encoded: Payload) -> None:
-        from isp_meta.codec import quantize
-
         for name in ("height", "width", "cell"):
             assert getattr(decoded.samples, name) == getattr(encoded.samples, name)
         assert torch.equal(decoded.samples.index, encoded.samples.index)
         assert torch.equal(decoded.samples.value, quantize(encoded.samples.value, encoded.steps))
         for name in ("camera", "binding", "steps", "demosaic", "sampler"):
             assert getattr(decoded, name) == getattr(encoded, name)
+
+    return check
+
+
+@pytest.fixture
+def assert_read() -> Callable[[dict[str, Any], Payload], None]:
+    """Compares what the second reader found with the payload that was encoded."""
+
+    def check(found: dict[str, Any], payload: Payload) -> None:
+        samples, camera, binding = payload.samples, payload.camera, payload.binding
+        steps, texts = payload.steps, found["texts"]
+        assert found["size"] == (samples.height, samples.width, samples.cell)
+        assert found["index"] == samples.index.tolist()
+        assert found["values"] == steps.encode(samples.value).tolist()
+        assert found["scale"] == (steps.slope, steps.levels)
+        s, n = steps.slope, steps.levels
+        for row, wanted in zip(found["values"], quantize(samples.value, steps), strict=True):
+            exact = [v * (s * n + (64 - s) * v) / (64 * n * n) for v in row]
+            assert struct.unpack("3f", struct.pack("3f", *exact)) == tuple(wanted.tolist())
+        assert found["orientation"] == camera.orientation
+        numbers = (*camera.black_level, camera.white_level, *camera.as_shot_neutral)
+        assert found["levels"] == (*numbers, *camera.color_matrix)
+        assert found["place"] == (camera.cfa.encode(), camera.illuminant, *camera.crop)
+        assert texts[:2] == [camera.make, camera.model]
+        assert dict(zip(texts[2::2], texts[3::2], strict=True)) == camera.exif
+        assert found["names"] == [payload.sampler, payload.demosaic]
+        assert found["binding"] == (binding.scan, binding.pixels, binding.means)
+        assert found["is_control"] == samples.control
 
     return check
 

@@ -100,19 +100,6 @@ def test_the_ends_of_every_range_are_stored():
         assert_equal(unpack_local_rbf(pack_local_rbf(model)), model.rounded())
 
 
-def test_page_and_section_agree():
-    """The section, read from docs/format.md alone."""
-    model = model_of(2).rounded()
-    numbers = struct.unpack(">BBfffBB60f6B6h99e", pack_local_rbf(model))
-    assert numbers[:2] == (1, 24)
-    assert numbers[2:5] == (model.position_scale, model.color_scale, model.ridge)
-    assert numbers[5:7] == (2, 33)
-    assert list(numbers[7:67]) == model.cubic.flatten().tolist()
-    assert [n / 255 for n in numbers[67:73]] == pytest.approx(model.centers.flatten().tolist())
-    assert [n / 4096 for n in numbers[73:79]] == model.gains.flatten().tolist()
-    assert list(numbers[79:]) == model.weights.flatten().tolist()
-
-
 @pytest.mark.parametrize("control", [False, True])
 def test_a_model_travels_with_its_samples(make_payload, assert_same, control):
     plain = make_payload()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import dataclasses
-import struct
 
 import numpy as np
 import pytest
@@ -153,17 +152,6 @@ def test_travels_in_a_payload(make_payload, picture, assert_same):
     assert_same(decoded, payload)
     assert encode(decoded) == data
     assert len(data) == len(encode(payload)) + 12 + len(mosaic.pack())
-
-
-def test_page_and_section_agree(picture):
-    """The section's head, read from docs/format.md alone."""
-    codes = mosaic_of(picture(300, 40))
-    packed = Mosaic.of(codes, "RGGB").pack()
-    mode, columns, length, colors, checksum = struct.unpack_from(">BBH4sI", packed)
-    assert (mode, columns, length, colors) == (0, 2, 4, b"RGGB")
-    assert checksum == Mosaic.of(codes, "RGGB").checksum
-    lengths = struct.unpack_from(">3I", packed, 12)  # the model, 240 rows, 60 rows
-    assert len(packed) == 12 + 12 + sum(lengths)
 
 
 @pytest.mark.parametrize(

@@ -78,20 +78,6 @@ def test_the_ends_of_every_range_are_stored():
         assert_equal(unpack_parametric(pack_parametric(model)), model.rounded())
 
 
-def test_page_and_section_agree():
-    """The section, read from docs/format.md alone."""
-    model = model_of(7).rounded()
-    data = pack_parametric(model)
-    numbers = struct.unpack(">3f9f768ffH21H21e", data)
-    assert list(numbers[:3]) == model.gains.tolist()
-    assert list(numbers[3:12]) == model.matrix.flatten().tolist()
-    assert list(numbers[12:780]) == model.curves.flatten().tolist()
-    assert numbers[780:782] == (model.radius, 7)
-    points = [number / 65535 for number in numbers[782:803]]
-    assert points == pytest.approx(model.points.flatten().tolist(), abs=1e-7)
-    assert list(numbers[803:]) == model.weights.flatten().tolist()
-
-
 def test_a_fitted_model_travels_in_a_payload_unchanged(make_payload, picture):
     payload = make_payload()
     raw = picture(96, 130)

@@ -5,10 +5,10 @@ import hashlib
 import struct
 import time
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
+from golden import golden
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -19,58 +19,8 @@ from isp_meta.codec.header import Header
 from isp_meta.errors import PayloadCorrupt, PictureMismatch
 from isp_meta.frame import Samples
 
-DATA = Path(__file__).parents[1] / "data"
 CODINGS = ("predicted", "range", "packed")
 OLD_CODINGS = ("range", "packed")
-
-
-DEPTH_14 = Steps.linear(14)
-SHADE = torch.arange(70).view(-1, 1) + 2 * torch.arange(90)
-GOLDEN_PIXELS = torch.stack([SHADE, SHADE // 2, 255 - SHADE]).to(torch.uint8)
-
-
-def golden(steps: Steps = DEPTH_14) -> Payload:
-    """What the golden files hold, by a formula that needs no random numbers."""
-    height, width = GOLDEN_PIXELS.shape[1:]
-    pixel = torch.arange(height * width)
-    y, x = pixel // width, pixel % width
-    index = pixel[(7 * y + 3 * x + x * y) % 61 < 1]
-    y, x = index // width, index % width
-    codes = torch.stack([(y * 150 + x * 20) % 16384, y * 100 + x * x, 9000 + y * x % 500], dim=1)
-    camera = Camera(
-        make="Maker",
-        model="Modell Ä 1",
-        cfa="BGGR",
-        black_level=(64.0, 64.25, 63.5, 64.0),
-        white_level=16383.0,
-        as_shot_neutral=(0.1, 1.0, 0.7),
-        color_matrix=(0.7, -0.1, 0.0, -0.5, 1.3, 0.2, -0.0, 0.25, 0.6),
-        illuminant=17,
-        orientation=6,
-        crop=(12, 34),
-        exif={"Exif.Photo.ExposureTime": "1/250", "Exif.Image.Artist": "名前"},
-    )
-    samples = Samples(index, (codes.double() / 16383).float(), height, width, 8)
-    binding = Binding.of(GOLDEN_PIXELS, bytes(range(32)))
-    return Payload(samples, camera, binding, steps, demosaic="bilinear", sampler="superpixel")
-
-
-def golden_files() -> list[tuple[str, str, Payload]]:
-    return [("v1", coding, golden()) for coding in OLD_CODINGS] + [
-        ("v2", coding, golden(Steps(320, 16))) for coding in CODINGS
-    ]
-
-
-@pytest.mark.parametrize(("version", "coding", "payload"), golden_files())
-def test_golden_files_of_every_version_decode_for_ever(version, coding, payload, assert_same):
-    data = (DATA / f"payload-{version}-{coding}.ispmeta").read_bytes()
-    assert_same(decode(data, lambda: GOLDEN_PIXELS), payload)
-
-
-@pytest.mark.parametrize(("version", "coding", "payload"), golden_files())
-def test_every_machine_writes_the_golden_bytes(version, coding, payload):
-    data = (DATA / f"payload-{version}-{coding}.ispmeta").read_bytes()
-    assert encode(payload, coding=coding, pixels=GOLDEN_PIXELS) == data
 
 
 @pytest.mark.parametrize("coding", CODINGS)

@@ -2,85 +2,38 @@
 
     pip install atheris
     python tests/fuzz/guided.py fuzz-corpus -max_total_time=600
+    python tests/fuzz/corpus.py fuzz-corpus     # keeps it in the repository
 
-Arguments are libFuzzer's. The corpus starts with the files of subjects.py and keeps what reaches
-new code. An input's first byte says what the rest is: a whole file, or header and sections of a
-payload, whose checksums are made right before it is read.
+Arguments are libFuzzer's. The first folder starts with the corpus that is kept, the files of
+subjects.py and the golden ones, and gets what reaches new code.
 """
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from pathlib import Path
 
 import atheris
 
 with atheris.instrument_imports(include=["isp_meta.carriers", "isp_meta.codec"]):
-    from isp_meta import carriers, codec
+    from targets import FILE, as_input, read
 
 import torch
-from mutations import sealed, sections
-from subjects import HEIGHT, WIDTH, subjects
+from corpus import kept
+from subjects import subjects
 
-from isp_meta.errors import CarrierError, IspMetaError, PayloadCorrupt, PayloadMissing
-
-_FILE, _PAYLOAD = b"F", b"P"
-_HEADER = 40
-PIXELS = torch.arange(3 * HEIGHT * WIDTH).to(torch.uint8).view(3, HEIGHT, WIDTH)
+GOLDEN = Path(__file__).parents[1] / "data"
 
 
-def as_input(packed: bytes) -> bytes:
-    """A payload without what can be computed."""
-    parts = [name + len(content).to_bytes(4, "big") + content for name, content in sections(packed)]
-    return _PAYLOAD + packed[:_HEADER] + b"".join(parts)
-
-
-def payload_of(data: bytes) -> bytes:
-    """The payload of such an input; a length beyond its end takes what is there."""
-    parts, place = [], _HEADER
-    while place + 8 <= len(data):
-        length = int.from_bytes(data[place + 4 : place + 8], "big")
-        parts.append((data[place : place + 4], data[place + 8 : place + 8 + length]))
-        place += 8 + length
-    return sealed(data[:_HEADER].ljust(_HEADER, b"\0"), parts)
-
-
-def read(data: bytes) -> None:
-    """Raises where something does not hold."""
-    if data[:1] == _PAYLOAD:
-        read_payload(payload_of(data[1:]))
-    else:
-        read_file(data[1:])
-
-
-def read_payload(packed: bytes) -> None:
-    try:
-        payload = codec.decode(packed, lambda: PIXELS)
-        if payload.mosaic is not None and payload.samples.height * payload.samples.width < 1 << 16:
-            pixels = PIXELS.new_zeros((3, payload.samples.height, payload.samples.width))
-            payload.mosaic.codes(*pixels.shape[1:], pixels=pixels)
-    except IspMetaError:
-        return
-    assert bool(((payload.samples.value >= 0) & (payload.samples.value <= 1)).all())
-    assert codec.decode(codec.encode(payload)).samples.value.equal(payload.samples.value)
-
-
-def read_file(data: bytes) -> None:
-    try:
-        stripped = carriers.strip(data)
-    except CarrierError:
-        return
-    assert carriers.strip(stripped) == stripped
-    for ask in (carriers.scan_digest, carriers.extract):
-        with contextlib.suppress(CarrierError, PayloadMissing, PayloadCorrupt):
-            ask(data)
-    try:
-        carrying = carriers.insert(stripped, b"payload")
-    except CarrierError:
-        return
-    assert carriers.extract(carrying) == b"payload"
-    assert carriers.strip(carrying) == stripped
+def seeds() -> dict[str, bytes]:
+    """Name and content of what every corpus starts with."""
+    found = dict(kept())
+    for golden in GOLDEN.glob("*.ispmeta"):
+        found[golden.stem] = as_input(golden.read_bytes())
+    for number, subject in enumerate(subjects()):
+        found[f"subject-{number}-file"] = FILE + subject.data
+        found[f"subject-{number}-payload"] = as_input(subject.packed)
+    return found
 
 
 def main() -> None:
@@ -89,10 +42,9 @@ def main() -> None:
     if corpus is None:
         raise SystemExit("name a folder for the corpus")
     corpus.mkdir(exist_ok=True)
-    for number, subject in enumerate(subjects()):
-        (corpus / f"subject-{number}-file").write_bytes(_FILE + subject.data)
-        (corpus / f"subject-{number}-payload").write_bytes(as_input(subject.packed))
-    atheris.Setup([*sys.argv, "-timeout=5", "-rss_limit_mb=2048", "-max_len=8192"], read)
+    for name, content in seeds().items():
+        (corpus / name).write_bytes(content)
+    atheris.Setup([*sys.argv, "-timeout=5", "-rss_limit_mb=2048", "-max_len=16384"], read)
     atheris.Fuzz()
 
 

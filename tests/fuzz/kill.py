@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from isp_meta import attach, embed, extract, strip
+from isp_meta import attach, embed, extract, recover, strip, write_dng
 from isp_meta.data import sample_path
 from isp_meta.errors import OutputError
 
@@ -51,6 +51,10 @@ def _strip(folder: Path) -> None:
 
 def _extract(folder: Path) -> None:
     extract(folder / "photo.jpg", overwrite=True)
+
+
+def _recover(folder: Path) -> None:
+    write_dng(folder / "recovered.dng", recover(folder / "photo.jpg"), overwrite=True)
 
 
 @dataclass(frozen=True)
@@ -101,6 +105,7 @@ def scenes() -> Iterator[Scene]:
     yield Scene.of(_attach, pair.after)
     yield Scene.of(_strip, whole.after)
     yield Scene.of(_extract, whole.after)
+    yield Scene.of(_recover, whole.after | {"recovered.dng": b"an older recovery"})
 
 
 def _lay(folder: Path, files: dict[str, bytes]) -> None:

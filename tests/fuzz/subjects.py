@@ -119,6 +119,15 @@ def _payloads(
     yield "pARA", of(samples, parametric=_formula())
     yield "guided mosaic", of(samples, mosaic=mosaic(frame.codes, cfa, pixels=pixels))
     yield "mosaic alone", of(samples, mosaic=mosaic(frame.codes, cfa))
+    depth = codec.Depth(12, 8)
+    missing = dataclasses.replace(samples, value=missing_bits(samples, depth))
+    yield "DPTH", of(missing, steps=depth.steps, depth=depth)
+
+
+def missing_bits(samples: Samples, depth: codec.Depth) -> Tensor:
+    """(N, 3) what a picture of few bits lacks, as parts of the most: of any pattern."""
+    most = (1 << depth.taken) - 1
+    return (samples.index[:, None] * 7 + torch.arange(3)).remainder(most + 1) / most
 
 
 def _formula() -> ParametricModel:

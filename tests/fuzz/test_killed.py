@@ -16,7 +16,7 @@ def test_no_moment_to_die_leaves_half_a_file():
     )
     assert done.returncode == 0, done.stderr
     counts = dict(reversed(line.split(None, 1)) for line in done.stdout.splitlines())
-    assert sum(map(int, counts.values())) == 6 * 2 * 4
+    assert sum(map(int, counts.values())) == 7 * 2 * 4
     # Both what kept a file from being written and what came too late to do so.
     assert any(key.endswith("killed: before") for key in counts)
     assert any(key.endswith("out of room: before") for key in counts)

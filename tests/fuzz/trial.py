@@ -16,7 +16,7 @@ import torch
 from mutations import Mutant
 from subjects import HEIGHT, WIDTH, Subject
 
-from isp_meta import carriers, extract, read_metadata, recover, strip
+from isp_meta import bit_depth, carriers, extract, read_metadata, recover, strip
 from isp_meta.carriers.sidecar import sidecar_path
 from isp_meta.codec import decode
 from isp_meta.errors import CarrierError, IspMetaError, PayloadMissing
@@ -91,6 +91,7 @@ class Trial:
         if metadata is not None:
             self._check_metadata(subject, mutant, metadata)
             self._check_recovered(subject, mutant, picture, metadata)
+            self._check_bits(picture, metadata)
             self._ask("extract", lambda: extract(picture, self.folder / "out", overwrite=True))
         stripped = self.folder / f"stripped{picture.suffix}"
         if self._ask("strip", lambda: strip(picture, stripped, overwrite=True)) is not None:
@@ -151,6 +152,20 @@ class Trial:
             require(codes.equal(subject.codes), "another mosaic than was stored")
         elif mosaic.checksum == _checksum(subject.codes):
             require(codes.equal(subject.codes), "another mosaic than its checksum says")
+
+    def _check_bits(self, picture: Path, metadata: object) -> None:
+        assert isinstance(metadata, Metadata)
+        depth = metadata.payload.depth
+        if depth is None or depth.recovery != "local-rbf":
+            return
+        found = self._ask("bit-depth recover", lambda: bit_depth.recover(picture))
+        if found is None:
+            return
+        codes = found.codes  # type: ignore[attr-defined]
+        room = 8 if metadata.codes.dtype == torch.uint8 else 16
+        require(codes.shape == metadata.pixels.shape, "bits for a picture of another size")
+        left = metadata.codes.int() >> room - depth.left
+        require(bool((codes >> depth.taken == left).all()), "bits that the picture has are changed")
 
     def _check_stripped(self, subject: Subject, stripped: bytes) -> None:
         require(carriers.strip(stripped) == stripped, "strip leaves something behind")

@@ -1,0 +1,135 @@
+"""What the golden files in tests/data hold, by formulas that need no random numbers.
+
+    python tests/codec/golden.py     # writes those that are missing; one that is there stays
+
+They are never made anew: what a version wrote once must be read for ever.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from isp_meta.camera import Camera
+from isp_meta.codec import Binding, Coding, Depth, Mosaic, Payload, Steps, encode
+from isp_meta.frame import LocalRBFModel, ParametricModel, Samples
+
+FOLDER = Path(__file__).parents[1] / "data"
+DEPTH_14, FINE = Steps.linear(14), Steps(320, 16)
+SHADE = torch.arange(70).view(-1, 1) + 2 * torch.arange(90)
+PIXELS = torch.stack([SHADE, SHADE // 2, 255 - SHADE]).to(torch.uint8)
+HEIGHT, WIDTH = SHADE.shape
+
+
+def index() -> Tensor:
+    pixel = torch.arange(HEIGHT * WIDTH)
+    y, x = pixel // WIDTH, pixel % WIDTH
+    return pixel[(7 * y + 3 * x + x * y) % 61 < 1]
+
+
+def samples() -> Samples:
+    y, x = index() // WIDTH, index() % WIDTH
+    codes = torch.stack([(y * 150 + x * 20) % 16384, y * 100 + x * x, 9000 + y * x % 500], dim=1)
+    return Samples(index(), (codes.double() / 16383).float(), HEIGHT, WIDTH, 8)
+
+
+def golden(steps: Steps = DEPTH_14) -> Payload:
+    camera = Camera(
+        make="Maker",
+        model="Modell Ä 1",
+        cfa="BGGR",
+        black_level=(64.0, 64.25, 63.5, 64.0),
+        white_level=16383.0,
+        as_shot_neutral=(0.1, 1.0, 0.7),
+        color_matrix=(0.7, -0.1, 0.0, -0.5, 1.3, 0.2, -0.0, 0.25, 0.6),
+        illuminant=17,
+        orientation=6,
+        crop=(12, 34),
+        exif={"Exif.Photo.ExposureTime": "1/250", "Exif.Image.Artist": "名前"},
+    )
+    binding = Binding.of(PIXELS, bytes(range(32)))
+    return Payload(samples(), camera, binding, steps, demosaic="bilinear", sampler="superpixel")
+
+
+def codes(step: int = 1) -> Tensor:
+    """(1, H, W) of a BGGR sensor: what the picture's pixels are of, and a little that they lack."""
+    y, x = torch.arange(HEIGHT).view(-1, 1), torch.arange(WIDTH)
+    color = (2 - y % 2 - x % 2).expand(HEIGHT, WIDTH)
+    seen = PIXELS.long().gather(0, color[None])
+    return (64 + seen * seen // 16 + (7 * y + 13 * x + x * y) % 23).float() // step * step
+
+
+def local_rbf(features: int, network: str = "") -> LocalRBFModel:
+    weights = torch.arange(3 * features).view(3, features) % 7 - 3
+    return LocalRBFModel(
+        kernel="exponential" if network else "rational",
+        position_scale=40.5,
+        color_scale=0.25,
+        ridge=0.03125,
+        neighbors=24,
+        cubic=(torch.arange(60).view(3, 20) % 11 - 4).float() / 32,
+        centers=torch.tensor([[10, 20, 30], [200, 100, 0], [255, 255, 255]]).float() / 255,
+        gains=(torch.arange(9).view(3, 3) * 300 - 1200).float() / 4096,
+        weights=weights.float() / 256,
+        network=network,
+    )
+
+
+def formula() -> ParametricModel:
+    knots = torch.arange(256).double()
+    return ParametricModel(
+        gains=torch.tensor([2.0, 1.0, 1.5]),
+        matrix=torch.tensor([[0.75, 0.25, 0.0], [0.125, 0.875, 0.0], [-0.0625, 0.0, 1.0]]),
+        curves=(knots.square() / 65025).float().repeat(3, 1),
+        points=(torch.arange(15).view(5, 3) * 4369).float() / 65535,
+        weights=(torch.arange(15).view(5, 3) - 7).float() / 512,
+        radius=0.5,
+    )
+
+
+def missing_bits() -> Payload:
+    """The lower half of each color's 8 bits, for a picture that lost it."""
+    depth = Depth(8, 4, "guided", "bit-depth-1")
+    kept = PIXELS.long().view(3, -1)[:, index()].T % 16
+    few = dataclasses.replace(samples(), value=kept.float() / 15)
+    whole = golden()
+    return Payload(few, Camera(), whole.binding, depth.steps, sampler="uniform", depth=depth)
+
+
+def files() -> Iterator[tuple[str, Coding, Payload]]:
+    """Name of each file without its ending, coding, and what it holds."""
+    yield "payload-v1-range", "range", golden()
+    yield "payload-v1-packed", "packed", golden()
+    whole = golden(FINE)
+    yield "payload-v2-range", "range", whole
+    yield "payload-v2-packed", "packed", whole
+    yield "payload-v2-predicted", "predicted", whole
+    yield "payload-v1-depth", "range", missing_bits()
+    yield "payload-v2-parametric", "range", dataclasses.replace(whole, parametric=formula())
+
+    def modeled(model: LocalRBFModel, control: bool) -> Payload:
+        kept = dataclasses.replace(whole.samples, model=model, control=control)
+        return dataclasses.replace(whole, samples=kept)
+
+    yield "payload-v2-local-rbf", "range", modeled(local_rbf(33), False)
+    yield "payload-v2-control", "range", modeled(local_rbf(49, "features-1"), True)
+    alone = Mosaic.of(codes(), "BGGR")
+    yield "payload-v2-mosaic", "range", dataclasses.replace(whole, mosaic=alone)
+    guided = Mosaic.of(codes(3), "BGGR", pixels=PIXELS)
+    yield "payload-v2-mosaic-guided", "range", dataclasses.replace(whole, mosaic=guided)
+
+
+def main() -> None:
+    for name, coding, payload in files():
+        path = FOLDER / f"{name}.ispmeta"
+        if not path.exists():
+            path.write_bytes(encode(payload, coding=coding, pixels=PIXELS))
+            print(path)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,93 @@
+"""Golden files: bytes of every version and section that must be read, and written, for ever."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import golden
+import numpy as np
+import pytest
+import torch
+from second_reader.payload import means_of, read
+
+from isp_meta.codec import decode, encode
+
+FILES = {name: (coding, payload) for name, coding, payload in golden.files()}
+PICTURE = golden.PIXELS.numpy().astype(np.int64)
+
+
+@pytest.fixture(params=FILES)
+def file(request):
+    coding, payload = FILES[request.param]
+    return (golden.FOLDER / f"{request.param}.ispmeta").read_bytes(), coding, payload
+
+
+def assert_same_fields(found, wanted):
+    assert (found is None) == (wanted is None)
+    for field in dataclasses.fields(wanted) if wanted is not None else ():
+        one, other = getattr(found, field.name), getattr(wanted, field.name)
+        same = torch.equal(one, other) if isinstance(other, torch.Tensor) else one == other
+        assert same, field.name
+
+
+def test_every_file_of_the_folder_is_known():
+    assert {path.stem for path in golden.FOLDER.glob("*.ispmeta")} == FILES.keys()
+
+
+def test_golden_files_decode_for_ever(file, assert_same):
+    data, _coding, payload = file
+    decoded = decode(data, lambda: golden.PIXELS)
+    assert_same(decoded, payload)
+    assert_same_fields(decoded.parametric, payload.parametric)
+    assert_same_fields(decoded.samples.model, payload.samples.model)
+    assert decoded.samples.control == payload.samples.control
+    assert decoded.depth == payload.depth
+    assert decoded.mosaic == payload.mosaic
+
+
+def test_every_machine_writes_the_golden_bytes(file):
+    data, coding, payload = file
+    assert encode(payload, coding=coding, pixels=golden.PIXELS) == data
+
+
+def test_second_reader_reads_the_golden_files(file, assert_read):
+    data, _coding, payload = file
+    found = read(data, PICTURE)
+    assert_read(found, payload)
+    assert found["binding"][2] == means_of(PICTURE)
+
+
+@pytest.mark.parametrize(("name", "step"), [("mosaic", 1), ("mosaic-guided", 3)])
+def test_second_reader_reads_the_mosaic(name, step):
+    found = read((golden.FOLDER / f"payload-v2-{name}.ispmeta").read_bytes(), PICTURE)
+    assert np.array_equal(found["mosaic"], golden.codes(step)[0].numpy())
+
+
+@pytest.mark.parametrize(
+    ("name", "model"),
+    [("local-rbf", golden.local_rbf(33)), ("control", golden.local_rbf(49, "features-1"))],
+)
+def test_second_reader_reads_the_model(name, model):
+    found = read((golden.FOLDER / f"payload-v2-{name}.ispmeta").read_bytes())["local_rbf"]
+    assert (found.kernel, found.neighbors) == (model.KERNELS.index(model.kernel), model.neighbors)
+    assert found.scales == (model.position_scale, model.color_scale, model.ridge)
+    assert found.network == model.network
+    for field in ("cubic", "centers", "gains", "weights"):
+        assert np.array_equal(getattr(found, field).astype("f4"), getattr(model, field).numpy())
+
+
+def test_second_reader_reads_the_formula():
+    found = read((golden.FOLDER / "payload-v2-parametric.ispmeta").read_bytes())["formula"]
+    model = golden.formula()
+    assert found.radius == model.radius
+    for field in ("gains", "matrix", "curves", "points", "weights"):
+        assert np.array_equal(getattr(found, field).astype("f4"), getattr(model, field).numpy())
+
+
+def test_second_reader_puts_the_missing_bits_back():
+    found = read((golden.FOLDER / "payload-v1-depth.ispmeta").read_bytes())
+    true, left, recovery, network = found["depth"]
+    assert (true, left, recovery, network) == (8, 4, 2, "bit-depth-1")
+    whole = PICTURE.reshape(3, -1)[:, found["index"]].T
+    shown = whole >> 4 << 4 | 9  # whatever stands below the bits that are left
+    assert np.array_equal((shown >> 8 - left) * 2 ** (true - left) + found["values"], whole)
