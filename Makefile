@@ -10,7 +10,7 @@ TESTED := $(VENV)/.tested
 NATIVE := $(shell find csrc -not -name '.*')
 CXX_FILES := $(shell find csrc benchmarks examples tests/codec -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
-CODER := positions values predicted mosaic mosaic_fit
+CODER := positions values predicted enhancement mosaic mosaic_fit
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench bench-gpu check-speed check-cuda check-coder check-install fuzz docs clean
@@ -49,9 +49,10 @@ check-speed: $(BIN)/python  ## instructions of every CPU loop, against those on 
 check-cuda: $(TESTED)  ## the CUDA kernels, compiled by nvcc and run under g++, no GPU needed
 	$(BIN)/python tests/cuda_shim/check_cuda.py
 
-check-coder: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic  ## the payload's coder under sanitizers, on damaged streams
+check-coder: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic build/sanitized/fuzz_enhancement  ## the payload's coder under sanitizers, on damaged streams
 	build/sanitized/fuzz_payload 8
 	build/sanitized/fuzz_mosaic 8
+	build/sanitized/fuzz_enhancement 8
 
 check-install:  ## the source distribution alone, in an empty environment: built, installed, at work
 	PYTHON=$(PYTHON) scripts/check_install.sh

@@ -137,9 +137,9 @@ class Stripe {
                                  wanted > 0);
     if (!some) return 0;
     MagnitudeModel& model = ends_model_[channel_][std::max(left, above)][first];
-    const int result = 1 + static_cast<int>(code_magnitude(
-                               coder_, model, static_cast<std::uint32_t>(std::max(wanted - 1, 0)),
-                               6));
+    const int result =
+        1 + static_cast<int>(code_magnitude(
+                coder_, model, static_cast<std::uint32_t>(std::max(wanted - 1, 0)), 6));
     if (result > kBlockArea) throw CorruptStream("a block has too many coefficients");
     return result;
   }
@@ -214,8 +214,8 @@ template <class Coder, class Level>
 void code_stripe(Coder& coder, Level* levels, std::int64_t rows, std::int64_t columns,
                  std::int64_t stripe) {
   const std::int64_t first = stripe * kStripeRows;
-  const auto work =
-      std::make_unique<Stripe<Coder, Level>>(coder, levels + first * columns * kBlockLevels, columns);
+  const auto work = std::make_unique<Stripe<Coder, Level>>(
+      coder, levels + first * columns * kBlockLevels, columns);
   work->code(std::min(kStripeRows, rows - first));
 }
 
@@ -239,9 +239,8 @@ Bytes encode_enhancement(std::span<const std::int16_t> levels, std::int64_t rows
   return bytes;
 }
 
-std::vector<std::int16_t> decode_enhancement(std::span<const std::uint8_t> bytes,
-                                             std::int64_t rows, std::int64_t columns,
-                                             int threads) {
+std::vector<std::int16_t> decode_enhancement(std::span<const std::uint8_t> bytes, std::int64_t rows,
+                                             std::int64_t columns, int threads) {
   const auto count = static_cast<std::size_t>(stripes_of(rows));
   // No block takes less than three coded bits, 0.0113 bits each at the least.
   if (bytes.size() < 4 * count ||

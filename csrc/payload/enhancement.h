@@ -20,7 +20,7 @@ inline constexpr std::int64_t kBlockLevels = 3 * kBlockArea;
 Bytes encode_enhancement(std::span<const std::int16_t> levels, std::int64_t rows,
                          std::int64_t columns, int threads);
 
-std::vector<std::int16_t> decode_enhancement(std::span<const std::uint8_t> bytes,
-                                             std::int64_t rows, std::int64_t columns, int threads);
+std::vector<std::int16_t> decode_enhancement(std::span<const std::uint8_t> bytes, std::int64_t rows,
+                                             std::int64_t columns, int threads);
 
 }  // namespace isp_meta::payload

@@ -15,7 +15,8 @@ namespace {
 using Levels = py::array_t<std::int16_t, py::array::c_style>;
 
 void check_size(std::int64_t rows, std::int64_t columns) {
-  if (rows < 1 || columns < 1 || rows > kMostSide / kBlockSide || columns > kMostSide / kBlockSide ||
+  if (rows < 1 || columns < 1 || rows > kMostSide / kBlockSide ||
+      columns > kMostSide / kBlockSide ||
       rows * columns > kMostPixels / kBlockArea + kMostSide / kBlockSide) {
     throw std::invalid_argument("rows or columns out of range");
   }

@@ -11,11 +11,13 @@ import dataclasses
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from isp_meta import _payload
 from isp_meta.camera import Camera
-from isp_meta.codec import Binding, Coding, Depth, Mosaic, Payload, Steps, encode
+from isp_meta.codec import Binding, Coding, Depth, Enhancement, Mosaic, Payload, Steps, encode
 from isp_meta.frame import LocalRBFModel, ParametricModel, Samples
 
 FOLDER = Path(__file__).parents[1] / "data"
@@ -91,6 +93,18 @@ def formula() -> ParametricModel:
     )
 
 
+def enhancement() -> Enhancement:
+    """Levels of every size, most of them at low frequencies, many blocks without any."""
+    rows, columns = -(-HEIGHT // 8), -(-WIDTH // 8)
+    block, place = np.arange(rows * columns * 3).reshape(rows, columns, 3, 1), np.arange(64)
+    level = (block * 7 + place * 5) % 23 - 11
+    level = np.where((block % 4 < 2) & (place % 8 + place // 8 < block % 7), level, 0)
+    level[2, 3, 0, :5] = [32767, -32767, 300, -41, 9]
+    basis = torch.tensor([[9459, 11585, 6689], [9459, -11585, 6689], [9459, 0, -13377]]) / 2**14
+    data = _payload.encode_enhancement(level.astype(np.int16), 1)
+    return Enhancement(90, basis, (-6, 14), data)
+
+
 def missing_bits() -> Payload:
     """The lower half of each color's 8 bits, for a picture that lost it."""
     depth = Depth(8, 4, "guided", "bit-depth-1")
@@ -117,6 +131,7 @@ def files() -> Iterator[tuple[str, Coding, Payload]]:
 
     yield "payload-v2-local-rbf", "range", modeled(local_rbf(33), False)
     yield "payload-v2-control", "range", modeled(local_rbf(49, "features-1"), True)
+    yield "payload-v2-enhanced", "range", dataclasses.replace(whole, enhancement=enhancement())
     alone = Mosaic.of(codes(), "BGGR")
     yield "payload-v2-mosaic", "range", dataclasses.replace(whole, mosaic=alone)
     guided = Mosaic.of(codes(3), "BGGR", pixels=PIXELS)

@@ -30,6 +30,11 @@ def assert_same_fields(found, wanted):
         assert same, field.name
 
 
+def assert_same_enhancement(found, wanted):
+    assert (found is None) == (wanted is None)
+    assert found is None or found.pack() == wanted.pack()
+
+
 def test_every_file_of_the_folder_is_known():
     assert {path.stem for path in golden.FOLDER.glob("*.ispmeta")} == FILES.keys()
 
@@ -43,6 +48,7 @@ def test_golden_files_decode_for_ever(file, assert_same):
     assert decoded.samples.control == payload.samples.control
     assert decoded.depth == payload.depth
     assert decoded.mosaic == payload.mosaic
+    assert_same_enhancement(decoded.enhancement, payload.enhancement)
 
 
 def test_every_machine_writes_the_golden_bytes(file):
@@ -61,6 +67,16 @@ def test_second_reader_reads_the_golden_files(file, assert_read):
 def test_second_reader_reads_the_mosaic(name, step):
     found = read((golden.FOLDER / f"payload-v2-{name}.ispmeta").read_bytes(), PICTURE)
     assert np.array_equal(found["mosaic"], golden.codes(step)[0].numpy())
+
+
+def test_second_reader_reads_the_enhancement():
+    found = read((golden.FOLDER / "payload-v2-enhanced.ispmeta").read_bytes())["enhancement"]
+    recovered = torch.full((3, golden.HEIGHT, golden.WIDTH), 0.5)
+    wanted = golden.enhancement().apply(recovered)
+    assert np.allclose((0.5 + found).clip(0, 1), wanted.numpy(), atol=1e-5)
+    assert 0.1 < (wanted != 0.5).float().mean() < 0.9
+    assert (wanted == 1).any()
+    assert (wanted == 0).any()
 
 
 @pytest.mark.parametrize(

@@ -83,6 +83,7 @@ def _subjects(frame: Frame, folder: Path) -> Iterator[Subject]:
         pixels = io.eight_bits(io.decode_image(plain, file, deep=True))
         payload = codec.decode(carriers.extract(made.path.read_bytes()))
         assert payload.samples.model is not None
+        assert payload.enhancement is not None
         for name, packed in _payloads(payload, frame, made.frame, pixels):
             whole = carriers.insert(plain, packed, place=place)
             assert frame.codes is not None
@@ -100,7 +101,7 @@ def _payloads(
     modeled = payload.samples
     scattered = RandomSampler(fraction=0.05)(rendered)
     samples = dataclasses.replace(modeled, model=None)
-    bare = dataclasses.replace(payload, samples=samples)
+    bare = dataclasses.replace(payload, samples=samples, enhancement=None)
 
     def of(kept: Samples, coding: codec.Coding = "range", **changes: object) -> bytes:
         made = dataclasses.replace(bare, samples=kept, **changes)
@@ -119,6 +120,7 @@ def _payloads(
     yield "pARA", of(samples, parametric=_formula())
     yield "guided mosaic", of(samples, mosaic=mosaic(frame.codes, cfa, pixels=pixels))
     yield "mosaic alone", of(samples, mosaic=mosaic(frame.codes, cfa))
+    yield "eNHA", of(modeled, enhancement=payload.enhancement)
     depth = codec.Depth(12, 8)
     missing = dataclasses.replace(samples, value=missing_bits(samples, depth))
     yield "DPTH", of(missing, steps=depth.steps, depth=depth)

@@ -68,6 +68,10 @@ def read_payload(packed: bytes) -> None:
     if payload.mosaic is not None and pixels is not None:
         with contextlib.suppress(PayloadCorrupt):
             payload.mosaic.codes(*pixels.shape[1:], pixels=pixels)
+    if payload.enhancement is not None and pixels is not None:
+        with contextlib.suppress(PayloadCorrupt):
+            raw = payload.enhancement.apply(pixels / 255)
+            assert bool(((raw >= 0) & (raw <= 1)).all())
     assert bool(((payload.samples.value >= 0) & (payload.samples.value <= 1)).all())
     assert codec.decode(codec.encode(payload)).samples.value.equal(payload.samples.value)
 

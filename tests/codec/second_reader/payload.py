@@ -9,6 +9,7 @@ from math import isqrt
 
 import numpy as np
 
+from .enhancement import read_enhancement
 from .models import read_formula, read_local_rbf
 from .mosaic import read_mosaic
 from .positions import read_positions
@@ -78,6 +79,8 @@ def read_optional(
         found["local_rbf"] = read_local_rbf(sections["lRBF"])
     if "DPTH" in sections:
         found["depth"] = (*sections["DPTH"][:3], *texts(sections["DPTH"][3:]))
+    if "eNHA" in sections:
+        found["enhancement"] = read_enhancement(sections["eNHA"], height, width)
     if "mOSA" in sections:
         if sections["mOSA"][0] == 1:
             check_bound(sections["BIND"], picture)
