@@ -5,8 +5,9 @@
 
 PICTURES are what ``isp-meta evaluate`` reads: raw files, linear 16-bit PNG, folders of them. Beside
 the efforts 0 to 9 there is ``model``: effort 1 with every sample where the sampler put it. What is
-stored is coded in default steps, and decoded, as a JPEG would carry it. Seconds are those of the clock, CPU seconds
-those of all threads: on a machine with other work only these say what a free one takes.
+stored is coded in default steps, and decoded, as a JPEG would carry it. Seconds are those of the
+clock, CPU seconds those of all threads: on a machine with other work only these say what a free one
+takes.
 """
 
 from __future__ import annotations
