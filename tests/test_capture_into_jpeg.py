@@ -222,12 +222,11 @@ def test_jpeg_cut_anywhere_is_refused(tmp_path, make_frame, camera_jpeg):
         assert not target.exists()
 
 
-def test_what_is_painted_over_is_not_tried_for(tmp_path, make_frame, camera_jpeg):
-    def painted(picture: Image.Image) -> Image.Image:
-        picture.paste((200, 40, 40), (48, 32, 96, 80))
-        return picture
-
-    jpeg, errors = camera_jpeg(painted), []
+def test_what_is_painted_over_is_not_tried_for(tmp_path, make_frame):
+    picture = io.to_uint8(isp_meta.presets.minimal()(make_frame(192, 256)).srgb)
+    picture[:, 32:80, 48:96] = torch.tensor([200, 40, 40])[:, None, None]
+    jpeg, errors = tmp_path / "painted.jpg", []
+    Image.fromarray(picture.movedim(0, -1).numpy()).save(jpeg, quality=92)
     for effort in (0, 1, 2):
         made = embed(make_frame(192, 256), tmp_path / f"{effort}.jpg", jpeg_in=jpeg, effort=effort)
         samples = made.frame.samples
