@@ -118,8 +118,9 @@ def embed(
             sampler nor steps then. What effort brings comes on top of a PSNR; of a budget that its
             model would take a quarter of, effort stores none.
         effort: 0 to 9: how long to look for what makes recovery's result best. 0: instant. 1: also
-            stores how recovery should interpolate. 2 and more: stores values that serve it best in
-            place of the measured ones, which fine-tuning a network would need.
+            stores how recovery should interpolate, and moves samples to where that gains most.
+            2 and more: stores values that serve it best in place of the measured ones, which
+            fine-tuning a network would need.
         carrier: where the payload goes: in a JPEG "app11" (JUMBF) or "com" (comments), in a PNG a
             "chunk", in a TIFF a "tag", for all "sidecar" (a file beside it); None: the first.
         depth: bits of a sample in a PNG (default 8) or TIFF (default 16): 8 or 16.

@@ -1,7 +1,7 @@
 """A sampler that knows the decoder, and chooses what it stores by what comes out.
 
-samples ─▶ model, fitted to every pixel ─▶ values that serve the model best
-   effort 0          effort 1                   effort 2 to 9
+samples ─▶ model, fitted to the picture ─▶ moved where it pays ─▶ values that serve best
+   effort 0                     effort 1                             effort 2 to 9
 """
 
 from __future__ import annotations
