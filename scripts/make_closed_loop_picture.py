@@ -22,11 +22,12 @@ from isp_meta.data import sample_path
 from isp_meta.evaluation import part_of, psnr
 from isp_meta.frame import Frame, Samples
 from isp_meta.reconstruct import LocalRBFReconstructor
+from isp_meta.registration import upright
 from isp_meta.workers import workers
 
 PATH = Path(__file__).parent.parent / "docs/images/closed-loop.jpg"
 # Rows and columns that are shown, and the error that is white.
-PART, FULL_SCALE = (slice(0, 288), slice(0, 512)), 0.1
+PART, FULL_SCALE = (slice(48, 176), slice(0, 160)), 0.1
 
 
 def with_model(frame: Frame) -> Samples:
@@ -44,17 +45,20 @@ def main() -> None:
     shown = io.display_values(io.decode_image(io.encode_jpeg(frame.srgb, quality=95), "sample"))
     frame = frame.replace(srgb=shown.float(), raw=frame.raw.clamp(0, 1), samples=None)
     ways = {
-        "superpixels, effort 0": default_sampler(0)(frame),
-        "cells and the model": with_model(frame),
+        "effort 0": default_sampler(0)(frame),
+        "model alone": with_model(frame),
         "effort 2": close_loop(frame.replace(samples=default_sampler(2)(frame)), 2),
     }
     mpl.rcParams["font.size"] = 7
-    figure = Figure(figsize=(10, 4.2), dpi=150, layout="constrained")
+    figure = Figure(figsize=(10, 5.2), dpi=150, layout="constrained")
     rows = figure.subplots(2, len(ways))
     for (name, samples), above, below in zip(ways.items(), *rows, strict=True):
         estimate = LocalRBFReconstructor()(Frame(frame.camera, srgb=frame.srgb, samples=samples))
-        plot.sampling_map(part_of(frame.replace(samples=samples), *PART), above, zoom=2)
-        plot.error_map(estimate[(..., *PART)], frame.raw[(..., *PART)], below, FULL_SCALE)
+        plot.sampling_map(part_of(frame.replace(samples=samples), *PART), above, zoom=4)
+        parts = (
+            upright(of[(..., *PART)], frame.camera.orientation) for of in (estimate, frame.raw)
+        )
+        plot.error_map(*parts, below, FULL_SCALE)
         above.set_title(f"{name}: {len(samples):,} samples, {psnr(estimate, frame.raw):.2f} dB")
     figure.savefig(PATH, pil_kwargs={"quality": 88})
 
