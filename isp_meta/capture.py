@@ -123,8 +123,9 @@ def embed(
             sampler nor steps then. What effort brings comes on top of a PSNR; of a budget that its
             model would take a quarter of, effort stores none.
         effort: 0 to 9: how long to look for what makes recovery's result best. 0: instant. 1: also
-            stores how recovery should interpolate. 2 and more: stores values that serve it best in
-            place of the measured ones, which fine-tuning a network would need.
+            stores how recovery should interpolate, and moves samples to where that gains most.
+            2 and more: stores values that serve it best in place of the measured ones, which
+            fine-tuning a network would need.
         enhancement: stores what recovery from the samples still misses, in steps of this part of
             full scale, 2^-11 to 1; 0: stores none. None: 1/32, or what ``rate`` asks for; none with
             an effort of 0, and none beside a whole mosaic.

@@ -220,3 +220,20 @@ def test_jpeg_cut_anywhere_is_refused(tmp_path, make_frame, camera_jpeg):
         with pytest.raises((ImageFileError, CarrierError), match=r"in\.jpg: "):
             embed(make_frame(), target, jpeg_in=source)
         assert not target.exists()
+
+
+def test_what_is_painted_over_is_not_tried_for(tmp_path, make_frame):
+    picture = io.to_uint8(isp_meta.presets.minimal()(make_frame(192, 256)).srgb)
+    picture[:, 32:80, 48:96] = torch.tensor([200, 40, 40])[:, None, None]
+    jpeg, errors = tmp_path / "painted.jpg", []
+    Image.fromarray(picture.movedim(0, -1).numpy()).save(jpeg, quality=92)
+    for effort in (0, 1, 2):
+        made = embed(make_frame(192, 256), tmp_path / f"{effort}.jpg", jpeg_in=jpeg, effort=effort)
+        samples = made.frame.samples
+        y, x = samples.index // samples.width, samples.index % samples.width
+        assert not bool(((y >= 32) & (y < 80) & (x >= 48) & (x < 96)).any())
+        assert (samples.model is not None, samples.control) == (effort > 0, effort > 1)
+        missed = (recover(made.path).raw - made.frame.raw).square()
+        missed[:, 32:80, 48:96] = 0
+        errors.append(float(missed.mean()))
+    assert errors[2] < errors[1] < errors[0]

@@ -114,7 +114,8 @@ class _Moves:
 
     def attempt(self, some: Tensor, kind: str) -> bool:
         """Tries a pixel in the block of each of (M,) samples; whether any was kept."""
-        some, to = self._proposed(some, kind)
+        if len(some):
+            some, to = self._proposed(some, kind)
         if not len(some):
             return False
         bits = self._bits()

@@ -1,13 +1,15 @@
 """A sampler that knows the decoder, and chooses what it stores by what comes out.
 
-samples ─▶ model, fitted to every pixel ─▶ values that serve the model best
-   effort 0          effort 1                   effort 2 to 9
+samples ─▶ model, fitted to the picture ─▶ moved where it pays ─▶ values that serve best
+   effort 0                     effort 1                             effort 2 to 9
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Callable, Iterator
+from concurrent.futures import Executor
 from dataclasses import replace
 
 import torch
@@ -30,6 +32,8 @@ _ROUNDS = 2
 # Samples in each of the decoder's systems, from which effort on. More are a little better, and
 # slower by their square where values are chosen.
 _NEIGHBORS = {1: 36, 2: 16, 3: 24, 5: 36}
+# From one ridge that is tried to the next.
+_RIDGE_STEP = 3.0
 # While the model is fitted: what is best with these is so with more.
 _FITTED_NEIGHBORS = 16
 
@@ -121,18 +125,61 @@ def _improvements(
         yield samples
         decoder = Decoder.of(truth, samples, pool)
         missed = decoder.missed(pool)
-        start, won = float(missed.sum()), ""
+        start = least = float(missed.sum())
+
+        def won(less: float) -> str:
+            return f" ({10 * math.log10(start / max(less, 1e-20)):+.1f} dB)" if less < start else ""
+
         step("moving samples")
         for samples, least in moved_samples(decoder, missed, *_moves(effort), pool, room):
-            won = f" ({10 * math.log10(start / max(least, 1e-20)):+.1f} dB)"
-            step(f"moving samples{won}")
+            step(f"moving samples{won(least)}")
             yield samples
         if effort == 1:
             return
-        step(f"choosing values{won}")
+        step(f"choosing values{won(least)}")
         decoder = decoder.through(samples, pool)
-        for value in control_values(decoder, _ROUNDS * effort, pool):
-            yield replace(samples, value=value, control=True)
+        for samples, less in _valued(decoder, least, effort, pool):
+            step(f"choosing values{won(less)}")
+            yield samples
+
+
+def _valued(
+    decoder: Decoder, least: float, effort: int, pool: Executor
+) -> Iterator[tuple[Samples, float]]:
+    """With control values, for the model's ridge and, from effort 3 on, for others.
+
+    The ridge that serves measured values is not that which serves values made for it.
+
+    Args:
+        least: squared error of the measured ones.
+
+    Yields:
+        Samples, and the least squared error so far.
+    """
+    measured = decoder.samples
+    assert measured.model is not None
+    ridge = measured.model.ridge
+    factors = deque([1.0])
+    for number in range(max(1, effort - 1)):
+        if not factors:
+            return
+        factor = factors.popleft()
+        model = replace(measured.model, ridge=min(max(ridge * factor, 1e-3), 1e3)).rounded()
+        at = decoder.through(replace(measured, model=model), pool)
+        for value in control_values(at, _ROUNDS * effort, pool):
+            found = replace(at.samples, value=value, control=True)
+            if not number:
+                yield found, least
+        error = float(decoder.through(found, pool).missed(pool).sum())
+        if error < least:
+            least = error
+            yield found, least
+            # On from there the same way.
+            factors = deque([factor * (_RIDGE_STEP if factor > 1 else 1 / _RIDGE_STEP)])
+        elif not number:
+            yield measured, least
+        if not number:
+            factors = deque([1 / _RIDGE_STEP, _RIDGE_STEP])
 
 
 def _moves(effort: int) -> tuple[float, int]:

@@ -96,3 +96,20 @@ def test_a_picture_that_is_met_is_left_alone(scene):
     )
     before, steps = moved(frame)
     assert all(missed <= missed_of(frame, before) for _, missed in steps)
+
+
+def test_only_so_many_bits_may_be_spent(scene):
+    frame = scene()
+    with workers() as pool:
+        truth = Truth.of(frame.srgb, frame.raw, None, pool)
+        samples = replace(frame.samples, model=fit_model(truth, frame.samples, 16, pool))
+        decoder = Decoder.of(truth, samples, pool)
+        missed = decoder.missed(pool)
+        steps = [list(moved_samples(decoder, missed, 1, 2, pool, room)) for room in (0, 500, 1e9)]
+    assert len(steps[0]) == 0
+    assert len(steps[1]) < len(steps[2])
+
+
+def test_a_picture_of_one_block_will_do(scene):
+    before, steps = moved(scene(11, 9), passes=3)
+    assert all(len(samples) >= len(before) for samples, _ in steps)

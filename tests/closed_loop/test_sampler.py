@@ -49,6 +49,40 @@ def test_an_interrupt_keeps_the_best_so_far(scene, monkeypatch):
     assert steps[-1] == "keeping the best so far"
 
 
+def test_an_interrupt_keeps_the_moves_so_far(scene):
+    frame, steps = scene(), []
+
+    def stop(text):
+        steps.append(text)
+        if text.startswith("moving samples (") and len(steps) > 4:
+            raise KeyboardInterrupt
+
+    samples = close_loop(frame, 3, stop)
+    assert not samples.control
+    assert not torch.equal(samples.index, frame.samples.index)
+    assert steps[-1] == "keeping the best so far"
+
+
+def test_values_that_serve_worse_are_not_stored(scene, monkeypatch):
+    def bad(decoder, _rounds, _pool):
+        yield torch.rand(decoder.samples.value.shape)
+
+    monkeypatch.setattr(module, "control_values", bad)
+    samples = close_loop(scene(), 4)
+    assert samples.model is not None
+    assert not samples.control
+
+
+def test_the_ridge_is_chosen_for_control_values(scene, missed):
+    frame = scene()
+    few, more = (close_loop(frame, effort) for effort in (2, 4))
+    assert more.model.ridge != few.model.ridge
+    errors = [
+        missed(LocalRBFReconstructor()(frame.replace(samples=s)), frame.raw) for s in (few, more)
+    ]
+    assert errors[1] < errors[0]
+
+
 def test_an_interrupt_before_there_is_anything_to_keep_is_one(scene):
     def stop(_step):
         raise KeyboardInterrupt
