@@ -21,7 +21,7 @@ from .detail import DetailBands
 __all__ = ["LearnedBands"]
 
 # Side of a tile without its halo: small enough for its layers to stay near a core.
-_TILE = 512
+_TILE = 768
 # Pixels at a time, where only some are wanted.
 _RUN = 16384
 
@@ -77,8 +77,11 @@ class LearnedBands:
 
     def at(self, index: Tensor, pool: Executor) -> Tensor:
         """(N, bands + features) of the pixels of a flat index that increases."""
-        told = pool.map(self._told_at, torch.split(index, _RUN))
-        return torch.cat([self.bands.at(index, pool), torch.cat(list(told))], 1)
+        return torch.cat([self.bands.at(index, pool), self.told_at(index, pool)], 1)
+
+    def told_at(self, index: Tensor, pool: Executor) -> Tensor:
+        """(N, features) of the pixels of a flat index."""
+        return torch.cat(list(pool.map(self._told_at, torch.split(index, _RUN))))
 
     @torch.no_grad()
     def _told_at(self, index: Tensor) -> Tensor:
