@@ -1,10 +1,11 @@
 """Seconds and peak memory from a raw file to a JPEG and back.
 
-``python benchmarks/end_to_end.py [RAW] [--megapixels N ...] [--json FILE]``
+``python benchmarks/end_to_end.py [RAW] [--megapixels N ...] [--effort N] [--json FILE]``
 
 Every command runs in a process of its own, as a user would start it, so that loading Python and
 torch is part of each; the row "start" is that alone. Then the steps of embed and recover, of one
-process, as they report them. --megapixels tiles the picture up to those sizes (1 12 24 48, say).
+process, as they report them, and the reconstructor that nothing is trained for, on the same samples
+alone. --megapixels tiles the picture up to those sizes (1 12 24 48, say).
 Peak memory is the kernel's: the process's largest resident set, in each step the largest during it.
 """
 
@@ -42,6 +43,7 @@ STEPS = """
 import json, sys, time
 from pathlib import Path
 import isp_meta
+from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.stages import Demosaic
 rows, now = {}, [None, 0.0]
 def step(name):
@@ -58,9 +60,14 @@ for stage in pipeline.modules():
     if isinstance(stage, Demosaic):
         stage.register_forward_pre_hook(lambda *_: step("demosaicing"))
         stage.register_forward_hook(lambda *_: step("rendering"))
-raw, jpeg = sys.argv[1:]
-isp_meta.embed(raw, jpeg, pipeline=pipeline, overwrite=True, progress=step)
-isp_meta.recover(jpeg, progress=lambda name: step("recovery: " + name))
+raw, jpeg, effort = sys.argv[1:]
+isp_meta.embed(
+    raw, jpeg, pipeline=pipeline, effort=int(effort), overwrite=True, progress=step
+)
+frame = isp_meta.recover(jpeg, progress=lambda name: step("recovery: " + name))
+frame = frame.replace(raw=None)
+step("LocalRBFReconstructor alone")
+LocalRBFReconstructor()(frame)
 step("")
 print(json.dumps(rows))
 """
@@ -87,12 +94,12 @@ def sample() -> Path:
     return Path(subprocess.run(find, check=True, capture_output=True, text=True).stdout.strip())
 
 
-def measure(raw: Path, folder: Path) -> tuple[Rows, Rows]:
+def measure(raw: Path, folder: Path, effort: int) -> tuple[Rows, Rows]:
     """Of the commands, and of the steps."""
     jpeg, dng = str(folder / "photo.jpg"), str(folder / "recovered.dng")
     commands = {
         "start": ["--help"],
-        "embed": ["embed", str(raw), "-o", jpeg],
+        "embed": ["embed", str(raw), "-o", jpeg, "--effort", str(effort)],
         "verify": ["verify", jpeg],
         "recover": ["recover", jpeg, "-o", dng],
         "compare": ["compare", str(raw), jpeg, "--json"],
@@ -105,7 +112,7 @@ def measure(raw: Path, folder: Path) -> tuple[Rows, Rows]:
             rows[name] |= json.loads(text)
     for path in (jpeg, dng):
         Path(path).unlink()
-    _, _, text = timed([sys.executable, "-c", STEPS, str(raw), jpeg])
+    _, _, text = timed([sys.executable, "-c", STEPS, str(raw), jpeg, str(effort)])
     Path(jpeg).unlink()
     return rows, json.loads(text)
 
@@ -130,6 +137,7 @@ def main() -> None:
     parser.add_argument(
         "--megapixels", type=float, nargs="+", default=[None], help="tile the picture up to these"
     )
+    parser.add_argument("--effort", type=int, default=1, help="of embedding")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
 
@@ -146,11 +154,12 @@ def main() -> None:
                 tile = [sys.executable, "-c", TILE, str(raw), str(large), str(megapixels)]
                 subprocess.run(tile, check=True)
                 raw = large
-            commands, steps = measure(raw, Path(folder))
+            commands, steps = measure(raw, Path(folder), arguments.effort)
         show(commands, steps)
         result.append({"megapixels": megapixels, "commands": commands, "steps": steps})
     if arguments.json:
-        text = json.dumps({"machine": where, "sizes": result}, indent=2)
+        kept = {"machine": where, "effort": arguments.effort, "sizes": result}
+        text = json.dumps(kept, indent=2)
         arguments.json.write_text(text + "\n", encoding="utf-8")
 
 
