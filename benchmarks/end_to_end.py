@@ -6,6 +6,7 @@ Every command runs in a process of its own, as a user would start it, so that lo
 torch is part of each; the row "start" is that alone. Then the steps of embed and recover, of one
 process, as they report them, and the reconstructor that nothing is trained for, on the same samples
 alone. --megapixels tiles the picture up to those sizes (1 12 24 48, say).
+Beside seconds by the clock those of the processors, which other work on the machine changes less.
 Peak memory is the kernel's: the process's largest resident set, in each step the largest during it.
 """
 
@@ -45,16 +46,17 @@ from pathlib import Path
 import isp_meta
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.stages import Demosaic
-rows, now = {}, [None, 0.0]
+rows, now = {}, [None, 0.0, 0.0]
 def step(name):
     if now[0] is not None:
         status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         peak = int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1024
-        row = rows.setdefault(now[0], {"seconds": 0.0, "peak_mb": 0})
+        row = rows.setdefault(now[0], {"seconds": 0.0, "cpu_seconds": 0.0, "peak_mb": 0})
         row["seconds"] = round(row["seconds"] + time.perf_counter() - now[1], 3)
+        row["cpu_seconds"] = round(row["cpu_seconds"] + time.process_time() - now[2], 3)
         row["peak_mb"] = max(row["peak_mb"], round(peak))
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    now[:] = name, time.perf_counter()
+    now[:] = name, time.perf_counter(), time.process_time()
 pipeline = isp_meta.presets.minimal()
 for stage in pipeline.modules():
     if isinstance(stage, Demosaic):
@@ -75,8 +77,8 @@ print(json.dumps(rows))
 Rows = dict[str, dict[str, float | str]]
 
 
-def timed(command: list[str]) -> tuple[float, float, str]:
-    """Seconds, peak MB, standard output."""
+def timed(command: list[str]) -> tuple[dict[str, float | str], str]:
+    """Seconds, those of the processors, peak MB; standard output."""
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -86,7 +88,12 @@ def timed(command: list[str]) -> tuple[float, float, str]:
     seconds = time.perf_counter() - start
     if process.returncode:
         sys.exit(f"{' '.join(command[3:])}: exit code {process.returncode}")
-    return seconds, usage.ru_maxrss / 1024, text
+    row: dict[str, float | str] = {
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
+        "peak_mb": round(usage.ru_maxrss / 1024),
+    }
+    return row, text
 
 
 def sample() -> Path:
@@ -106,13 +113,12 @@ def measure(raw: Path, folder: Path, effort: int) -> tuple[Rows, Rows]:
     }
     rows: Rows = {}
     for name, arguments in commands.items():
-        seconds, megabytes, text = timed([*COMMAND, *arguments])
-        rows[name] = {"seconds": round(seconds, 2), "peak_mb": round(megabytes)}
+        rows[name], text = timed([*COMMAND, *arguments])
         if name == "compare":
             rows[name] |= json.loads(text)
     for path in (jpeg, dng):
         Path(path).unlink()
-    _, _, text = timed([sys.executable, "-c", STEPS, str(raw), jpeg, str(effort)])
+    _, text = timed([sys.executable, "-c", STEPS, str(raw), jpeg, str(effort)])
     Path(jpeg).unlink()
     return rows, json.loads(text)
 
@@ -120,10 +126,11 @@ def measure(raw: Path, folder: Path, effort: int) -> tuple[Rows, Rows]:
 def show(commands: Rows, steps: Rows) -> None:
     figures = commands["compare"]
     print(f"{figures['width']}x{figures['height']} pixels; compare recovers the raw once more")
-    print(f"{'command':30}{'seconds':>9}{'peak MB':>10}")
+    print(f"{'command':30}{'seconds':>9}{'of CPU':>9}{'peak MB':>10}")
     for rows in (commands, steps):
         for name, row in rows.items():
-            print(f"{name:30}{row['seconds']:>9.2f}{row['peak_mb']:>10,.0f}")
+            seconds = f"{row['seconds']:>9.2f}{row['cpu_seconds']:>9.2f}"
+            print(f"{name:30}{seconds}{row['peak_mb']:>10,.0f}")
         print()
     print(
         f"PSNR {figures['psnr']:.2f} dB (unclipped {figures['psnr_unclipped']:.2f} dB), "

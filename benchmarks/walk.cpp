@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <functional>
+#include <new>
 #include <thread>
 #include <vector>
 
@@ -19,6 +20,18 @@ namespace {
 
 constexpr int kChannels = 8, kPlanes = kNeighbors + kChannels, kRounds = 41;
 constexpr int kTileWidth = 64, kTileHeight = 8;
+
+// On whole cache lines, as PyTorch's tensors are.
+struct Numbers {
+  float* at;
+
+  explicit Numbers(size_t count) : at(new (kLine) float[count]) { std::fill_n(at, count, 0.5f); }
+  ~Numbers() { operator delete[](at, kLine); }
+  Numbers(const Numbers&) = delete;
+
+ private:
+  static constexpr std::align_val_t kLine{64};
+};
 
 using Rows = std::function<void(int64_t begin, int64_t end)>;
 
@@ -81,25 +94,25 @@ int main(int, char** arguments) {
   const int side = std::atoi(arguments[1]), most = std::atoi(arguments[2]);
   const Grid grid{side, side, 8};
   const int64_t plane = grid.pixels();
-  std::vector<float> planes(kPlanes * plane, 0.5f), results(kNeighbors * plane);
-  std::vector<float> cells((kChannels + 1) * grid.cells(), 0.5f), sums(cells.size());
-  const float *q = planes.data(), *f = q + kNeighbors * plane;
+  const Numbers planes(kPlanes * plane), results(kNeighbors * plane);
+  const Numbers cells((kChannels + 1) * grid.cells()), sums((kChannels + 1) * grid.cells());
+  const float *q = planes.at, *f = q + kNeighbors * plane;
   for (int threads = 1; threads <= most; ++threads) {
     std::vector<Case> cases{
         {"planes in order", kPlanes, [&](auto b, auto e) { in_order(q, grid, b, e); }},
         {"planes in tiles", kPlanes, [&](auto b, auto e) { in_tiles(q, grid, b, e); }},
         {"accumulate", kPlanes,
-         [&](auto b, auto e) { avx2::accumulate(f, q, sums.data(), 1, kChannels, grid, b, e); }},
+         [&](auto b, auto e) { avx2::accumulate(f, q, sums.at, 1, kChannels, grid, b, e); }},
         {"distribute", kPlanes,
          [&](auto b, auto e) {
-           avx2::distribute(cells.data(), q, results.data(), 1, kChannels, grid, b, e);
+           avx2::distribute(cells.at, q, results.at, 1, kChannels, grid, b, e);
          }},
         {"correlate", kPlanes,
          [&](auto b, auto e) {
-           avx2::correlate(f, cells.data(), results.data(), 1, kChannels, grid, b, e);
+           avx2::correlate(f, cells.at, results.at, 1, kChannels, grid, b, e);
          }},
         {"associate", 2 * kNeighbors,
-         [&](auto b, auto e) { avx2::associate(q, results.data(), 1, grid, true, b, e); }},
+         [&](auto b, auto e) { avx2::associate(q, results.at, 1, grid, true, b, e); }},
     };
     for (int round = 0; round < kRounds; ++round) {
       for (Case& one : cases) one.seconds.push_back(seconds(one.run, grid.rows(), threads));
