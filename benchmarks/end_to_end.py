@@ -1,10 +1,12 @@
 """Seconds and peak memory from a raw file to a JPEG and back.
 
-``python benchmarks/end_to_end.py [RAW] [--megapixels N ...] [--json FILE]``
+``python benchmarks/end_to_end.py [RAW] [--megapixels N ...] [--effort N] [--json FILE]``
 
 Every command runs in a process of its own, as a user would start it, so that loading Python and
 torch is part of each; the row "start" is that alone. Then the steps of embed and recover, of one
-process, as they report them. --megapixels tiles the picture up to those sizes (1 12 24 48, say).
+process, as they report them, and the reconstructor that nothing is trained for, on the same samples
+alone. --megapixels tiles the picture up to those sizes (1 12 24 48, say).
+Beside seconds by the clock those of the processors, which other work on the machine changes less.
 Peak memory is the kernel's: the process's largest resident set, in each step the largest during it.
 """
 
@@ -42,25 +44,32 @@ STEPS = """
 import json, sys, time
 from pathlib import Path
 import isp_meta
+from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.stages import Demosaic
-rows, now = {}, [None, 0.0]
+rows, now = {}, [None, 0.0, 0.0]
 def step(name):
     if now[0] is not None:
         status = Path("/proc/self/status").read_text(encoding="ascii").splitlines()
         peak = int(next(line for line in status if line.startswith("VmHWM")).split()[1]) / 1024
-        row = rows.setdefault(now[0], {"seconds": 0.0, "peak_mb": 0})
+        row = rows.setdefault(now[0], {"seconds": 0.0, "cpu_seconds": 0.0, "peak_mb": 0})
         row["seconds"] = round(row["seconds"] + time.perf_counter() - now[1], 3)
+        row["cpu_seconds"] = round(row["cpu_seconds"] + time.process_time() - now[2], 3)
         row["peak_mb"] = max(row["peak_mb"], round(peak))
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")
-    now[:] = name, time.perf_counter()
+    now[:] = name, time.perf_counter(), time.process_time()
 pipeline = isp_meta.presets.minimal()
 for stage in pipeline.modules():
     if isinstance(stage, Demosaic):
         stage.register_forward_pre_hook(lambda *_: step("demosaicing"))
         stage.register_forward_hook(lambda *_: step("rendering"))
-raw, jpeg = sys.argv[1:]
-isp_meta.embed(raw, jpeg, pipeline=pipeline, overwrite=True, progress=step)
-isp_meta.recover(jpeg, progress=lambda name: step("recovery: " + name))
+raw, jpeg, effort = sys.argv[1:]
+isp_meta.embed(
+    raw, jpeg, pipeline=pipeline, effort=int(effort), overwrite=True, progress=step
+)
+frame = isp_meta.recover(jpeg, progress=lambda name: step("recovery: " + name))
+frame = frame.replace(raw=None)
+step("LocalRBFReconstructor alone")
+LocalRBFReconstructor()(frame)
 step("")
 print(json.dumps(rows))
 """
@@ -68,8 +77,8 @@ print(json.dumps(rows))
 Rows = dict[str, dict[str, float | str]]
 
 
-def timed(command: list[str]) -> tuple[float, float, str]:
-    """Seconds, peak MB, standard output."""
+def timed(command: list[str]) -> tuple[dict[str, float | str], str]:
+    """Seconds, those of the processors, peak MB; standard output."""
     start = time.perf_counter()
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
@@ -79,7 +88,12 @@ def timed(command: list[str]) -> tuple[float, float, str]:
     seconds = time.perf_counter() - start
     if process.returncode:
         sys.exit(f"{' '.join(command[3:])}: exit code {process.returncode}")
-    return seconds, usage.ru_maxrss / 1024, text
+    row: dict[str, float | str] = {
+        "seconds": round(seconds, 2),
+        "cpu_seconds": round(usage.ru_utime + usage.ru_stime, 2),
+        "peak_mb": round(usage.ru_maxrss / 1024),
+    }
+    return row, text
 
 
 def sample() -> Path:
@@ -87,25 +101,24 @@ def sample() -> Path:
     return Path(subprocess.run(find, check=True, capture_output=True, text=True).stdout.strip())
 
 
-def measure(raw: Path, folder: Path) -> tuple[Rows, Rows]:
+def measure(raw: Path, folder: Path, effort: int) -> tuple[Rows, Rows]:
     """Of the commands, and of the steps."""
     jpeg, dng = str(folder / "photo.jpg"), str(folder / "recovered.dng")
     commands = {
         "start": ["--help"],
-        "embed": ["embed", str(raw), "-o", jpeg],
+        "embed": ["embed", str(raw), "-o", jpeg, "--effort", str(effort)],
         "verify": ["verify", jpeg],
         "recover": ["recover", jpeg, "-o", dng],
         "compare": ["compare", str(raw), jpeg, "--json"],
     }
     rows: Rows = {}
     for name, arguments in commands.items():
-        seconds, megabytes, text = timed([*COMMAND, *arguments])
-        rows[name] = {"seconds": round(seconds, 2), "peak_mb": round(megabytes)}
+        rows[name], text = timed([*COMMAND, *arguments])
         if name == "compare":
             rows[name] |= json.loads(text)
     for path in (jpeg, dng):
         Path(path).unlink()
-    _, _, text = timed([sys.executable, "-c", STEPS, str(raw), jpeg])
+    _, text = timed([sys.executable, "-c", STEPS, str(raw), jpeg, str(effort)])
     Path(jpeg).unlink()
     return rows, json.loads(text)
 
@@ -113,10 +126,11 @@ def measure(raw: Path, folder: Path) -> tuple[Rows, Rows]:
 def show(commands: Rows, steps: Rows) -> None:
     figures = commands["compare"]
     print(f"{figures['width']}x{figures['height']} pixels; compare recovers the raw once more")
-    print(f"{'command':30}{'seconds':>9}{'peak MB':>10}")
+    print(f"{'command':30}{'seconds':>9}{'of CPU':>9}{'peak MB':>10}")
     for rows in (commands, steps):
         for name, row in rows.items():
-            print(f"{name:30}{row['seconds']:>9.2f}{row['peak_mb']:>10,.0f}")
+            seconds = f"{row['seconds']:>9.2f}{row['cpu_seconds']:>9.2f}"
+            print(f"{name:30}{seconds}{row['peak_mb']:>10,.0f}")
         print()
     print(
         f"PSNR {figures['psnr']:.2f} dB (unclipped {figures['psnr_unclipped']:.2f} dB), "
@@ -130,6 +144,7 @@ def main() -> None:
     parser.add_argument(
         "--megapixels", type=float, nargs="+", default=[None], help="tile the picture up to these"
     )
+    parser.add_argument("--effort", type=int, default=1, help="of embedding")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
 
@@ -146,11 +161,12 @@ def main() -> None:
                 tile = [sys.executable, "-c", TILE, str(raw), str(large), str(megapixels)]
                 subprocess.run(tile, check=True)
                 raw = large
-            commands, steps = measure(raw, Path(folder))
+            commands, steps = measure(raw, Path(folder), arguments.effort)
         show(commands, steps)
         result.append({"megapixels": megapixels, "commands": commands, "steps": steps})
     if arguments.json:
-        text = json.dumps({"machine": where, "sizes": result}, indent=2)
+        kept = {"machine": where, "effort": arguments.effort, "sizes": result}
+        text = json.dumps(kept, indent=2)
         arguments.json.write_text(text + "\n", encoding="utf-8")
 
 

@@ -8,13 +8,14 @@
 #include "argmax_pool/argmax_pool.h"
 #include "associate/associate.h"
 #include "associate_features/associate_features.h"
+#include "superpixel_loss/dispatch.h"
 
 using namespace isp_meta;
 
 namespace {
 
 constexpr Grid kGrid{128, 136, 8};
-constexpr int kChannels = 8;
+constexpr int kPlanes = 8;
 
 std::vector<float> numbers(int64_t count) {
   std::vector<float> values(count);
@@ -26,11 +27,37 @@ std::vector<float> numbers(int64_t count) {
 
 const std::vector<float> logits = numbers(kNeighbors * kGrid.pixels());
 const std::vector<float> association = logits;
-const std::vector<float> features = numbers(kChannels * kGrid.pixels());
-const std::vector<float> centers = numbers((kChannels + 1) * kGrid.cells());
+const std::vector<float> features = numbers(kPlanes * kGrid.pixels());
+const std::vector<float> centers = numbers((kPlanes + 1) * kGrid.cells());
 std::vector<float> pixels(kNeighbors* kGrid.pixels());
-std::vector<float> cells((kChannels + 1) * kGrid.cells());
+std::vector<float> cells((kPlanes + 1) * kGrid.cells());
 std::vector<int64_t> samples(kGrid.cells());
+
+// The superpixel loss of the same planes.
+std::vector<float> means(kChannels* kGrid.cells());
+std::vector<float> slopes(kChannels* kGrid.cells());
+std::vector<float> records(kRecord* kGrid.cells());
+std::vector<Candidate<float>> candidates(kNeighbors* kGrid.cells());
+std::vector<double> shares(kGrid.rows());
+float loss = 1;
+const auto& rows = avx2::superpixel_loss_rows<float>();
+const SuperpixelLoss<float> lossy({
+    .logits = logits.data(),
+    .srgb = features.data(),
+    .raw = features.data() + kColors * kGrid.pixels(),
+    .batch = 1,
+    .grid = kGrid,
+    .weights = {1, 1, 1},
+    .centers = means.data(),
+    .slopes = slopes.data(),
+    .records = records.data(),
+    .candidates = candidates.data(),
+    .index = samples.data(),
+    .shares = shares.data(),
+    .loss = &loss,
+    .grad = &loss,
+    .grad_logits = pixels.data(),
+});
 
 }  // namespace
 
@@ -45,23 +72,31 @@ extern "C" {
                            kGrid.height);
 }
 [[gnu::noinline]] void count_associate_features() {
-  avx2::associate_features(features.data(), centers.data(), pixels.data(), 1, kChannels, kGrid,
-                           1.0f, 0, kGrid.rows());
+  avx2::associate_features(features.data(), centers.data(), pixels.data(), 1, kPlanes, kGrid, 1.0f,
+                           0, kGrid.rows());
 }
 [[gnu::noinline]] void count_accumulate() {
-  avx2::accumulate(features.data(), association.data(), cells.data(), 1, kChannels, kGrid, 0,
+  avx2::accumulate(features.data(), association.data(), cells.data(), 1, kPlanes, kGrid, 0,
                    kGrid.rows());
 }
 [[gnu::noinline]] void count_distribute() {
-  avx2::distribute(centers.data(), association.data(), pixels.data(), 1, kChannels, kGrid, 0,
+  avx2::distribute(centers.data(), association.data(), pixels.data(), 1, kPlanes, kGrid, 0,
                    kGrid.rows());
 }
 [[gnu::noinline]] void count_correlate() {
-  avx2::correlate(features.data(), centers.data(), pixels.data(), 1, kChannels, kGrid, 0,
+  avx2::correlate(features.data(), centers.data(), pixels.data(), 1, kPlanes, kGrid, 0,
                   kGrid.rows());
 }
 [[gnu::noinline]] void count_argmax_pool() {
   avx2::argmax_pool(association.data(), samples.data(), 1, kGrid, 0, kGrid.rows());
+}
+[[gnu::noinline]] void count_superpixel_loss() {
+  for (const auto step : {rows.summarize, rows.center, rows.compare, rows.slope}) {
+    for (int row = 0; row < kGrid.rows(); ++row) step(lossy, 0, row);
+  }
+}
+[[gnu::noinline]] void count_superpixel_loss_backward() {
+  for (int row = 0; row < kGrid.rows(); ++row) rows.descend(lossy, 0, row);
 }
 
 }  // extern "C"
@@ -74,5 +109,7 @@ int main() {
   count_distribute();
   count_correlate();
   count_argmax_pool();
+  count_superpixel_loss();
+  count_superpixel_loss_backward();
   std::printf("%d pixels\n", int(kGrid.pixels()));
 }

@@ -1,8 +1,9 @@
 // The CPU's loops for AVX2 and FMA. Headers of the library come first: what they define must not be
 // compiled for more than every processor has.
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
-#include <memory>
+#include <new>
 #include <type_traits>
 
 #ifdef __SSE2__

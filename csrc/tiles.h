@@ -3,7 +3,7 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
+#include <new>
 #include <type_traits>
 
 #include "grid.h"
@@ -13,12 +13,29 @@ namespace isp_meta::ISP_META_ISA {
 
 constexpr int kTileWidth = 64;
 constexpr int kTileHeight = 16;
+// The side of blocks that are packed the fastest way.
+constexpr int kSquare = 8;
 // A tile laid out block after block has this many places at most.
 constexpr int kPacked = 512;
 
 ISP_META_HD constexpr int least(int a, int b) { return a < b ? a : b; }
 ISP_META_HD constexpr int most(int a, int b) { return a > b ? a : b; }
 ISP_META_HD constexpr int rounded_up(int a, int b) { return (a + b - 1) / b * b; }
+
+// Room for the numbers of a tile. No vector of it straddles two cache lines.
+template <class T>
+class Scratch {
+ public:
+  explicit Scratch(size_t size) : numbers_(new (kLine) T[size]) {}
+  ~Scratch() { operator delete[](numbers_, kLine); }
+  Scratch(const Scratch&) = delete;
+  Scratch& operator=(const Scratch&) = delete;
+  T* get() const { return numbers_; }
+
+ private:
+  static constexpr std::align_val_t kLine{64};
+  T* numbers_;
+};
 
 struct Tile {
   int x, width;     // columns of pixels
@@ -30,6 +47,7 @@ struct Tile {
   int pitch;        // places from one block to the next
 
   ISP_META_HD int block_pixels() const { return rows * block_width; }
+  ISP_META_HD bool has_squares() const { return block_width == kSquare && rows == kSquare; }
 };
 
 ISP_META_HD int64_t ahead_of(Grid grid, int x, int width, int rows) {
@@ -37,8 +55,8 @@ ISP_META_HD int64_t ahead_of(Grid grid, int x, int width, int rows) {
   return x + ahead < grid.width ? ahead : ahead + int64_t(rows - 1) * grid.width;
 }
 
-// Tiles whose pixels all have the same neighbors, for what is computed pixel by pixel. They hold
-// whole rows of `kTileWidth`, whatever the cell.
+// Tiles whose pixels all have the same neighbors, for what is computed pixel by pixel. They end
+// where whole cache lines do, whatever the cell.
 template <class F>
 ISP_META_HD void for_tiles(Grid grid, int by, const F& run) {
   const int first = grid.end_x(0), last = most(grid.begin(grid.cols() - 1), first);
@@ -46,7 +64,7 @@ ISP_META_HD void for_tiles(Grid grid, int by, const F& run) {
     const int rows = least(kTileHeight, grid.end_y(by) - y);
     for (int x = 0; x < grid.width;) {
       const int end = x < first ? first : x < last ? last : grid.width;
-      const int width = least(kTileWidth, end - x);
+      const int width = least(kTileWidth - x % kTileWidth, end - x);
       run(Tile{x, width, y, rows, grid.neighbors(by, x / grid.cell),
                ahead_of(grid, x, kTileWidth, rows), 0, 0, 0, 0});
       x += width;
@@ -67,7 +85,8 @@ ISP_META_HD void for_packed_tiles(Grid grid, int by, const F& run) {
         const int width = least(kTileWidth, block - x);
         const int padded = rounded_up(rows * width, kLanes<T>);
         // A row that is no whole number of vectors is written with what lies beyond its end.
-        const int pitch = width % kLanes<T> ? padded + kLanes<T> : padded;
+        const bool squares = width == kSquare && rows == kSquare;
+        const int pitch = width % kLanes<T> && !squares ? padded + kLanes<T> : padded;
         int blocks = 1;
         if (block == grid.cell && width == block) {
           blocks = most(1, least(kTileWidth / block, kPacked / pitch));
@@ -83,6 +102,21 @@ ISP_META_HD void for_packed_tiles(Grid grid, int by, const F& run) {
   }
 }
 
+// Of squares, the most frequent case; `width` is best a constant.
+template <class T>
+ISP_META_HD void pack_squares(const T* from, Grid grid, int64_t ahead, int width, T* to) {
+  typedef T Row __attribute__((vector_size(kSquare * sizeof(T)), aligned(sizeof(T)), may_alias));
+#pragma GCC unroll 8
+  for (int r = 0; r < kSquare; ++r, from += grid.width) {
+    prefetch(from, ahead, width);
+#pragma GCC unroll 8
+    for (int x = 0; x < width; x += kSquare) {
+      *reinterpret_cast<Row*>(to + x * kSquare + r * kSquare) =
+          *reinterpret_cast<const Row*>(from + x);
+    }
+  }
+}
+
 // Lays a tile of one plane out block after block, each followed by zeros up to whole vectors.
 // `limit`: the end of the tensor, which reads must not pass.
 template <class T>
@@ -90,14 +124,12 @@ ISP_META_HD void pack(const T* plane, const T* limit, Grid grid, Tile tile, T* t
   constexpr int lanes = kLanes<T>;
   const T* from = plane + int64_t(tile.y) * grid.width + tile.x;
   const bool beyond = limit - from < int64_t(tile.rows - 1) * grid.width + tile.width + lanes;
+  if (tile.has_squares()) {
+    if (tile.width == kTileWidth) return pack_squares(from, grid, tile.ahead, kTileWidth, to);
+    return pack_squares(from, grid, tile.ahead, tile.width, to);
+  }
   for (int r = 0; r < tile.rows; ++r, from += grid.width) {
     prefetch(from, tile.ahead, tile.width);
-    if (tile.block_width == lanes) {
-      T* at = to + r * lanes;
-#pragma GCC unroll 8
-      for (int i = 0; i < tile.width; i += lanes, at += tile.pitch) store(at, load(from + i));
-      continue;
-    }
     for (int b = 0; b < tile.blocks; ++b) {
       const T* run = from + b * tile.block_width;
       T* at = to + b * tile.pitch + r * tile.block_width;
@@ -127,6 +159,10 @@ ISP_META_HD void expand(const T* centers, Grid grid, int by, Tile tile, T* to) {
       continue;
     }
     const T* row = centers + int64_t(by + offset_y(n)) * grid.cols() + offset_x(n) + first;
+    if (aligned && grid.cell == lanes) {
+      for (int i = 0; i < tile.width; i += lanes) store(to + i, Vector<T>{} + *row++);
+      continue;
+    }
     if (aligned) {
       int left = (first + 1) * grid.cell - tile.x;
       for (int i = 0; i < tile.width; i += lanes, left -= lanes) {
@@ -157,7 +193,7 @@ template <class T, class F>
 ISP_META_HD void for_centers(const T* centers, int channels, const T* pixels, int planes, Grid grid,
                              int64_t begin, int64_t end, const F& run) {
   const size_t size = size_t(channels) * kNeighbors * kTileWidth;
-  const std::unique_ptr<T[]> around(new T[size]);
+  const Scratch<T> around(size);
   for (int64_t i = begin; i < end; ++i) {
     const int64_t b = i / grid.rows();
     const int by = int(i % grid.rows());

@@ -57,11 +57,22 @@ ISP_META_HD void store(T* to, Vector<T> value, int count) {
   for (int i = 0; i < count; ++i) to[i] = value[i];
 }
 
-// Past the caches where that is wished, and where the place allows it.
+// Whether an output, in planes of so many numbers, is worth streaming and lies right for it.
+template <class T>
+ISP_META_HD bool streams(int64_t numbers, int64_t plane) {
+  return numbers * int64_t(sizeof(T)) > kStreamedBytes && plane % kLanes<T> == 0;
+}
+
+template <class T>
+ISP_META_HD bool aligned(const T* at) {
+  return reinterpret_cast<uintptr_t>(at) % kVectorBytes == 0;
+}
+
+// Past the caches where that is wished; the place must be aligned.
 template <class T>
 ISP_META_HD void stream(T* to, Vector<T> value, bool wished) {
 #ifdef __SSE2__
-  if (wished && reinterpret_cast<uintptr_t>(to) % kVectorBytes == 0) {
+  if (wished) {
 #if ISP_META_VECTOR_BYTES == 32
     return _mm256_stream_si256(reinterpret_cast<__m256i*>(to), (__m256i)value);
 #else

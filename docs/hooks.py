@@ -62,6 +62,13 @@ def _tables(result: dict[str, Any]) -> str:
             f"{form} {n:.0f}" for form, n in row["bytes"].items() if form != "native"
         )
         lines += [f"| {row['op']} | {row['mode']} | {row['bytes']['native']:.0f} | {others} |"]
+    if scaling := result.get("threads"):
+        counts = list(scaling[0]["ms"])
+        lines += ["", f"| native, ms, 1024×1024 | | {' | '.join(f'{n} threads' for n in counts)} |"]
+        lines += ["| --- | --- |" + " ---: |" * len(counts)]
+        for row in scaling:
+            times = " | ".join(f"{row['ms'][n]:.2f}" for n in counts)
+            lines += [f"| {row['op']} | {row['mode']} | {times} |"]
     return "\n".join([*lines, ""])
 
 

@@ -1,16 +1,16 @@
 #pragma once
 
-#include <memory>
+#include <algorithm>
 
 #include "aggregate/aggregate.h"
 #include "tiles.h"
 
 namespace isp_meta::ISP_META_ISA {
 
-// sums[(n * channels + c) * kLanes] for three neighbors and kChannels channels: products of q and f
-// over a block, lane by lane.
+// Adds to sums[n * pitch + c * kLanes], lane by lane, the products of q and f over a block: of
+// three neighbors and kChannels channels.
 template <int kChannels, class T>
-ISP_META_HD void add_products(const T* q, const T* f, int count, int channels, T* sums) {
+ISP_META_HD void add_products(const T* q, const T* f, int count, int pitch, T* sums) {
   Vector<T> products[3][kChannels] = {};
   for (int p = 0; p < count; p += kLanes<T>) {
 #pragma GCC unroll 4
@@ -24,98 +24,88 @@ ISP_META_HD void add_products(const T* q, const T* f, int count, int channels, T
   for (int n = 0; n < 3; ++n) {
 #pragma GCC unroll 4
     for (int c = 0; c < kChannels; ++c) {
-      store(sums + (n * channels + c) * kLanes<T>, products[n][c]);
+      T* to = sums + n * pitch + c * kLanes<T>;
+      store(to, load(to) + products[n][c]);
     }
   }
 }
 
-// What accumulate keeps while it goes down the rows of blocks: of the last three rows the sums of
-// every block, sums_of(by, bx)[n * channels + c], and a tile of all planes.
+// The same where f is 1.
 template <class T>
-struct BlockSums {
+ISP_META_HD void add_mass(const T* q, int count, int pitch, T* sums) {
+  Vector<T> mass[3] = {};
+  for (int p = 0; p < count; p += kLanes<T>) {
+#pragma GCC unroll 3
+    for (int n = 0; n < 3; ++n) mass[n] += load(q + n * kPacked + p);
+  }
+#pragma GCC unroll 3
+  for (int n = 0; n < 3; ++n) store(sums + n * pitch, load(sums + n * pitch) + mass[n]);
+}
+
+// What accumulate keeps while it goes down the rows of blocks: the sums of the three rows of cells
+// that a row of blocks counts for, lane by lane, with a cell more at both ends, which does not
+// exist; and a tile of all planes.
+template <class T>
+struct CellSums {
   const Grid grid;
-  const int channels;  // the mass, last, is one of them
-  const int size = rounded_up(kNeighbors * channels, kLanes<T>);
-  const std::unique_ptr<T[]> rows{new T[size_t(3) * grid.cols() * size + kLanes<T>]()};
-  const std::unique_ptr<T[]> packed{new T[size_t(kNeighbors + channels) * kPacked]};
-  const std::unique_ptr<T[]> lanes{new T[size_t(size) * kLanes<T>]()};
+  const int channels;  // the mass not among them
+  const int pitch = (channels + 1) * kLanes<T>;
+  const int row = (grid.cols() + 1 + kLanes<T>)*pitch;
+  const Scratch<T> rows{size_t(3) * row};
+  const Scratch<T> packed{size_t(kNeighbors + channels) * kPacked};
 
-  BlockSums(const Grid& grid, int channels) : grid(grid), channels(channels) {
-    T* ones = packed.get() + (kNeighbors + channels - 1) * kPacked;
-    for (int i = 0; i < kPacked; ++i) ones[i] = T(1);
+  CellSums(const Grid& grid, int channels) : grid(grid), channels(channels) {}
+
+  T* sums_of(int cy, int cx) const {
+    return rows.get() + int64_t((cy + 3) % 3) * row + int64_t(cx + 1) * pitch;
   }
 
-  T* sums_of(int by, int bx) const {
-    return rows.get() + (int64_t(by % 3) * grid.cols() + bx) * size;
-  }
+  void clear_row(int cy) const { std::fill_n(sums_of(cy, -1), row, T(0)); }
 
-  // The planes of one picture; `limit_f` and `limit_q` end the tensors.
-  void sum_row(const T* f, const T* limit_f, const T* q, const T* limit_q, int by) const {
-    T* const row = sums_of(by, 0);
-    for (int64_t i = 0; i < int64_t(grid.cols()) * size; ++i) row[i] = T(0);
+  // Adds a row of blocks. The planes of one picture; `limit_f` and `limit_q` end the tensors.
+  void add_row(const T* f, const T* limit_f, const T* q, const T* limit_q, int by) const {
+    clear_row(by + 1);
     T* const planes = packed.get();
     for_packed_tiles<T>(grid, by, [&](Tile tile) {
       for (int n = 0; n < kNeighbors; ++n) {
         pack(q + n * grid.pixels(), limit_q, grid, tile, planes + n * kPacked);
       }
-      for (int c = 0; c + 1 < channels; ++c) {
+      for (int c = 0; c < channels; ++c) {
         pack(f + c * grid.pixels(), limit_f, grid, tile, planes + (kNeighbors + c) * kPacked);
       }
+      const int count = rounded_up(tile.block_pixels(), kLanes<T>);
       for (int b = 0; b < tile.blocks; ++b) {
-        add_block(planes + b * tile.pitch, rounded_up(tile.block_pixels(), kLanes<T>),
-                  sums_of(by, tile.bx + b));
+        add_block(planes + b * tile.pitch, count, by, tile.bx + b);
       }
     });
   }
 
-  void add_block(const T* q, int count, T* sums) const {
+  void add_block(const T* q, int count, int by, int bx) const {
     const T* f = q + kNeighbors * kPacked;
-    for (int c = 0; c < channels; c += 4) {
-      for (int n = 0; n < kNeighbors; n += 3) {
-        T* to = lanes.get() + (n * channels + c) * kLanes<T>;
-        const T *qn = q + n * kPacked, *fc = f + c * kPacked;
-        switch (channels - c) {
-          case 1:
-            add_products<1>(qn, fc, count, channels, to);
-            break;
-          case 2:
-            add_products<2>(qn, fc, count, channels, to);
-            break;
-          case 3:
-            add_products<3>(qn, fc, count, channels, to);
-            break;
-          default:
-            add_products<4>(qn, fc, count, channels, to);
-        }
+    for (int dy = -1; dy <= 1; ++dy, q += 3 * kPacked) {
+      T* to = sums_of(by + dy, bx - 1);
+      int c = 0;
+      for (; c + 4 <= channels; c += 4, to += 4 * kLanes<T>) {
+        add_products<4>(q, f + c * kPacked, count, pitch, to);
       }
-    }
-    for (int i = 0; i < size; i += kLanes<T>) {
-      Vector<T> v[kLanes<T>];
-      for (int l = 0; l < kLanes<T>; ++l) v[l] = load(lanes.get() + (i + l) * kLanes<T>);
-      store(sums + i, load(sums + i) + fold_lanes<T>(v, Sum{}));
+      for (; c < channels; ++c, to += kLanes<T>) {
+        add_products<1>(q, f + c * kPacked, count, pitch, to);
+      }
+      add_mass(q, count, pitch, to);
     }
   }
 
-  // Row cy of cells from the three rows of blocks around it, in the order of the neighbors.
-  void gather(int cy, T* to) const {
+  // A row of cells to which all blocks were added, of a plane for each channel.
+  void write_row(int cy, T* to) const {
     constexpr int lanes = kLanes<T>;
-    T* const total = packed.get();
-    for (int cx = 0; cx < grid.cols(); ++cx) {
-      const T* around[kNeighbors];
-      int count = 0;
-      for (int k = 0; k < kNeighbors; ++k) {
-        const int by = cy + offset_y(k), bx = cx + offset_x(k);
-        if (!grid.exists(by, bx)) continue;
-        around[count++] = sums_of(by, bx) + neighbor(cy - by, cx - bx) * channels;
-      }
-      // Of a vector that is not full, the lanes beyond hold another neighbor's sums.
-      for (int c = 0; c < channels; c += lanes) {
-        Vector<T> sum = {};
-        for (int k = 0; k < count; ++k) sum += load(around[k] + c);
-        store(total + c, sum);
-      }
-      for (int c = 0; c < channels; ++c) {
-        to[c * grid.cells() + int64_t(cy) * grid.cols() + cx] = total[c];
+    to += int64_t(cy) * grid.cols();
+    for (int cx = 0; cx < grid.cols(); cx += lanes) {
+      const T* from = sums_of(cy, cx);
+      for (int c = 0; c <= channels; ++c, from += lanes) {
+        Vector<T> v[lanes];
+#pragma GCC unroll 8
+        for (int l = 0; l < lanes; ++l) v[l] = load(from + l * pitch);
+        store(to + c * grid.cells() + cx, fold_lanes<T>(v, Sum{}), grid.cols() - cx);
       }
     }
   }
@@ -127,17 +117,20 @@ void accumulate(const T* features, const T* association, T* sums, int64_t batch,
   const int64_t plane = grid.pixels();
   const T* limit_f = features + batch * channels * plane;
   const T* limit_q = association + batch * kNeighbors * plane;
-  const BlockSums<T> blocks(grid, channels + 1);
+  const CellSums<T> cells(grid, channels);
   int next = 0;
   for (int64_t i = begin; i < end; ++i) {
     const int64_t b = i / grid.rows();
     const int cy = int(i % grid.rows());
-    if (i == begin || cy == 0) next = most(cy - 1, 0);
-    for (; next < least(cy + 2, grid.rows()); ++next) {
-      blocks.sum_row(features + b * channels * plane, limit_f, association + b * kNeighbors * plane,
-                     limit_q, next);
+    if (i == begin || cy == 0) {
+      next = most(cy - 1, 0);
+      for (int k = -1; k <= 1; ++k) cells.clear_row(next + k);
     }
-    blocks.gather(cy, sums + b * (channels + 1) * grid.cells());
+    for (; next < least(cy + 2, grid.rows()); ++next) {
+      cells.add_row(features + b * channels * plane, limit_f, association + b * kNeighbors * plane,
+                    limit_q, next);
+    }
+    cells.write_row(cy, sums + b * (channels + 1) * grid.cells());
   }
 }
 
@@ -146,11 +139,12 @@ void distribute(const T* centers, const T* association, T* pixels, int64_t batch
                 Grid grid, int64_t begin, int64_t end) {
   using V = Vector<T>;
   const int64_t plane = grid.pixels();
-  const bool streamed = batch * channels * plane * int64_t(sizeof(T)) > kStreamedBytes;
+  const bool large = streams<T>(batch * channels * plane, plane);
   for_centers(centers, channels, association, kNeighbors, grid, begin, end,
               [&](auto whole, int64_t b, int64_t at, const T* u, int left, unsigned exists) {
                 const T* from = association + b * kNeighbors * plane + at;
                 T* to = pixels + b * channels * plane + at;
+                const bool streamed = large && aligned(to);
                 V q[kNeighbors];
                 ISP_META_UNROLL_NEIGHBORS
                 for (int n = 0; n < kNeighbors; ++n) {
@@ -177,11 +171,12 @@ void correlate(const T* features, const T* centers, T* association, int64_t batc
                Grid grid, int64_t begin, int64_t end) {
   using V = Vector<T>;
   const int64_t plane = grid.pixels();
-  const bool streamed = batch * kNeighbors * plane * int64_t(sizeof(T)) > kStreamedBytes;
+  const bool large = streams<T>(batch * kNeighbors * plane, plane);
   for_centers(centers, channels + 1, features, channels, grid, begin, end,
               [&](auto whole, int64_t b, int64_t at, const T* u, int left, unsigned exists) {
                 const T* from = features + b * channels * plane + at;
                 T* to = association + b * kNeighbors * plane + at;
+                const bool streamed = large && aligned(to);
                 const T* mass = u + channels * kNeighbors * kTileWidth;
                 V sums[kNeighbors];
                 ISP_META_UNROLL_NEIGHBORS

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <memory>
-
 #include "argmax_pool/argmax_pool.h"
 #include "tiles.h"
 
@@ -13,8 +11,8 @@ template <class T>
 struct BlockMaxima {
   static constexpr int kSize = rounded_up(kNeighbors, kLanes<T>);
   const Grid grid;
-  const std::unique_ptr<T[]> rows{new T[size_t(3) * grid.cols() * kSize]};
-  const std::unique_ptr<T[]> packed{new T[kNeighbors * kPacked]};
+  const Scratch<T> rows{size_t(3) * grid.cols() * kSize};
+  const Scratch<T> packed{size_t(kNeighbors) * kPacked};
 
   explicit BlockMaxima(const Grid& grid) : grid(grid) {}
 

@@ -10,7 +10,7 @@ void associate(const T* logits, T* association, int64_t batch, Grid grid, bool m
                int64_t begin, int64_t end) {
   using V = Vector<T>;
   const int64_t plane = grid.pixels(), nine = kNeighbors * plane;
-  const bool streamed = batch * nine * int64_t(sizeof(T)) > kStreamedBytes;
+  const bool large = streams<T>(batch * nine, plane);
   for (int64_t i = begin; i < end; ++i) {
     const int64_t first = i / grid.rows() * nine;
     for_tiles(grid, int(i % grid.rows()), [&](Tile tile) {
@@ -24,6 +24,7 @@ void associate(const T* logits, T* association, int64_t batch, Grid grid, bool m
           const int left = tile.width - x;
           const T* from = logits + at + x;
           T* to = association + at + x;
+          const bool streamed = large && aligned(to);
           V z[kNeighbors];
           if (left >= kLanes<T> && exists == kAllNeighbors) {
             ISP_META_UNROLL_NEIGHBORS
@@ -51,12 +52,13 @@ void associate_backward(const T* grad, const T* association, T* grad_logits, int
   using V = Vector<T>;
   constexpr int64_t ahead = 256;
   const int64_t plane = grid.pixels(), nine = kNeighbors * plane;
-  const bool streamed = batch * nine * int64_t(sizeof(T)) > kStreamedBytes;
+  const bool large = streams<T>(batch * nine, plane);
   for (int64_t i = begin; i < end; ++i) {
     const int64_t first = i / grid.height * nine + i % grid.height * grid.width;
     for (int x = 0; x < grid.width; x += kLanes<T>) {
       const int left = grid.width - x;
       const int64_t at = first + x;
+      const bool streamed = large && aligned(grad_logits + at);
       V q[kNeighbors], g[kNeighbors];
       ISP_META_UNROLL_NEIGHBORS
       for (int n = 0; n < kNeighbors; ++n) {

@@ -10,11 +10,12 @@ void associate_features(const T* features, const T* centers, T* association, int
                         int channels, Grid grid, T scale, int64_t begin, int64_t end) {
   using V = Vector<T>;
   const int64_t plane = grid.pixels();
-  const bool streamed = batch * kNeighbors * plane * int64_t(sizeof(T)) > kStreamedBytes;
+  const bool large = streams<T>(batch * kNeighbors * plane, plane);
   for_centers(centers, channels, features, channels, grid, begin, end,
               [&](auto whole, int64_t b, int64_t at, const T* u, int left, unsigned exists) {
                 const T* from = features + b * channels * plane + at;
                 T* to = association + b * kNeighbors * plane + at;
+                const bool streamed = large && aligned(to);
                 V z[kNeighbors] = {};
                 for (int c = 0; c < channels; ++c, u += kNeighbors * kTileWidth) {
                   const V f = whole ? load(from + c * plane) : load(from + c * plane, left);

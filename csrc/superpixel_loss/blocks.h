@@ -9,8 +9,8 @@ namespace {
 
 // to(i, j): sum, by lanes, of the products of row i of a with row j of b; of a with itself the
 // upper triangle alone.
-template <int kA, int kB, bool kUpper, class T, class To>
-inline void products(const T* a, const T* b, int padded, const To& to) {
+template <int kA, int kB, bool kUpper, class T, class N, class To>
+inline void products(const T* a, const T* b, N padded, const To& to) {
   using V = typename Lanes<T>::V;
   V sums[kA][kB] = {};
   for (int p = 0; p < padded; p += Lanes<T>::count) {
@@ -47,12 +47,21 @@ inline void add_lanes(typename Lanes<T>::V* v) {
   if constexpr (kHalf > 1) add_lanes<T, kHalf / 2>(v);
 }
 
+// Calls run(chunk.padded()), which is a constant in the most frequent case.
+template <class T, class F>
+__attribute__((always_inline)) inline void with_padded(const Chunk<T>& chunk, const F& run) {
+  if (chunk.padded() == kChunk) {
+    run(std::integral_constant<int, kChunk>{});
+  } else {
+    run(chunk.padded());
+  }
+}
+
 // Adds the sums over a chunk to a block's record.
-template <class T>
-inline void add_sums(const Chunk<T>& chunk, T* record) {
+template <class T, class N>
+inline void add_sums(const Chunk<T>& chunk, N padded, T* record) {
   using V = typename Lanes<T>::V;
   constexpr int lanes = Lanes<T>::count, groups = (kSums + lanes - 1) / lanes;
-  const int padded = chunk.padded();
   V sums[groups * lanes];
   for (int i = kSums; i < groups * lanes; ++i) sums[i] = V{};
   for (int k = 0; k < kNeighbors; k += 3) {
@@ -88,32 +97,32 @@ inline void add_sums(const Chunk<T>& chunk, T* record) {
   }
 }
 
-// Chunks come in the order of memory, and so do a lane's pixels: the first of equal values stays.
-template <class T>
-inline void add_candidates(const Chunk<T>& chunk, int width, Candidate<T>* candidates) {
+// Chunks come in the order of memory: the first of equal values stays. NaN fails the comparison.
+template <class T, class N>
+inline void add_candidates(const Chunk<T>& chunk, N padded, int width, Candidate<T>* candidates) {
   using V = typename Lanes<T>::V;
   using I = typename Lanes<T>::I;
   constexpr int lanes = Lanes<T>::count;
-  I first;
-  for (int l = 0; l < lanes; ++l) first[l] = l;
+  I lane;
+  for (int l = 0; l < lanes; ++l) lane[l] = l;
   for (int k = 0; k < kNeighbors; ++k) {
+    const T* q = chunk.q + k * kChunk;
     V best = V{} + candidates[k].value;
-    I at = I{} - 1;
-    for (int p = 0; p < chunk.padded(); p += lanes) {
-      const V q = *(const V*)(chunk.q + k * kChunk + p);
-      const I wins = q > best;
-      best = wins ? q : best;
-      at = wins ? first + p : at;
+    for (int p = 0; p < padded; p += lanes) {
+      const V next = *(const V*)(q + p);
+      best = next > best ? next : best;
     }
-    T value = candidates[k].value;
-    int place = -1;
-    for (int l = 0; l < lanes; ++l) {
-      if (at[l] >= 0 && (best[l] > value || (best[l] == value && at[l] < place))) {
-        value = best[l];
-        place = int(at[l]);
-      }
+    T value = best[0];
+#pragma GCC unroll 8
+    for (int l = 1; l < lanes; ++l) value = best[l] > value ? best[l] : value;
+    if (!(value > candidates[k].value)) continue;
+    I at = I{} + kChunk;
+    for (int p = padded - lanes; p >= 0; p -= lanes) {
+      at = *(const V*)(q + p) == value ? lane + p : at;
     }
-    if (place < 0) continue;
+    int place = int(at[0]);
+#pragma GCC unroll 8
+    for (int l = 1; l < lanes; ++l) place = at[l] < place ? int(at[l]) : place;
     const int64_t y = chunk.y + place / chunk.cols, x = chunk.x + place % chunk.cols;
     candidates[k] = {y * width + x, value};
   }
@@ -131,12 +140,13 @@ void summarize(const SuperpixelLoss<T>& of, int64_t b, int by) {
       if (chunk.first) {
         for (int s = 0; s < kRecord; ++s) record[s] = T(0);
       }
-      add_sums(chunk, record);
+      with_padded(chunk, [&](auto padded) { add_sums(chunk, padded, record); });
       for (int c = 0; c < kChannels; ++c) record[kAtOrigin + c] = chunk.origin[c];
       if (!of.candidates) continue;
       Candidate<T>* candidates = of.candidates + at * kNeighbors;
       for (int k = 0; chunk.first && k < kNeighbors; ++k) candidates[k] = {-1, T(0)};
-      add_candidates(chunk, of.grid.width, candidates);
+      with_padded(chunk,
+                  [&](auto padded) { add_candidates(chunk, padded, of.grid.width, candidates); });
     }
   });
 }
@@ -206,14 +216,14 @@ inline void make_slopes(const SuperpixelLoss<T>& of, int64_t b, const Chunk<T>& 
   typename Lanes<T>::V sums[(kPairs + kNeighbors + lanes - 1) / lanes * lanes] = {};
   for_runs(of.weights, [&](int c, const R& weight) {
     R origin, u[kNeighbors], v[kNeighbors];
-    load(origin, chunk.origin + c);
+    isp_meta::load(origin, chunk.origin + c);
     centers_around(of.centers + first, origin, of.grid, chunk.by, chunk.bx, c, u);
     slopes_around(of.slopes + first, of.grid, chunk.by, chunk.bx, c, v);
     auto* a = sums;
 #pragma GCC unroll 9
     for (int k = 0; k < kNeighbors; ++k) {
       const R scaled = T(2) * weight * u[k];
-      store(R(v[k] - scaled), slopes.b + k * kChannels + c);
+      isp_meta::store(R(v[k] - scaled), slopes.b + k * kChannels + c);
 #pragma GCC unroll 9
       for (int l = k; l < kNeighbors; ++l) *a++ += scaled * u[l];
       sums[kPairs + k] += u[k] * v[k];
@@ -221,7 +231,7 @@ inline void make_slopes(const SuperpixelLoss<T>& of, int64_t b, const Chunk<T>& 
   });
   for (int i = 0; i < kPairs + kNeighbors; i += lanes) {
     add_lanes<T>(sums + i);
-    store(sums[i], slopes.a_h + i);
+    isp_meta::store(sums[i], slopes.a_h + i);
   }
 }
 
@@ -240,6 +250,7 @@ inline void slope_logits(const Slopes<T>& slopes, T grad, Chunk<T>& chunk) {
         const V q = *(const V*)(chunk.q + l * kChunk + p);
         for (int i = 0; i < 3; ++i) sums[i] += slopes.a(k + i, l) * q;
       }
+#pragma GCC unroll 8
       for (int c = 0; c < kChannels; ++c) {
         const V f = *(const V*)(chunk.f + c * kChunk + p);
         for (int i = 0; i < 3; ++i) sums[i] += slopes.b[(k + i) * kChannels + c] * f;
@@ -258,15 +269,21 @@ inline void slope_logits(const Slopes<T>& slopes, T grad, Chunk<T>& chunk) {
 
 // A plane of a picture from q's place in a tile.
 template <class T>
-inline void unstage_plane(const Chunk<T>* tile, int chunks, int at, T* plane, int pitch) {
+inline void unstage_plane(const Chunk<T>* tile, int chunks, int at, T* plane, int pitch,
+                          bool large) {
   using V = typename Lanes<T>::V;
   using Unaligned = typename Lanes<T>::Unaligned;
+  const bool streamed = large && aligned(plane + tile->x) && pitch % kLanes<T> == 0;
   const T* from = tile->q + at;
   for_rows(tile, chunks, pitch, [&](int i, int place, int64_t pixel, int count) {
     const T* row = from + i * (sizeof(Chunk<T>) / sizeof(T)) + place;
     T* to = plane + pixel;
     if (count == Lanes<T>::count) {
-      *(Unaligned*)to = *(const V*)row;
+      if constexpr (kVectorBytes == sizeof(V)) {
+        stream(to, *(const V*)row, streamed);
+      } else {
+        *(Unaligned*)to = *(const V*)row;
+      }
     } else {
       for (int x = 0; x < count; ++x) to[x] = row[x];
     }
@@ -277,6 +294,8 @@ inline void unstage_plane(const Chunk<T>* tile, int chunks, int at, T* plane, in
 template <class T>
 void descend(const SuperpixelLoss<T>& of, int64_t b, int by) {
   Slopes<T> slopes;
+  const int64_t plane = of.grid.pixels();
+  const bool large = streams<T>(kNeighbors * plane, plane);
   for_tiles(of, b, by, [&](Chunk<T>* tile, int chunks) {
     for (int i = 0; i < chunks; ++i) {
       if (tile[i].first) make_slopes(of, b, tile[i], slopes);
@@ -284,10 +303,11 @@ void descend(const SuperpixelLoss<T>& of, int64_t b, int by) {
       slope_logits(slopes, *of.grad, tile[i]);
     }
     for (int n = 0; n < kNeighbors; ++n) {
-      T* plane = of.grad_logits + (b * kNeighbors + n) * of.grid.pixels();
-      unstage_plane(tile, chunks, n * kChunk, plane, of.grid.width);
+      unstage_plane(tile, chunks, n * kChunk, of.grad_logits + (b * kNeighbors + n) * plane,
+                    of.grid.width, large);
     }
   });
+  finish_streams();
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 #include <cstddef>
 
 #include "superpixel_loss/superpixel_loss.h"
+#include "vector.h"
 
 namespace isp_meta::ISP_META_ISA {
 namespace {
@@ -68,6 +69,11 @@ inline void for_rows(const Chunk<T>* tile, int chunks, int pitch, const F& copy)
   const bool even = tile[0].cols == lanes && tile[chunks - 1].cols == lanes;
   for (int y = 0; y < tile->rows; ++y) {
     const int64_t at = int64_t(tile->y + y) * pitch + tile->x;
+    if (even && chunks == kTileChunks<T>) {
+#pragma GCC unroll 8
+      for (int i = 0; i < kTileChunks<T>; ++i) copy(i, y * lanes, at + i * lanes, lanes);
+      continue;
+    }
     if (even) {
       for (int i = 0; i < chunks; ++i) copy(i, y * lanes, at + i * lanes, lanes);
       continue;
@@ -115,15 +121,24 @@ inline void stage(const SuperpixelLoss<T>& of, int64_t b, Chunk<T>* tile, int ch
   for (int i = 0; i < chunks; ++i) tile[i].clear_padding(tile[i].q, kNeighbors + kChannels);
 }
 
-// Apart, for inlined its last loop is not vectorized.
-template <class T>
-__attribute__((noinline)) void softmax_chunk(T* q, unsigned exists, int count) {
-  softmax<kChunk>(q, exists, count);
-}
-
 template <class T>
 inline void associate(Grid grid, Chunk<T>& chunk) {
-  softmax_chunk(chunk.q, grid.neighbors(chunk.by, chunk.bx), chunk.padded());
+  const unsigned exists = grid.neighbors(chunk.by, chunk.bx);
+  const auto run = [&](unsigned exists) {
+    for (T* q = chunk.q; q < chunk.q + chunk.padded(); q += kLanes<T>) {
+      Vector<T> z[kNeighbors];
+      ISP_META_UNROLL_NEIGHBORS
+      for (int n = 0; n < kNeighbors; ++n) z[n] = load(q + n * kChunk);
+      softmax<1>(z, exists, 1);
+      ISP_META_UNROLL_NEIGHBORS
+      for (int n = 0; n < kNeighbors; ++n) store(q + n * kChunk, z[n]);
+    }
+  };
+  if (exists == kAllNeighbors) {
+    run(kAllNeighbors);
+  } else {
+    run(exists);
+  }
   chunk.clear_padding(chunk.q, kNeighbors);
 }
 

@@ -112,7 +112,7 @@ def fit_model(
     value = truth.raw.reshape(3, -1)[:, index].permute(1, 2, 0)
     blocks = _Blocks(pixels, picture.points[near], near, value, at_blocks, weight)
     centers = _centers(srgb[0].numel())
-    guesses = list(_guesses(blocks, picture.points[:, 2:5].T, at_samples, centers, bare))
+    guesses = list(_guesses(blocks, picture.points[:, 2:5].T, at_samples, centers, bare, pool))
     return _choose(guesses, blocks, picture, side, pool)
 
 
@@ -156,7 +156,12 @@ def _features(picture: GuidedPicture, bands: LearnedBands, index: Tensor, pool: 
 
 
 def _guesses(
-    blocks: _Blocks, color: Tensor, features: Tensor, centers: int, bare: LocalRBFModel
+    blocks: _Blocks,
+    color: Tensor,
+    features: Tensor,
+    centers: int,
+    bare: LocalRBFModel,
+    pool: Executor,
 ) -> Iterator[_Guess]:
     """The cubic alone, and corrected by color, contrast and what a network tells.
 
@@ -165,7 +170,7 @@ def _guesses(
 
     Args:
         color: (3, N) sRGB of the samples. features: (F, N) of them. centers: at most.
-        bare: the model to fill.
+        bare: the model to fill. pool: of single-core workers, of which each fits one.
     """
     step = -(-blocks.srgb.shape[1] // _FITTED)
     fitted = blocks.srgb[:, ::step].T.contiguous()
@@ -181,8 +186,9 @@ def _guesses(
     yield guess(bare, at_samples, at_blocks)
     target = log_gain(value, apply_polynomial(bare.cubic, fitted.T).T)
     by_hand = max(bare.FEATURES)
-    kinds = product(("", FEATURES), ((1e-3, 0.0), (0.25, 1.0)))
-    for network, (weight, burnt) in kinds if centers else ():
+
+    def corrected(kind: tuple[str, tuple[float, float]]) -> _Guess | None:
+        network, (weight, burnt) = kind
         count = len(features) if network else by_hand
         told = blocks.features[:count, ::step].T.clone()
         told[:, :4] *= burnt
@@ -196,18 +202,21 @@ def _guesses(
             clipped_weight=weight,
         )
         if found is None:
-            continue
+            return None
         parts = found[0].centers, found[0].gains, found[0].weights
         known, gains, weights = (part.float().clamp_(-8, 8) for part in parts)
         model = replace(bare, centers=known, gains=gains, weights=weights, network=network)
         model = model.rounded()
         rounded = (part.to(color) for part in (model.centers, model.gains, model.weights))
         correction = Correction.through(*rounded)
-        yield guess(
+        return guess(
             model,
             times_gain(at_samples.clone(), correction(color, features[:count])),
             times_gain(at_blocks.clone(), correction(blocks.srgb, blocks.features[:count])),
         )
+
+    kinds = product(("", FEATURES), ((1e-3, 0.0), (0.25, 1.0)))
+    yield from filter(None, pool.map(corrected, kinds if centers else ()))
 
 
 def _settings(side: int) -> Iterator[LocalRBFSetting]:

@@ -82,7 +82,9 @@ class FeatureNetwork(nn.Module):
         height, width = srgb.shape[-2:]
         pad = (0, -width % self.multiple, 0, -height % self.multiple)
         seen = _seen(functional.pad(srgb, pad, mode="replicate"))
-        half = functional.gelu(self.at_half(functional.pixel_unshuffle(seen, 2)))
+        # Half as long in this order, which what follows keeps.
+        folded = functional.pixel_unshuffle(seen, 2).contiguous(memory_format=torch.channels_last)
+        half = functional.gelu(self.at_half(folded))
         half = half + functional.gelu(self.at_half_again(half))
         quarter = functional.gelu(self.at_quarter(half))
         quarter = quarter + functional.gelu(self.at_quarter_again(quarter))

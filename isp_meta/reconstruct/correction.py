@@ -58,16 +58,27 @@ class Correction:
     """Log gain of every pixel.
 
     Attributes:
-        table: (1, 3, n, n, n), the function of color on a lattice of sRGB: blue, green, red.
+        solution: (M, 3) float64 weights of the kernel at the centers.
         weights: (3, F) of the features.
         centers: (M, 3) sRGB; the function of color is the smoothest through what it is there.
         gains: (M, 3) what it is there.
     """
 
-    table: Tensor
+    solution: Tensor
     weights: Tensor
     centers: Tensor
     gains: Tensor
+
+    @cached_property
+    def table(self) -> Tensor:
+        """(1, 3, n, n, n), the function of color on a lattice of sRGB: blue, green, red."""
+        like = self.centers
+        knots = torch.linspace(0, 1, _KNOTS, dtype=like.dtype, device=like.device)
+        lattice = torch.cartesian_prod(knots, knots, knots).flip(1)
+        kernel = matern(lattice, like)
+        # Weights of near centers all but cancel, so their sum takes doubles.
+        parts = [part.double() @ self.solution for part in torch.split(kernel, 4096)]
+        return torch.cat(parts).T.reshape(1, 3, *(_KNOTS,) * 3).to(like)
 
     @classmethod
     def through(cls, centers: Tensor, gains: Tensor, weights: Tensor) -> Correction:
@@ -201,12 +212,7 @@ def _system(
 
 def _correction(solution: Tensor, centers: Tensor, dtype: torch.dtype) -> Correction:
     """Of (M + F, 3) weights of the kernel's centers and of the features."""
-    count = len(centers)
-    knots = torch.linspace(0, 1, _KNOTS, dtype=dtype, device=centers.device)
-    lattice = torch.cartesian_prod(knots, knots, knots).flip(1)
-    kernel = matern(lattice, centers.to(dtype))
-    # Weights of near centers all but cancel, so their sum takes doubles.
-    table = torch.cat([part.double() @ solution[:count] for part in torch.split(kernel, 4096)])
-    weights, gains = solution[count:].T.contiguous(), matern(centers, centers) @ solution[:count]
-    table = table.T.reshape(1, 3, *(_KNOTS,) * 3)
-    return Correction(*(part.to(dtype) for part in (table, weights, centers, gains)))
+    of_color, of_features = torch.split(solution, [len(centers), len(solution) - len(centers)])
+    gains = matern(centers, centers) @ of_color
+    parts = of_features.T.contiguous(), centers, gains
+    return Correction(of_color, *(part.to(dtype) for part in parts))

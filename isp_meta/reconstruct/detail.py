@@ -85,15 +85,7 @@ class DetailBands:
 
     def rows(self, top: int, bottom: int) -> Tensor:
         """(DETAIL_FEATURES, bottom - top, W) features of the rows [top, bottom)."""
-        _, height, width = self.srgb.shape
-        above, below = max(0, top - _HALO), min(height, bottom + _HALO)
-        light = _log_light(self.srgb[:, above:below])
-        missing = (_HALO, _HALO, _HALO - (top - above), _HALO - (below - bottom))
-        fine, _ = _bands(functional.pad(light[None], missing, mode="replicate")[0], _FINE)
-        coarse = self._coarse_rows(top, bottom, width)
-        return _features(
-            [*fine, *torch.split(coarse[:-3], 3)], coarse[-3:], self.srgb[:, top:bottom]
-        )
+        return _features(*self._planes(top, bottom))
 
     def at(self, index: Tensor, pool: Executor) -> Tensor:
         """(N, DETAIL_FEATURES) features of the pixels of a flat index that increases."""
@@ -104,9 +96,23 @@ class DetailBands:
             first, last = torch.searchsorted(index, index.new_tensor([top, bottom]) * width)
             if first == last:
                 return self.srgb.new_empty(DETAIL_FEATURES, 0)
-            return self.rows(top, bottom).flatten(1)[:, index[first:last] - top * width]
+            some = index[first:last] - top * width
+            bands, *others = self._planes(top, bottom)
+            chosen = [plane.reshape(len(plane), -1)[:, some] for plane in (*bands, *others)]
+            return _features(chosen[: len(bands)], *chosen[len(bands) :])
 
         return torch.cat(list(pool.map(work, range(0, height, _RUN))), 1).T.contiguous()
+
+    def _planes(self, top: int, bottom: int) -> tuple[list[Tensor], Tensor, Tensor]:
+        """Of the rows [top, bottom): bands, what remains below them, sRGB."""
+        _, height, width = self.srgb.shape
+        above, below = max(0, top - _HALO), min(height, bottom + _HALO)
+        light = _log_light(self.srgb[:, above:below])
+        missing = (_HALO, _HALO, _HALO - (top - above), _HALO - (below - bottom))
+        fine, _ = _bands(functional.pad(light[None], missing, mode="replicate")[0], _FINE)
+        coarse = self._coarse_rows(top, bottom, width)
+        bands = [*fine, *torch.split(coarse[:-3], 3)]
+        return bands, coarse[-3:], self.srgb[:, top:bottom]
 
     def _coarse_rows(self, top: int, bottom: int, width: int) -> Tensor:
         """(9, bottom - top, W), bilinear between the centers of the squares."""

@@ -134,7 +134,7 @@ def first_guesses(
     found = [("color", burnt, None, of_color), ("detail", every, bands, of_detail)]
     if network is not None:
         learned = LearnedBands.of(bands, network, pool)
-        more = torch.cat([burnt, learned.at(index, pool)], 1)
+        more = torch.cat([every, learned.told_at(index, pool)], 1)
         of_learned = pool.submit(fit_correction, color, more, target, value)
         found.append(("learned", more, learned, of_learned))
     for name, features, read, fitting in found:

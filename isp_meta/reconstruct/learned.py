@@ -21,7 +21,7 @@ from .detail import DetailBands
 __all__ = ["LearnedBands"]
 
 # Side of a tile without its halo: small enough for its layers to stay near a core.
-_TILE = 512
+_TILE = 768
 # Pixels at a time, where only some are wanted.
 _RUN = 16384
 
@@ -53,7 +53,7 @@ class LearnedBands:
 
         def work(part: Window) -> None:
             around = part.grown(network.halo, size, network.multiple)
-            picture = around.of(srgb)[None].to(torch.float32, memory_format=torch.channels_last)
+            picture = around.of(srgb)[None].float()
             with torch.no_grad(), torch.autocast(srgb.device.type, torch.bfloat16):
                 found = network.coarse(picture)[0]
             inside = Window(*(-(-at // 2) for at in part.within(around)))
@@ -77,8 +77,11 @@ class LearnedBands:
 
     def at(self, index: Tensor, pool: Executor) -> Tensor:
         """(N, bands + features) of the pixels of a flat index that increases."""
-        told = pool.map(self._told_at, torch.split(index, _RUN))
-        return torch.cat([self.bands.at(index, pool), torch.cat(list(told))], 1)
+        return torch.cat([self.bands.at(index, pool), self.told_at(index, pool)], 1)
+
+    def told_at(self, index: Tensor, pool: Executor) -> Tensor:
+        """(N, features) of the pixels of a flat index."""
+        return torch.cat(list(pool.map(self._told_at, torch.split(index, _RUN))))
 
     @torch.no_grad()
     def _told_at(self, index: Tensor) -> Tensor:
@@ -112,14 +115,17 @@ class LearnedBands:
         srgb = self.bands.srgb
         _, height, width = srgb.shape
         first = max(0, top // 2 - 1)
-        coarse = larger(self.coarse[None, :, first : -(-bottom // 2) + 1].float())
+        # Channels last, as convolutions have them: nothing is rearranged in between.
+        coarse = self.coarse[None, :, first : -(-bottom // 2) + 1]
+        coarse = larger(coarse.contiguous(memory_format=torch.channels_last))
         begin = top - 2 * first
         coarse = coarse[..., begin : begin + bottom - top, :width]
         above, below = max(0, top - 1), min(height, bottom + 1)
         missing = (1, 1, above - top + 1, bottom + 1 - below)
         picture = functional.pad(srgb[None, :, above:below], missing, mode="replicate")
         with torch.autocast(srgb.device.type, torch.bfloat16):
-            return self.network.fine(picture.float(), coarse)[0].to(srgb)
+            picture = picture.float().contiguous(memory_format=torch.channels_last)
+            return self.network.fine(picture, coarse)[0].to(srgb)
 
 
 def _between(at: Tensor, size: int) -> tuple[Tensor, Tensor]:

@@ -19,7 +19,8 @@ TOLERANCE = {torch.float64: 1e-11, torch.float32: 2e-5}
 NAN = float("nan")
 
 # Height, width, cell: one pixel, one line, a cell larger than the picture, whole cells, ragged
-# ones, more blocks than are staged together, cells of several chunks, rows wider than a chunk.
+# ones, more blocks than are staged together, cells of several chunks, rows wider than a chunk,
+# slopes too large for the caches.
 SHAPES = [
     (1, 1, 1),
     (1, 13, 4),
@@ -32,6 +33,7 @@ SHAPES = [
     (6, 533, 5),
     (40, 43, 13),
     (3, 700, 300),
+    (250, 512, 8),
 ]
 Arguments = tuple[Tensor, Tensor, Tensor]
 

@@ -196,9 +196,10 @@ def test_of_very_many_samples_some_are_fitted():
 
 def test_gains_are_confined_and_shapes_and_dtypes_kept():
     for dtype in (torch.float32, torch.float64):
-        table, weights = torch.ones(1, 3, 2, 2, 2).to(dtype), torch.eye(3, 1).to(dtype)
-        correction = Correction(table, weights, table.new_zeros(1, 3), table.new_ones(1, 3))
+        one, weights = torch.ones(1, 3).to(dtype), torch.eye(3, 1).to(dtype)
+        correction = Correction(one.double(), weights, one / 2, one)
         features = torch.tensor([[-9.0, 0.5, 9.0]]).view(1, 1, 3).to(dtype)
         got = correction(torch.full((3, 1, 3), 0.5, dtype=dtype), features)
         assert got.dtype == dtype
-        assert got.tolist() == [[[-2.0, 1.5, 2.0]], [[1.0] * 3], [[1.0] * 3]]
+        expected = torch.tensor([[[-2.0, 1.5, 2.0]], [[1.0] * 3], [[1.0] * 3]])
+        torch.testing.assert_close(got, expected.to(dtype), rtol=0, atol=1e-5)
