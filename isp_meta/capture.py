@@ -174,9 +174,8 @@ def embed(
     step("choosing pixels")
     frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
     demosaic = next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
-    moves = math.inf
+    effort, room, moves = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
     if rate is not None:
-        effort, room, moves = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
         with _rate_of(name):
             keep = None if found is None else found.keep
             frame, sampler, steps = fit_rate(
@@ -222,14 +221,14 @@ def _rate_of(name: str) -> Iterator[None]:
         raise RateNotReached(f"{name}: {error}") from error
 
 
-def _affordable(rate: Rate, pixels: int, effort: int) -> tuple[int, int, float]:
-    """What effort may take of a budget.
+def _affordable(rate: Rate | None, pixels: int, effort: int) -> tuple[int, int, float]:
+    """What effort may take of a budget, if there is any.
 
     Returns:
         The effort, 0 where its model would take too much; bytes to leave for what it stores beside
         samples; bits of these that moves may take.
     """
-    room, budget = model_bytes(pixels), rate.budget(pixels)
+    room, budget = model_bytes(pixels), None if rate is None else rate.budget(pixels)
     if not effort or (budget is not None and room > budget / 4):
         return 0, 0, 0.0
     if budget is None:
