@@ -234,15 +234,13 @@ def _rate_of(name: str) -> Iterator[None]:
 
 
 def _affordable(rate: Rate | None, pixels: int, effort: int) -> tuple[int, int, float]:
-    """What effort may take of a budget.
+    """What effort may take of a budget, if there is any.
 
     Returns:
         The effort, 0 where its model would take too much; bytes to leave for what it stores beside
         samples; bits of these that moves may take.
     """
-    if rate is None:
-        return effort, 0, math.inf
-    room, budget = model_bytes(pixels), rate.budget(pixels)
+    room, budget = model_bytes(pixels), None if rate is None else rate.budget(pixels)
     if not effort or (budget is not None and room > budget / 4):
         return 0, 0, 0.0
     if budget is None:

@@ -15,7 +15,19 @@ __all__ = ["Mutant", "mutate", "reseal_png", "sealed", "sections"]
 _HEADER, _DIGEST = 40, 32
 _NUMBERS = (0, 1, 2, 7, 8, 63, 64, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 1 << 20, 1 << 24)
 _NUMBERS += (1 << 25, (1 << 31) - 1, 1 << 31, (1 << 32) - 1, 1 << 40, (1 << 64) - 1)
-_NAMES = (b"CAMR", b"VALU", b"mOSA", b"eNHA", b"lRBF", b"CTRL", b"DPTH", b"pARA", b"NEWS", b"news", b"ab1c")
+_NAMES = (
+    b"CAMR",
+    b"VALU",
+    b"mOSA",
+    b"eNHA",
+    b"lRBF",
+    b"CTRL",
+    b"DPTH",
+    b"pARA",
+    b"NEWS",
+    b"news",
+    b"ab1c",
+)
 
 Section = tuple[bytes, bytes]
 
