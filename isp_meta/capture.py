@@ -181,8 +181,8 @@ def embed(
         frame = _placed(frame, found)
     step("choosing pixels")
     frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
-    goal = _goal(enhancement, rate, effort, lossless)
     effort, room, moves = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
+    goal = _goal(enhancement, rate, effort, lossless)
     if rate is not None:
         with _rate_of(name):
             fit = _rate_fit(coding, _demosaic(pipeline), found, room, goal)

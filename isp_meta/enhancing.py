@@ -21,8 +21,7 @@ from .recovery import default_reconstructor
 
 __all__ = ["enhance"]
 
-# Steps that are looked for, 1/2 to 2^-11.
-_EXPONENTS = range(16, Enhancement.MOST_EXPONENT + 1)
+_EXPONENTS = range(Enhancement.MOST_EXPONENT + 1)
 
 
 @torch.no_grad()

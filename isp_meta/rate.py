@@ -158,10 +158,12 @@ def _fill(budget: float | None, size: Callable[[int, int], int]) -> tuple[int, i
 def _base(budget: float | None, size: Callable[[int, int], int]) -> tuple[int, int]:
     """Cell and levels of samples beside an enhancement, which shall have most of a budget."""
     levels = Steps().levels
+    if budget is None:
+        return _BASE_CELLS[0], levels
     for cell in _BASE_CELLS:
-        if budget is None or size(cell, levels) <= budget / 3:
+        if size(cell, levels) <= budget / 3:
             return cell, levels
-    return _fill(budget, size)
+    return (cell, levels) if size(cell, levels) <= budget else _fill(budget, size)
 
 
 def _reach(goal: float, frame: Frame, sampled: Callable[[int], Samples]) -> tuple[int, int]:

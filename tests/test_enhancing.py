@@ -70,12 +70,23 @@ def test_finer_steps_come_nearer(tmp_path, picture, both):
     assert figure(finer) > figure(both[1]) + 3
 
 
-@pytest.mark.parametrize("bpp", [0.3, 0.8, 2.0])
+@pytest.mark.parametrize("bpp", [0.45, 0.8, 2.0])
 def test_a_budget_is_filled(tmp_path, picture, bpp):
     made = embed(picture, tmp_path / "a.jpg", rate=Rate(bpp=bpp))
     assert 0.9 * bpp < made.bits_per_pixel <= bpp
     without = embed(picture, tmp_path / "b.jpg", rate=Rate(bpp=bpp), enhancement=0)
-    assert figure(made) > figure(without) + (0.5 if bpp > 0.5 else 0)
+    assert figure(made) > figure(without) + 0.5
+
+
+def test_a_small_budget_is_not_spent_on_samples_alone(tmp_path, picture):
+    made = embed(picture, tmp_path / "a.jpg", rate=Rate(bpp=0.4))
+    payload = read_metadata(made.path).payload
+    assert payload.samples.cell in (16, 20, 24, 28, 32)
+    assert payload.enhancement is not None
+    tiny = embed(picture, tmp_path / "b.jpg", rate=Rate(bpp=0.2))
+    payload = read_metadata(tiny.path).payload
+    assert payload.samples.cell < 16
+    assert payload.enhancement is None
 
 
 def test_a_goal_is_reached_and_hardly_passed(tmp_path, picture):
