@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from ..closed_loop import ClosedLoopSampler
 from ..evaluation import FileInput, Method, Rendering, Weights, local_tone, shipped, training_free
 from ..frame import Reconstructor, Sampler
 from ..pipeline import Pipeline
@@ -101,19 +102,32 @@ class Methods:
             return self.shipped[name]
         prefix, _, plain = name.rpartition(":")
         sampling, _, reconstruction = plain.partition("+")
-        known = sampling in {**self.samplers, **_LEARNED} and (
+        chooser, _, effort = sampling.partition("-effort-")
+        known = chooser in {**self.samplers, **_LEARNED} and (
             reconstruction in {**self.reconstructors, **_NETWORKS}
         )
-        if not known or not (sampling in _LEARNED or reconstruction in _NETWORKS):
+        fitted = effort in ("1", "2") and reconstruction == "features"
+        known = known and (sampling == chooser or fitted)
+        if not known or not (chooser in _LEARNED or reconstruction in _NETWORKS):
             stop(f"--methods {name}: there is no such method; there are {self._known()}", 2)
         weights = self._weights(name, prefix)
-        sampler = self.samplers.get(sampling)
-        reconstructor = self.reconstructors.get(reconstruction)
-        if sampling in _LEARNED:
-            sampler = _held(name, weights, weights.sampler, _LEARNED[sampling])
-        if reconstruction in _NETWORKS:
-            reconstructor = _held(name, weights, weights.reconstructor, _NETWORKS[reconstruction])
+        sampler = self.samplers.get(chooser)
+        if chooser in _LEARNED:
+            sampler = _held(name, weights, weights.sampler, _LEARNED[chooser])
+        reconstructor = self._reconstructor(name, weights, reconstruction)
+        if fitted and sampler is not None:
+            # What is tried is what ships, whatever features the weights hold.
+            sampler = ClosedLoopSampler(sampler, int(effort))
+            reconstructor = self.shipped["uniform+features"].reconstructor
         return Method(sampling, reconstruction, sampler, reconstructor, weights)
+
+    def _reconstructor(self, name: str, weights: Weights, kind: str) -> Reconstructor | None:
+        """That of the weights; features that they lack are those that ship."""
+        if kind not in _NETWORKS:
+            return self.reconstructors.get(kind)
+        if kind == "features" and _kind(weights.reconstructor, _NETWORKS) != kind:
+            return self.shipped["uniform+features"].reconstructor
+        return _held(name, weights, weights.reconstructor, _NETWORKS[kind])
 
     def _weights(self, name: str, prefix: str) -> Weights:
         """Those of the prefix; without one, the only ones that were given."""

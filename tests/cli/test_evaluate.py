@@ -77,6 +77,16 @@ def test_trained_networks(run, folder, weights, tmp_path):
     assert len(settings["weights"]["main"]["sha256"]) == 2
 
 
+def test_a_trained_sampler_with_the_reconstructor_that_ships(run, folder, weights, tmp_path):
+    names = "learned+features,learned-effort-1+features"
+    arguments = ("--methods", names, "--weights", f"main={weights}")
+    assert run("evaluate", folder / "0.tif", "-o", tmp_path / "out", *arguments).code == 0
+    plain, fitted = records(tmp_path / "out")
+    assert [r["method"] for r in (plain, fitted)] == [f"main:{name}" for name in names.split(",")]
+    assert plain["samples"] == fitted["samples"]
+    assert plain["bits_per_pixel"] < fitted["bits_per_pixel"]
+
+
 def test_a_pipeline_of_ones_own(run, folder, tmp_path):
     path = tmp_path / "mine.toml"
     path.write_text("".join(f'[[stage]]\nname = "{name}"\n' for name in ("WhiteBalance", "Gamma")))
@@ -134,6 +144,8 @@ def test_results_of_several_seeds_are_merged(run, folder, tmp_path):
         (("--methods", "uniform"), ("--methods uniform", "superpixel+sam", "free-form", "unet")),
         (("--methods", "uniform+nothing"), ("no such method", "training-free", "none+rir")),
         (("--methods", "none+sam"), ("no such method",)),
+        (("--methods", "learned-effort-10+features"), ("no such method",)),
+        (("--methods", "learned-effort-1+unet"), ("no such method",)),
         (("--methods", "main:uniform+sam"), ("no such method",)),
         (("--methods", "learned+unet"), ("put --weights NAME=FILE before it",)),
         (("--methods", "trained"), ("takes --weights",)),
