@@ -22,7 +22,11 @@ __all__ = ["Methods", "file_inputs", "load_weights", "renderings", "split"]
 _TRAINING_FREE, _SHIPPED, _TRAINED = _SETS = "training-free", "shipped", "trained"
 # What stands for a network, and the class that a file of weights must hold for it.
 _LEARNED = {"learned": "LearnedSampler", "free-form": "FreeFormSampler"}
-_NETWORKS = {"unet": "UNetReconstructor", "features": "FeatureReconstructor"}
+_NETWORKS = {
+    "unet": "UNetReconstructor",
+    "residual-unet": "ResidualUNetReconstructor",
+    "features": "FeatureReconstructor",
+}
 Network = TypeVar("Network", Sampler, Reconstructor)
 
 

@@ -6,6 +6,7 @@ from .local_rbf import LocalRBFReconstructor
 from .parametric import ParametricReconstructor
 from .parametric_fit import fit_parametric
 from .rbf import RBFReconstructor
+from .residual_unet import ResidualUNetReconstructor
 from .trainable import Online, TrainableReconstructor
 from .unet import UNetReconstructor
 
@@ -17,6 +18,7 @@ __all__ = [
     "Online",
     "ParametricReconstructor",
     "RBFReconstructor",
+    "ResidualUNetReconstructor",
     "TrainableReconstructor",
     "UNetReconstructor",
     "fit_parametric",

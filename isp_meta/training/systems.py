@@ -13,6 +13,7 @@ from ..frame import Frame, Samples
 from ..networks import DepthNetwork, FeatureNetwork, UNet
 from ..reconstruct.bit_depth import BitDepthReconstructor
 from ..reconstruct.features import ClosedFormNetwork, FeatureReconstructor
+from ..reconstruct.residual_unet import ResidualUNet, ResidualUNetReconstructor
 from ..reconstruct.trainable import TrainableReconstructor
 from ..reconstruct.unet import UNetReconstructor
 from ..samplers.choice import Choice
@@ -48,6 +49,10 @@ def _unet_reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
     return UNetReconstructor(UNet(7, 3, config.width, head="sigmoid"))
 
 
+def _residual_unet_reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
+    return ResidualUNetReconstructor(ResidualUNet(UNet(13, 3, config.width)))
+
+
 def _feature_reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
     return FeatureReconstructor(ClosedFormNetwork(FeatureNetwork(width=config.width)))
 
@@ -67,6 +72,7 @@ SAMPLER_NETWORKS: dict[str, Callable[[int, int, SamplerConfig], nn.Module]] = {
 
 RECONSTRUCTORS: dict[str, Callable[[ReconstructorConfig], TrainableReconstructor]] = {
     "unet": _unet_reconstructor,
+    "residual-unet": _residual_unet_reconstructor,
     "features": _feature_reconstructor,
     "depth": _depth_reconstructor,
     "depth-unet": _depth_unet_reconstructor,

@@ -176,7 +176,8 @@ class Trainer:
             self.seconds = float(state["seconds"])
             self.figures = dict(state["figures"])
         except (KeyError, ValueError, TypeError, RuntimeError) as error:
-            raise TrainingError(f"{name}: is of a training with another config: {error}") from error
+            cause = str(error).splitlines()[0]  # and not the names of all layers
+            raise TrainingError(f"{name}: is of a training with another config: {cause}") from error
 
     def _make_folder(self) -> None:
         try:

@@ -26,11 +26,14 @@ def folder(tmp_path, make_frame) -> Path:
 
 @pytest.fixture
 def weights(tmp_path) -> Path:
+    return exported(tmp_path / "run", "unet")
+
+
+def exported(place: Path, kind: str) -> Path:
     """A folder as a training leaves it, of small random networks."""
-    place = tmp_path / "run"
     place.mkdir()
-    small = {"width": 2}
-    config = TrainingConfig.from_dict({"sampler": small, "reconstructor": small})
+    reconstructor = {"width": 2, "kind": kind}
+    config = TrainingConfig.from_dict({"sampler": {"width": 2}, "reconstructor": reconstructor})
     for name, part in zip(("sampler", "reconstructor"), systems.build(config), strict=True):
         about = {"part": name, "config": config.to_dict(), "step": 1, "figures": {}}
         checkpoint.export(place / f"{name}.safetensors", part.network, about)
@@ -85,6 +88,15 @@ def test_a_trained_sampler_with_the_reconstructor_that_ships(run, folder, weight
     assert [r["method"] for r in (plain, fitted)] == [f"main:{name}" for name in names.split(",")]
     assert plain["samples"] == fitted["samples"]
     assert plain["bits_per_pixel"] < fitted["bits_per_pixel"]
+
+
+def test_a_network_that_starts_from_a_first_guess(run, folder, tmp_path):
+    weights = exported(tmp_path / "mine", "residual-unet")
+    out = tmp_path / "out"
+    result = run("evaluate", folder, "-o", out, "--methods", "trained", "--weights", weights)
+    assert result.code == 0
+    assert {r["method"] for r in records(out)} == {"mine:learned+residual-unet"}
+    assert all(r["psnr"] > 20 for r in records(out))
 
 
 def test_a_pipeline_of_ones_own(run, folder, tmp_path):

@@ -189,8 +189,11 @@ def test_an_earlier_training_is_not_written_over(tmp_path):
 
 def test_a_checkpoint_of_other_networks_is_refused(tmp_path):
     fit(tmp_path, run={"steps": 1})
-    with pytest.raises(TrainingError, match=r"last\.pt: is of a training with another config"):
+    with pytest.raises(
+        TrainingError, match=r"last\.pt: is of a training with another config"
+    ) as error:
         fit(tmp_path, resume=True, reconstructor={"width": 3})
+    assert len(str(error.value).splitlines()) == 1
     checkpoint.save_atomic(tmp_path / "last.pt", {"step": 1})
     with pytest.raises(TrainingError, match=r"last\.pt: is of a training with another config"):
         fit(tmp_path, resume=True)
