@@ -51,7 +51,8 @@ class ResidualUNet(nn.Module):
         correction = self.unet(inputs)
         guess, gain = inputs[:, 3:6], inputs[:, 6:9]
         gain = (gain + correction.to(gain.dtype)).clamp(-_LIMIT, _LIMIT)
-        return (guess + LOG_FLOOR) * gain.exp() - LOG_FLOOR
+        raw: Tensor = (guess + LOG_FLOOR) * gain.exp() - LOG_FLOOR
+        return raw
 
 
 class ResidualUNetReconstructor(TrainableReconstructor):

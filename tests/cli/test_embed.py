@@ -238,7 +238,8 @@ def test_json(run, raw):
     report = json.loads(run("embed", raw, "--json").out)
     assert report["picture"] == str(jpeg)
     assert report["sidecar"] is None
-    assert (report["width"], report["height"], report["samples"]) == (256, 192, 768)
+    assert (report["width"], report["height"]) == (256, 192)
+    assert report["samples"] == len(read_metadata(jpeg).payload.samples)
     assert report["metadata_bytes"] == read_metadata(jpeg).size
     assert report["picture_bytes"] <= jpeg.stat().st_size - report["metadata_bytes"]
 

@@ -86,7 +86,7 @@ def test_a_trained_sampler_with_the_reconstructor_that_ships(run, folder, weight
     assert run("evaluate", folder / "0.tif", "-o", tmp_path / "out", *arguments).code == 0
     plain, fitted = records(tmp_path / "out")
     assert [r["method"] for r in (plain, fitted)] == [f"main:{name}" for name in names.split(",")]
-    assert plain["samples"] == fitted["samples"]
+    assert plain["samples"] <= fitted["samples"] < 1.1 * plain["samples"]
     assert plain["bits_per_pixel"] < fitted["bits_per_pixel"]
 
 
