@@ -4,8 +4,8 @@
 [--figure FILE]``
 
 Every point is a JPEG of quality 95 that ``embed`` wrote for that rate and ``recover`` read; bits
-are those of the whole metadata. The last rows are the mosaic without loss. --figure draws the rows
-of --json, without measuring where no RAW is given.
+are those of the whole metadata. --figure draws the rows of --json, without measuring where no RAW
+is given.
 """
 
 from __future__ import annotations
@@ -64,7 +64,6 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
                     for way, given in WAYS.items()
                     for bpp in rates
                 ]
-                points.append(("lossless", {"lossless": True}, None))
                 for way, given, bpp in points:
                     row = {"picture": raw.stem, "preset": preset, "way": way, "asked": bpp}
                     try:

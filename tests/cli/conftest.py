@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from isp_meta import embed, io
+from isp_meta import embed, io, read_metadata
 from isp_meta.cli import app
 
 PROGRAM = Path(sys.executable).with_name("isp-meta")
@@ -85,6 +85,12 @@ def small(tmp_path_factory, make_frame) -> Path:
     io.write_dng(folder / "photo.dng", raw, cfa=True)
     embed(folder / "photo.dng", folder / "photo.jpg")
     return folder
+
+
+@pytest.fixture
+def count(small) -> int:
+    """How many samples photo.jpg carries."""
+    return len(read_metadata(small / "photo.jpg").payload.samples)
 
 
 @pytest.fixture
