@@ -228,7 +228,13 @@ def test_what_is_painted_over_is_not_tried_for(tmp_path, make_frame):
     jpeg, errors = tmp_path / "painted.jpg", []
     Image.fromarray(picture.movedim(0, -1).numpy()).save(jpeg, quality=92)
     for effort in (0, 1, 2):
-        made = embed(make_frame(192, 256), tmp_path / f"{effort}.jpg", jpeg_in=jpeg, effort=effort)
+        made = embed(
+            make_frame(192, 256),
+            tmp_path / f"{effort}.jpg",
+            jpeg_in=jpeg,
+            effort=effort,
+            enhancement=0,
+        )
         samples = made.frame.samples
         y, x = samples.index // samples.width, samples.index % samples.width
         assert not bool(((y >= 32) & (y < 80) & (x >= 48) & (x < 96)).any())

@@ -35,6 +35,8 @@ def test_inspect_gives_json(run, photo):
         "interpolation": "stored",
         "mosaic": "none",
         "mosaic_bytes": 0,
+        "enhancement_bytes": metadata.payload.enhancement.size,
+        "enhancement_step": 1 / 32,
         "sampler": "UniformSampler",
         "demosaic": "malvar",
         "make": "Maker",
