@@ -25,7 +25,7 @@ from isp_meta.errors import RateNotReached
 from isp_meta.evaluation import psnr
 from isp_meta.samplers import UniformSampler
 
-# Bits a pixel of the paper's metadata (Nam et al., CVPR 2022) and of R2LCM's (Wang et al., 2024).
+# Bits a pixel of the metadata of Nam et al., CVPR 2022, and of R2LCM, Wang et al., IJCV 2024.
 PUBLISHED = {"Nam et al.": 0.844, "R2LCM": 0.376}
 WAYS: dict[str, dict[str, Any]] = {
     "samples": {"enhancement": 0.0},
