@@ -105,7 +105,7 @@ def draw(rows: list[dict[str, Any]], path: Path) -> None:
         axes.set_xlabel("metadata, bits a pixel")
     for axes in grid[:, 0]:
         axes.set_ylabel("PSNR of raw, dB")
-    grid[0, 0].legend(fontsize=7)
+    grid[0, -1].legend(fontsize=7)
     figure.savefig(path, metadata={"Date": None})
 
 

@@ -154,7 +154,8 @@ def recover(
     Args:
         jpeg: a picture that :func:`isp_meta.embed` made, or one with a sidecar.
         reconstructor: default ``LocalRBFReconstructor`` with the features that ship; what capture
-            stored decides, or each picture's samples when they are left out.
+            stored decides, or each picture's samples when they are left out. An enhancement is of
+            what that one makes: the results of others are not corrected.
         force: goes on where the picture was edited since; its size must still be the same.
         progress: called with the name of each step as it begins.
 
