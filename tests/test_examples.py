@@ -36,7 +36,7 @@ def test_embed_and_recover(tmp_path):
 def test_own_pipeline(tmp_path):
     carried = read_metadata(run("own_pipeline.py", tmp_path) / "own_pipeline.jpg").payload
     assert (carried.sampler, carried.demosaic) == ("UniformSampler", "bilinear")
-    assert len(carried.samples) == 96 * 128
+    assert 96 * 128 <= len(carried.samples) < 1.1 * 96 * 128
 
 
 def test_fit_camera(tmp_path):
