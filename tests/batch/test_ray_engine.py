@@ -76,7 +76,7 @@ def test_nothing_is_lost_and_nothing_done_twice(
     lines = map(Row.from_json, (tmp_path / "out" / MANIFEST).read_bytes().splitlines())
     assert Counter(row.name for row in lines if row.status == "done") == Counter(names)
     assert capfd.readouterr() == ("", "")
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while ray_processes() - before or list(short_folder.iterdir()):
         assert time.monotonic() < deadline
         time.sleep(0.1)
