@@ -47,15 +47,20 @@ def enhance(
             None: everywhere.
 
     Returns:
-        The payload; as it was where its budget leaves no room, or the samples reach the goal.
+        The payload; as it was where its budget leaves no room, the samples reach the goal, or there
+        are none.
 
     Raises:
         RateNotReached: no step reaches the goal. ValueError: a step out of range.
     """
     payload = codec.decode(packed, lambda: pixels)
+    if not len(payload.samples):
+        return packed
     residual = _missed(payload, frame, shown)
     if isinstance(goal, Rate):
-        found = _for_rate(residual, goal, len(packed))
+        # A rate is of the samples and what serves them; a mosaic takes what it takes.
+        whole = 0 if payload.mosaic is None else len(payload.mosaic.pack())
+        found = _for_rate(residual, goal, len(packed) - whole)
     else:
         found = Enhancement.of(residual, Enhancement.exponent_of(goal))
     if found is None:

@@ -3,7 +3,7 @@
 Both cost bits: small cells keep more samples, fine steps more of each. For a size the smallest cell
 that fits in coarse steps is taken, and then the finest steps that still fit; for a quality the
 largest cell that reaches it, and then the coarsest steps. Every trial is coded, or recovered from,
-in earnest.
+in earnest. Where an enhancement follows, few samples are its base, and its step does the rest.
 """
 
 from __future__ import annotations

@@ -381,16 +381,14 @@ def test_effort_makes_recovery_better(tmp_path, make_frame):
     errors, sizes = [], []
     for effort in (0, 1, 2):
         made = embed(make_frame(192, 256), tmp_path / f"{effort}.jpg", effort=effort, enhancement=0)
-        payload = read_metadata(made.path).payload
-        samples = payload.samples
+        samples = (payload := read_metadata(made.path).payload).samples
         assert (samples.model is not None, samples.control) == (effort > 0, effort > 1)
-        truth, estimate = made.frame.raw, recover(made.path).raw
-        errors.append(float((estimate - truth).square().mean()))
+        estimate = recover(made.path).raw
+        errors.append(float((estimate - made.frame.raw).square().mean()))
         sizes.append(made.payload_bytes)
         if not samples.control:
-            assert torch.equal(
-                estimate.reshape(3, -1)[:, samples.index].T, quantize(samples.value, payload.steps)
-            )
+            kept = quantize(samples.value, payload.steps)
+            assert torch.equal(estimate.reshape(3, -1)[:, samples.index].T, kept)
     assert errors[2] < 0.9 * min(errors[:2])
     assert 0 < sizes[1] - sizes[0] < 800
 

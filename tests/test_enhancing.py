@@ -13,6 +13,7 @@ from isp_meta.data import sample_path
 from isp_meta.enhancing import enhance
 from isp_meta.errors import RateNotReached
 from isp_meta.evaluation import psnr
+from isp_meta.frame import Sampler, Samples
 from isp_meta.samplers import UniformSampler
 
 
@@ -146,3 +147,19 @@ def test_nothing_is_missed_where_the_picture_shows_something_else(both):
     everywhere = enhance(packed, plain.frame, pixels, 1 / 32)
     assert everywhere == carriers.extract(better.path.read_bytes())
     assert len(none) < len(packed) + 100
+
+
+def test_there_is_nothing_to_correct_without_samples(tmp_path, picture):
+    class Nothing(Sampler):
+        def forward(self, frame):
+            return Samples.at(torch.zeros(0, dtype=torch.int64), frame.raw, 8)
+
+    made = embed(picture, tmp_path / "a.jpg", sampler=Nothing())
+    assert read_metadata(made.path).payload.enhancement is None
+
+
+def test_a_mosaic_is_beside_the_budget(tmp_path, picture):
+    options = {"rate": Rate(bpp=0.8), "enhancement": 1 / 64, "lossless": True}
+    payload = read_metadata(embed(picture, tmp_path / "a.jpg", **options).path).payload
+    assert payload.mosaic is not None
+    assert payload.enhancement is not None
