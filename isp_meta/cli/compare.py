@@ -41,6 +41,9 @@ def command(
     demosaic: Annotated[
         DemosaicName, typer.Option(help="Of the truth; a JPEG's metadata says so itself.")
     ] = DemosaicName.malvar,
+    stops: Annotated[
+        bool, typer.Option("--stops", help="Tell the error stop by stop, beside the grain.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing error map.")] = False,
 ) -> None:
@@ -49,6 +52,7 @@ def command(
     \b
     Examples:
       isp-meta compare photo.dng photo.jpg --map error.png
+      isp-meta compare photo.dng photo.jpg --stops
       isp-meta compare photo.dng photo-recovered.dng --json
     """
     from .. import io
@@ -69,6 +73,8 @@ def command(
         print_json(figures.as_dict())
     else:
         out.print(_table(figures))
+        if stops:
+            out.print(_stops(figures))
 
 
 def _table(figures: Comparison) -> Table:
@@ -80,4 +86,17 @@ def _table(figures: Comparison) -> Table:
     table.add_row("SSIM", f"{figures.ssim:.4f}")
     if figures.bits_per_pixel is not None:
         table.add_row("metadata", f"{figures.bits_per_pixel:.3f} bits a pixel")
+    return table
+
+
+def _stops(figures: Comparison) -> Table:
+    table = Table("brightness", "share", "error", "error / grain", box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for stop in figures.stops:
+        # Against the middle of the stop.
+        relative = stop.error / (0.75 * 2.0**-stop.below)
+        times = f"{stop.error / stop.grain:.1f}" if stop.grain else "-"
+        brightness = f"{-stop.below} to {-stop.below - 1} EV"
+        table.add_row(brightness, f"{100 * stop.share:.1f} %", f"{100 * relative:.2f} %", times)
     return table

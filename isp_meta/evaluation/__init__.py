@@ -9,6 +9,7 @@ from .metrics import psnr, ssim
 from .pictures import contact_sheet, error_map, sample_overlay, stage_pictures, tensor_of
 from .renderings import FileInput, Rendering, local_tone
 from .results import Results
+from .stops import Stop, stops
 from .superpixels import part_of, superpixel_map, superpixel_overlay
 from .tables import tables
 from .trained import Weights
@@ -22,6 +23,7 @@ __all__ = [
     "Method",
     "Rendering",
     "Results",
+    "Stop",
     "Weights",
     "benchmark",
     "compare",
@@ -35,6 +37,7 @@ __all__ = [
     "sample_overlay",
     "ssim",
     "stage_pictures",
+    "stops",
     "superpixel_map",
     "superpixel_overlay",
     "tables",

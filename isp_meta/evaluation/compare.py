@@ -6,7 +6,7 @@ import dataclasses
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import get_args
+from typing import Any, get_args
 
 from torch import Tensor
 
@@ -27,6 +27,7 @@ from ..registration import Placement, between, register
 from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod
 from .metrics import psnr, ssim
+from .stops import Stop, stops
 
 __all__ = ["Comparison", "compare", "compare_frames", "demosaic_of", "unclipped_pixels"]
 
@@ -48,6 +49,7 @@ class Comparison:
         unclipped: share of the pixels that ``psnr_unclipped`` is over.
         bits_per_pixel: of metadata; None where the recovered file does not carry it.
         height, width: pixels.
+        stops: error and grain by brightness, of the values that the sensor measured.
     """
 
     psnr: float
@@ -58,10 +60,11 @@ class Comparison:
     bits_per_pixel: float | None
     height: int
     width: int
+    stops: tuple[Stop, ...]
 
-    def as_dict(self) -> dict[str, float | int | None]:
+    def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return dataclasses.asdict(self)
+        return {**dataclasses.asdict(self), "stops": [dataclasses.asdict(s) for s in self.stops]}
 
 
 def compare(
@@ -124,15 +127,17 @@ def compare_frames(
         )
     got, truth, cfa = _shared(estimate, true, place)
     unclipped = unclipped_pixels(truth, true.camera)
+    measured = io.remosaic(got, cfa), io.remosaic(truth, cfa)
     figures = Comparison(
         psnr=psnr(got, truth),
         psnr_unclipped=psnr(got, truth, unclipped),
-        psnr_mosaic=psnr(io.remosaic(got, cfa), io.remosaic(truth, cfa)),
+        psnr_mosaic=psnr(*measured),
         ssim=ssim(got, truth),
         unclipped=float(unclipped.float().mean()),
         bits_per_pixel=bits_per_pixel,
         height=truth.shape[1],
         width=truth.shape[2],
+        stops=stops(*measured),
     )
     return figures, got, truth
 

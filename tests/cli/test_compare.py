@@ -30,6 +30,18 @@ def test_figures_are_shown(run, photo, small):
     assert f"{figures['bits_per_pixel']:.3f} bits a pixel" in shown
 
 
+def test_stops_are_told_from_white_down(run, photo, small):
+    figures = json.loads(run("compare", small / "photo.dng", photo, "--json").out)
+    shown = run("compare", small / "photo.dng", photo, "--stops").out
+    first = figures["stops"][0]
+    times = f"{first['error'] / first['grain']:.1f}"
+    row = next(
+        line for line in shown.splitlines() if line.split()[:2] == [str(-first["below"]), "to"]
+    )
+    assert row.split()[-1] == times
+    assert shown.count(" EV ") == len(figures["stops"]) > 2
+
+
 @pytest.mark.parametrize("arguments", [(), ("--cfa",), ("--format", "tiff"), ("--format", "npy")])
 def test_recovered_files_compare_like_their_jpeg(run, photo, small, tmp_path, arguments):
     out = tmp_path / "out"
