@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any, Protocol, TypeVar
 
@@ -11,6 +12,7 @@ from torch import Tensor, nn
 from ..errors import TrainingError
 from ..frame import Frame, Samples
 from ..networks import DepthNetwork, FeatureNetwork, UNet
+from ..networks.shipped import shipped_features
 from ..reconstruct.bit_depth import BitDepthReconstructor
 from ..reconstruct.features import ClosedFormNetwork, FeatureReconstructor
 from ..reconstruct.residual_unet import ResidualUNet, ResidualUNetReconstructor
@@ -57,6 +59,11 @@ def _feature_reconstructor(config: ReconstructorConfig) -> TrainableReconstructo
     return FeatureReconstructor(ClosedFormNetwork(FeatureNetwork(width=config.width)))
 
 
+def _shipped_reconstructor(_config: ReconstructorConfig) -> TrainableReconstructor:
+    """For a sampler that is trained for the decoder as it is; the network is everybody's."""
+    return FeatureReconstructor(ClosedFormNetwork(copy.deepcopy(shipped_features())))
+
+
 def _depth_reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
     return BitDepthReconstructor(DepthNetwork(config.width))
 
@@ -74,6 +81,7 @@ RECONSTRUCTORS: dict[str, Callable[[ReconstructorConfig], TrainableReconstructor
     "unet": _unet_reconstructor,
     "residual-unet": _residual_unet_reconstructor,
     "features": _feature_reconstructor,
+    "shipped": _shipped_reconstructor,
     "depth": _depth_reconstructor,
     "depth-unet": _depth_unet_reconstructor,
 }

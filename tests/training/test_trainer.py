@@ -11,6 +11,7 @@ from small_crops import SmallCrops, small_config
 from isp_meta import Frame
 from isp_meta.errors import TrainingError
 from isp_meta.evaluation.metrics import psnr
+from isp_meta.networks.shipped import shipped_features
 from isp_meta.training import Interrupted, Trainer, checkpoint
 from isp_meta.training.systems import build
 
@@ -144,6 +145,16 @@ def test_the_best_is_kept_and_exported_as_it_was_validated(tmp_path):
         tuned.append(psnr(better(frame), pair["raw"]))
     assert best["psnr"] == pytest.approx(sum(plain) / 3, abs=1e-9)
     assert best["psnr_tuned"] == pytest.approx(sum(tuned) / 3, abs=1e-9)
+
+
+def test_a_sampler_learns_for_the_decoder_that_ships_and_leaves_that_alone(tmp_path):
+    sections = {"reconstructor": {"kind": "shipped"}, "samples": {"kind": "learned", "cell": 4}}
+    made = fit(tmp_path, loss={"meta": 0.0}, **sections)
+    fresh = trainer(tmp_path / "fresh", loss={"meta": 0.0}, **sections)
+    assert not same(made.sampler.network.state_dict(), fresh.sampler.network.state_dict())
+    features = made.reconstructor.network.features
+    assert same(features.state_dict(), shipped_features().state_dict())
+    assert features is not shipped_features()
 
 
 @pytest.mark.parametrize("kind", ["free_form", "uniform", "random", "none"])
