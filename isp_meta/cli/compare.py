@@ -73,7 +73,7 @@ def command(
         print_json(figures.as_dict())
     else:
         out.print(_table(figures))
-        if stops:
+        if stops and figures.stops:
             out.print(_stops(figures))
 
 
