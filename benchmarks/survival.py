@@ -28,8 +28,8 @@ from isp_meta.errors import CarrierError, PayloadCorrupt, PayloadMissing
 
 RESULTS = Path(__file__).parent / "results" / "survival"
 
-# A part of the sample, with a fine enhancement: soon made, and a payload of several segments, as that
-# of a whole photograph.
+# A part of the sample, with a fine enhancement: soon made, and a payload of several segments, as
+# that of a whole photograph.
 HEIGHT, WIDTH = 384, 512
 SAMPLER, STEP = isp_meta.samplers.UniformSampler(4), 1 / 1024
 CARRIERS = {
