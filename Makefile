@@ -70,7 +70,7 @@ clean:  ## remove what was built, but for the virtual environment
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
 
 # The coder without its Python binding.
-build/sanitized/%: tests/codec/%.cpp $(wildcard csrc/payload/*)
+build/sanitized/%: tests/codec/%.cpp tests/codec/fuzzing.h $(wildcard csrc/payload/*)
 	@PYTHON=$(PYTHON) scripts/debian_packages.sh build
 	@mkdir -p $(@D)
 	$(CXX) -std=c++20 -O1 -g -fsanitize=address,undefined -fno-sanitize-recover=all -pthread \

@@ -28,10 +28,10 @@ from isp_meta.errors import CarrierError, PayloadCorrupt, PayloadMissing
 
 RESULTS = Path(__file__).parent / "results" / "survival"
 
-# A part of the sample, every pixel of it kept: soon made, and a payload of several segments, as
+# A part of the sample, with a fine enhancement: soon made, and a payload of several segments, as
 # that of a whole photograph.
 HEIGHT, WIDTH = 384, 512
-SAMPLER = isp_meta.samplers.UniformSampler(1)
+SAMPLER, STEP = isp_meta.samplers.UniformSampler(4), 1 / 1024
 CARRIERS = {
     "app11": ("JPEG, APP11", ".jpg"),
     "com": ("JPEG, comments", ".jpg"),
@@ -134,7 +134,7 @@ def embed_all(folder: Path) -> dict[str, Path]:
     made = {}
     for carrier, (_, ending) in CARRIERS.items():
         path = folder / f"{carrier}{ending}"
-        isp_meta.embed(frame, path, sampler=SAMPLER, carrier=carrier)
+        isp_meta.embed(frame, path, sampler=SAMPLER, enhancement=STEP, carrier=carrier)
         made[carrier] = path
     return made
 

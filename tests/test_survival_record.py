@@ -12,6 +12,8 @@ from pathlib import Path
 
 import pytest
 
+from isp_meta import read_metadata
+
 ROOT = Path(__file__).parent.parent
 RECORD = ROOT / "benchmarks" / "results" / "survival" / "debian-12.json"
 
@@ -51,6 +53,8 @@ def test_the_documentation_shows_the_record():
     assert survival.table(RECORDED) in page
 
 
-def test_payloads_take_several_segments(embedded):
+def test_payloads_take_several_segments_and_hold_an_enhancement(embedded):
     jpeg = embedded["app11"].read_bytes()
     assert jpeg.count(b"\xff\xeb\xff\xffJP") >= 2
+    for path in embedded.values():
+        assert read_metadata(path).payload.enhancement.size > 100_000

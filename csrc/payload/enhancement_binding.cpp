@@ -1,9 +1,6 @@
 #include "enhancement_binding.h"
 
-#include <pybind11/numpy.h>
-
-#include <utility>
-
+#include "arrays.h"
 #include "enhancement.h"
 #include "grid.h"
 
@@ -12,7 +9,7 @@ namespace py = pybind11;
 namespace isp_meta::payload {
 namespace {
 
-using Levels = py::array_t<std::int16_t, py::array::c_style>;
+using Levels = Array<std::int16_t>;
 
 void check_size(std::int64_t rows, std::int64_t columns) {
   if (rows < 1 || columns < 1 || rows > kMostSide / kBlockSide ||
@@ -28,31 +25,25 @@ py::bytes py_encode_enhancement(const Levels& levels, int threads) {
   }
   const std::int64_t rows = levels.shape(0), columns = levels.shape(1);
   check_size(rows, columns);
-  const std::span<const std::int16_t> all(levels.data(), static_cast<std::size_t>(levels.size()));
+  const auto all = view(levels);
   Bytes bytes;
   {
     const py::gil_scoped_release release;
     bytes = encode_enhancement(all, rows, columns, threads);
   }
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return to_bytes(bytes);
 }
 
 Levels py_decode_enhancement(const py::bytes& data, std::int64_t rows, std::int64_t columns,
                              int threads) {
   check_size(rows, columns);
-  const std::string_view text = data;
-  const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(text.data()),
-                                            text.size());
-  auto levels = std::make_unique<std::vector<std::int16_t>>();
+  const auto bytes = view(data);
+  std::vector<std::int16_t> levels;
   {
     const py::gil_scoped_release release;
-    *levels = decode_enhancement(bytes, rows, columns, threads);
+    levels = decode_enhancement(bytes, rows, columns, threads);
   }
-  const std::int16_t* start = levels->data();
-  const py::capsule keeper(levels.release(), [](void* pointer) {
-    delete static_cast<std::vector<std::int16_t>*>(pointer);
-  });
-  return Levels({rows, columns, std::int64_t{3}, kBlockArea}, start, keeper);
+  return to_array(std::move(levels), {rows, columns, 3, kBlockArea});
 }
 
 }  // namespace

@@ -1,10 +1,8 @@
 #include "mosaic_binding.h"
 
-#include <pybind11/numpy.h>
-
 #include <string>
-#include <utility>
 
+#include "arrays.h"
 #include "grid.h"
 #include "mosaic.h"
 
@@ -12,9 +10,6 @@ namespace py = pybind11;
 
 namespace isp_meta::payload {
 namespace {
-
-template <class Element>
-using Array = py::array_t<Element, py::array::c_style>;
 
 Pattern to_pattern(const std::string& colors, int columns) {
   const auto count = static_cast<int>(colors.size());
@@ -48,13 +43,13 @@ py::bytes py_encode_mosaic(const Array<std::uint16_t>& codes, const std::string&
   Grid::of(height, width, 0, 0);
   const Pattern pattern = to_pattern(colors, columns);
   const Guide picture = to_guide(guide, height, width);
-  const std::span<const std::uint16_t> all(codes.data(), static_cast<std::size_t>(codes.size()));
+  const auto all = view(codes);
   Bytes bytes;
   {
     const py::gil_scoped_release release;
     bytes = encode_mosaic(all, height, width, pattern, picture, threads);
   }
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
+  return to_bytes(bytes);
 }
 
 Array<std::uint16_t> py_decode_mosaic(const py::bytes& data, std::int64_t height,
@@ -63,19 +58,13 @@ Array<std::uint16_t> py_decode_mosaic(const py::bytes& data, std::int64_t height
   Grid::of(height, width, 0, 0);
   const Pattern pattern = to_pattern(colors, columns);
   const Guide picture = to_guide(guide, height, width);
-  const std::string_view text = data;
-  const std::span<const std::uint8_t> bytes(reinterpret_cast<const std::uint8_t*>(text.data()),
-                                            text.size());
-  auto codes = std::make_unique<std::vector<std::uint16_t>>();
+  const auto bytes = view(data);
+  std::vector<std::uint16_t> codes;
   {
     const py::gil_scoped_release release;
-    *codes = decode_mosaic(bytes, height, width, pattern, picture, threads);
+    codes = decode_mosaic(bytes, height, width, pattern, picture, threads);
   }
-  const std::uint16_t* start = codes->data();
-  const py::capsule keeper(codes.release(), [](void* pointer) {
-    delete static_cast<std::vector<std::uint16_t>*>(pointer);
-  });
-  return Array<std::uint16_t>({height, width}, start, keeper);
+  return to_array(std::move(codes), {height, width});
 }
 
 }  // namespace

@@ -2,11 +2,7 @@
 //
 // Nothing here knows of files, sections or torch. Wrong arguments raise ValueError, bytes that the
 // encoder cannot have written raise CorruptStream. The GIL is released while symbols are coded.
-#include <pybind11/numpy.h>
-#include <pybind11/pybind11.h>
-
-#include <memory>
-
+#include "arrays.h"
 #include "enhancement_binding.h"
 #include "mosaic_binding.h"
 #include "packing.h"
@@ -18,33 +14,6 @@ namespace py = pybind11;
 
 namespace isp_meta::payload {
 namespace {
-
-template <class Element>
-using Array = py::array_t<Element, py::array::c_style>;
-
-template <class Element>
-std::span<const Element> view(const Array<Element>& array) {
-  return {array.data(), static_cast<std::size_t>(array.size())};
-}
-
-std::span<const std::uint8_t> view(const py::bytes& bytes) {
-  const std::string_view text = bytes;
-  return {reinterpret_cast<const std::uint8_t*>(text.data()), text.size()};
-}
-
-py::bytes to_bytes(const Bytes& bytes) {
-  return {reinterpret_cast<const char*>(bytes.data()), bytes.size()};
-}
-
-// Hands the vector's memory to numpy without a copy.
-template <class Element>
-Array<Element> to_array(std::vector<Element> values, std::vector<py::ssize_t> shape) {
-  auto owner = std::make_unique<std::vector<Element>>(std::move(values));
-  const Element* data = owner->data();
-  const py::capsule keeper(
-      owner.release(), [](void* pointer) { delete static_cast<std::vector<Element>*>(pointer); });
-  return Array<Element>(std::move(shape), data, keeper);
-}
 
 void check_most(int most) {
   if (most < 1 || most > 65535) throw std::invalid_argument("most must be 1 to 65535");

@@ -18,62 +18,90 @@ DefectMethod = Literal["gradient", "median"]
 # Pixels searched at a time: the extremes of their neighborhoods take ten times their memory.
 _BAND = 1 << 20
 
+# Lines around a pixel that are looked at: its own neighbors lie two away, those of pixels beside it
+# three.
+_REACH = 3
+
 # The nearest pixels of the same color in eight directions; the second four face the first four.
 _NEIGHBORS = ((0, 2), (2, 0), (2, 2), (2, -2), (0, -2), (-2, 0), (-2, -2), (-2, 2))
 
 
-def detect_defects(mosaic: Tensor, threshold: Tensor | float) -> Tensor:
-    """Finds single pixels that stand out from all eight neighbors of their color.
+def detect_defects(
+    mosaic: Tensor, threshold: Tensor | float, contrast: Tensor | float = 4.0
+) -> Tensor:
+    """Finds single pixels that stand out from all eight neighbors of their color, and alone.
 
-        value > max(neighbors) + threshold  or  value < min(neighbors) - threshold
+        excess = value - max(neighbors)  or  min(neighbors) - value
+        excess > threshold  and  excess > contrast * max(beside)
 
-    Two defective neighbors of one color hide each other, and a pixel without a neighbor of its
-    color in a row and in a column is never found.
+    ``beside`` is how far each of the eight pixels around, of whatever color, is from the mean of
+    its own neighbors. Optics spread a point of light over more than one pixel, so that a glint, a
+    star or a line shows beside itself, too, and a defect does not. Where noise or texture make all
+    pixels stand out, one must do so the more.
+
+    Defects that touch each other, or are neighbors of one color, hide each other; a pixel without
+    a neighbor of its color in a row and in a column is never found. How much memory is taken
+    depends on what is found: not for export.
 
     Args:
         mosaic: (..., H, W), float32 or float64, any size.
         threshold: >= 0, in the mosaic's units.
+        contrast: >= 0; 0 looks at neighbors of the same color alone.
 
     Returns:
         (..., H, W) bool, without gradient.
+
+    Source: what sets cosmic rays apart from undersampled stars in van Dokkum, "Cosmic-ray rejection
+    by Laplacian edge detection", PASP 113, 2001, here between colors.
     """
     height, width = mosaic.shape[-2:]
+    planes = mosaic.detach().reshape(-1, height, width)
     rows = max(_BAND // width, 1)
-    with torch.no_grad():
-        bands = [
-            _stands_out(
-                _with_neighbors(
-                    _with_neighbors(mosaic, -2, top, min(top + rows, height)), -1, 0, width
-                ),
-                threshold,
-            )
-            for top in range(0, height, rows)
-        ]
-    return torch.cat(bands, -2)
+    bands = []
+    for top in range(0, height, rows):
+        band = _with_neighbors(planes, -2, top, min(top + rows, height))
+        bands.append(_stands_out(_with_neighbors(band, -1, 0, width), threshold, contrast))
+    return torch.cat(bands, -2).view(mosaic.shape)
 
 
 def _with_neighbors(mosaic: Tensor, dim: int, start: int, stop: int) -> Tensor:
-    """Two more lines on both sides; beyond an edge, those of their color from within."""
+    """_REACH more lines on both sides; beyond an edge, those of their color from within."""
     size = mosaic.shape[dim]
-    if start >= 2 and stop <= size - 2:
-        return mosaic.narrow(dim, start - 2, stop - start + 4)
-    line = torch.arange(start - 2, stop + 2, device=mosaic.device)
+    if start >= _REACH and stop <= size - _REACH:
+        return mosaic.narrow(dim, start - _REACH, stop - start + 2 * _REACH)
+    line = torch.arange(start - _REACH, stop + _REACH, device=mosaic.device)
     line = torch.where(line < 0, torch.where(line + 4 < size, line + 4, line + 2), line)
     line = torch.where(line >= size, torch.where(line >= 4, line - 4, line - 2), line)
     return mosaic.index_select(dim, line.clamp(0, size - 1))
 
 
-def _stands_out(padded: Tensor, threshold: Tensor | float) -> Tensor:
-    """(..., H + 4, W + 4) to (..., H, W) bool."""
-    left, here, right = padded[..., :-4], padded[..., 2:-2], padded[..., 4:]
+def _stands_out(padded: Tensor, threshold: Tensor | float, contrast: Tensor | float) -> Tensor:
+    """(N, H + 6, W + 6) to (N, H, W) bool."""
+    near = padded[:, 1:-1, 1:-1]
+    left, here, right = near[..., :-4], near[..., 2:-2], near[..., 4:]
     found = []
     for extreme, sign in ((torch.maximum, 1), (torch.minimum, -1)):
         beside = extreme(left, right)
         lines = extreme(beside, here)
-        around = extreme(extreme(lines[..., :-4, :], lines[..., 4:, :]), beside[..., 2:-2, :])
-        excess = (here[..., 2:-2, :] - around).mul_(sign)
-        found.append(excess > threshold)
+        around = extreme(extreme(lines[:, :-4], lines[:, 4:]), beside[:, 2:-2])
+        excess = (here[:, 2:-2] - around).mul_(sign)
+        place = (excess > threshold).nonzero().unbind(1)
+        alone = torch.zeros_like(excess, dtype=torch.bool)
+        alone[place] = excess[place] > contrast * _most_beside(padded, place)
+        found.append(alone)
     return found[0].logical_or_(found[1])
+
+
+def _most_beside(padded: Tensor, place: tuple[Tensor, ...]) -> Tensor:
+    """(K,) how far the farthest of eight pixels around a place is from its neighbors' mean."""
+    number, y, x = (index.view(-1, 1, 1) for index in place)
+    window = torch.arange(2 * _REACH + 1, device=padded.device)
+    windows = padded[number, y + window[:, None], x + window]
+    middle = windows[:, 2:5, 2:5]
+    mean = sum(windows[:, 2 + down : 5 + down, 2 + right : 5 + right] for down, right in _NEIGHBORS)
+    off = (middle - mean / len(_NEIGHBORS)).abs_()
+    off[:, 1, 1] = 0
+    return off.amax((1, 2))
 
 
 def defective_pixels(mosaic: Tensor, defects: Tensor, method: DefectMethod = "gradient") -> Tensor:
@@ -152,6 +180,8 @@ class DefectivePixels(Stage):
         threshold: by which a pixel must stand out to be found defective, see
             :func:`detect_defects`; 0 to 1, where 1 finds none in a mosaic within [0, 1].
         method: "gradient" or "median".
+        contrast: how many times as far as any pixel beside it, 0 to 100, see
+            :func:`detect_defects`.
 
     Raises:
         ValueError: another method or shape, threshold out of range.
@@ -159,15 +189,17 @@ class DefectivePixels(Stage):
 
     needs = frozenset({"mosaic"})
     gives = frozenset({"mosaic"})
-    ranges: ClassVar[Mapping[str, Range]] = {"threshold": Range(0, 1)}
+    ranges: ClassVar[Mapping[str, Range]] = {"threshold": Range(0, 1), "contrast": Range(0, 100)}
     defects: Tensor | None
     threshold: Tensor
+    contrast: Tensor
 
     def __init__(
         self,
         defects: Tensor | Sequence[tuple[int, int]] | None = None,
         threshold: float = 0.1,
         method: DefectMethod = "gradient",
+        contrast: float = 4.0,
     ) -> None:
         super().__init__()
         if defects is not None:
@@ -179,6 +211,7 @@ class DefectivePixels(Stage):
             raise ValueError(f"method must be 'gradient' or 'median', not {method!r}")
         self.register_buffer("defects", defects)
         self.hold("threshold", threshold)
+        self.hold("contrast", contrast)
         self.method: DefectMethod = method
 
     def forward(self, frame: Frame) -> Frame:
@@ -190,10 +223,11 @@ class DefectivePixels(Stage):
             inside = ((self.defects >= 0) & (self.defects < size)).all(1)
             y, x = self.defects[inside].to(mask.device).unbind(1)
             mask[y, x] = True
-        mask = mask | detect_defects(mosaic, self.threshold.to(mosaic))
+        mask = mask | detect_defects(mosaic, self.threshold.to(mosaic), self.contrast.to(mosaic))
         return frame.replace(mosaic=defective_pixels(mosaic, mask, self.method))
 
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""
         known = "none" if self.defects is None else len(self.defects)
-        return f"{known} known, threshold={self.threshold.item():g}, method={self.method!r}"
+        limits = f"threshold={self.threshold.item():g}, contrast={self.contrast.item():g}"
+        return f"{known} known, {limits}, method={self.method!r}"

@@ -3,11 +3,7 @@
 //
 // Each round makes a genuine stream of a random picture, checks that it comes back, then damages it
 // or invents one. Whatever a decoder returns must hold what its header promises.
-#include <chrono>
-#include <cstdio>
-#include <cstdlib>
-#include <random>
-
+#include "fuzzing.h"
 #include "positions.h"
 #include "predicted.h"
 #include "values.h"
@@ -15,16 +11,6 @@
 using namespace isp_meta::payload;
 
 namespace {
-
-std::mt19937_64 random_bits(1);
-
-std::int64_t below(std::int64_t end) { return static_cast<std::int64_t>(random_bits() % end); }
-
-void require(bool holds, const char* what) {
-  if (holds) return;
-  std::fprintf(stderr, "broken: %s\n", what);
-  std::abort();
-}
 
 std::vector<std::int64_t> random_index(std::int64_t pixels) {
   const std::int64_t step = 1 + below(below(4) ? 70 : 2);
@@ -49,7 +35,7 @@ std::vector<Number> random_values(std::size_t count, int most) {
   return values;
 }
 
-Bytes damage(Bytes bytes) {
+Bytes damage_or_invent(Bytes bytes) {
   switch (below(4)) {
     case 0:
       bytes.resize(below(bytes.size() + 1));
@@ -66,23 +52,11 @@ Bytes damage(Bytes bytes) {
   return bytes;
 }
 
-template <class Decode>
-bool survives(Decode decode) {
-  try {
-    decode();
-    return true;
-  } catch (const CorruptStream&) {
-    return false;
-  }
-}
-
 }  // namespace
 
-int main(int, char** arguments) {
-  using Clock = std::chrono::steady_clock;
-  const auto end = Clock::now() + std::chrono::seconds(std::atoi(arguments[1]));
-  long rounds = 0, accepted = 0;
-  for (; Clock::now() < end; ++rounds) {
+int main(int count, char** arguments) {
+  constexpr int kTries = 20;
+  repeat(count, arguments, 3 * kTries, [] {
     const std::int64_t height = 1 + below(90), width = 1 + below(90), cell = below(20);
     const int most = 1 + static_cast<int>(below(below(2) ? 400 : 65535));
     const auto index = random_index(height * width);
@@ -96,10 +70,11 @@ int main(int, char** arguments) {
     require(decode_values(coded, index, grid, most) == values, "values");
     require(decode_predicted(predicted, index, pixels, grid, most) == values, "predicted");
 
-    for (int i = 0; i < 20; ++i) {
+    long decoded = 0;
+    for (int i = 0; i < kTries; ++i) {
       const std::size_t count = below(3) ? index.size() : below(height * width + 1);
-      accepted += survives([&] {
-        const auto found = decode_positions(damage(positions), grid, count);
+      decoded += survives([&] {
+        const auto found = decode_positions(damage_or_invent(positions), grid, count);
         require(found.size() == count, "count of positions");
         check_index(found, grid);
       });
@@ -107,10 +82,11 @@ int main(int, char** arguments) {
         require(found.size() == values.size(), "count of values");
         for (const auto value : found) require(value <= most, "range of values");
       };
-      accepted += survives([&] { check(decode_values(damage(coded), index, grid, most)); });
-      accepted +=
-          survives([&] { check(decode_predicted(damage(predicted), index, pixels, grid, most)); });
+      decoded +=
+          survives([&] { check(decode_values(damage_or_invent(coded), index, grid, most)); });
+      decoded += survives(
+          [&] { check(decode_predicted(damage_or_invent(predicted), index, pixels, grid, most)); });
     }
-  }
-  std::printf("%ld rounds, %ld streams, %ld accepted\n", rounds, 60 * rounds, accepted);
+    return decoded;
+  });
 }

@@ -147,7 +147,7 @@ def kill_once(scene: Scene, folder: Path, chance: random.Random) -> str:
     else:
         end = time.monotonic() + 2 * scene.seconds
         while time.monotonic() < end and not _is_writing(folder):
-            pass
+            time.sleep(0.0002)  # one that looked all the time would slow the command down
         time.sleep(chance.uniform(0, 0.003))
     os.kill(child, signal.SIGKILL)
     os.waitpid(child, 0)

@@ -8,7 +8,10 @@ import struct
 import zlib
 from collections.abc import Sequence
 
-from subjects import Subject
+import numpy as np
+from subjects import HEIGHT, WIDTH, Subject
+
+from isp_meta import _payload
 
 __all__ = ["Mutant", "mutate", "reseal_png", "sealed", "sections"]
 
@@ -106,7 +109,7 @@ def _forge(packed: bytes, other: bytes, chance: random.Random) -> bytes:
     """A payload whose header or sections were changed, all checksums right."""
     header, parts = packed[:_HEADER], sections(packed)
     for _ in range(chance.choice((1, 1, 2, 3))):
-        kind = chance.randrange(12)
+        kind = chance.randrange(13)
         at = chance.randrange(len(parts)) if parts else 0
         if kind == 0 and parts:
             del parts[at]
@@ -127,10 +130,23 @@ def _forge(packed: bytes, other: bytes, chance: random.Random) -> bytes:
             old = int.from_bytes(changed[place : place + size], "big")
             changed[place : place + size] = _number(old, size, chance).to_bytes(size, "big")
             header = bytes(changed)
+        elif kind == 7:
+            parts = [part for part in parts if part[0] != b"eNHA"] + [(b"eNHA", correction(chance))]
         elif parts:
             name, content = parts[at]
             parts[at] = name, _damage(content, chance.choice(sections(other))[1], chance)
     return sealed(header, parts)
+
+
+def correction(chance: random.Random) -> bytes:
+    """An enhancement of any sizes and steps, coded as it should be, for a subject's picture."""
+    levels = np.zeros((-(-HEIGHT // 8), -(-WIDTH // 8), 3, 64), np.int16)
+    largest = chance.choice((1, 2, 9, 300, 32767))
+    for _ in range(chance.choice((0, 1, 30, 2000))):
+        levels.flat[chance.randrange(levels.size)] = chance.randint(-largest, largest)
+    head = struct.pack(">B", chance.choice((0, 16, 80, 176))) + chance.randbytes(2)
+    basis = (chance.choice((-16384, 0, 16384, chance.randrange(-16384, 16385))) for _ in range(9))
+    return head + struct.pack(">9h", *basis) + _payload.encode_enhancement(levels, 1)
 
 
 def sections(packed: bytes) -> list[Section]:

@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from isp_meta import Camera, Frame, carriers, codec, embed, io
-from isp_meta.frame import ParametricModel, Samples
+from isp_meta.enhancing import enhance
+from isp_meta.frame import LocalRBFModel, ParametricModel, Samples
+from isp_meta.networks.shipped import FEATURES
 from isp_meta.samplers import RandomSampler, UniformSampler
 
 HEIGHT, WIDTH = 24, 40
@@ -82,8 +84,6 @@ def _subjects(frame: Frame, folder: Path) -> Iterator[Subject]:
         plain = carriers.strip(made.path.read_bytes())
         pixels = io.eight_bits(io.decode_image(plain, file, deep=True))
         payload = codec.decode(carriers.extract(made.path.read_bytes()))
-        assert payload.samples.model is not None
-        assert payload.enhancement is not None
         for name, packed in _payloads(payload, frame, made.frame, pixels):
             whole = carriers.insert(plain, packed, place=place)
             assert frame.codes is not None
@@ -99,6 +99,7 @@ def _payloads(
     """A name and the bytes of each kind of payload."""
     assert frame.codes is not None
     modeled = payload.samples
+    assert modeled.model is not None
     scattered = RandomSampler(fraction=0.05)(rendered)
     samples = dataclasses.replace(modeled, model=None)
     bare = dataclasses.replace(payload, samples=samples, enhancement=None)
@@ -107,8 +108,12 @@ def _payloads(
         made = dataclasses.replace(bare, samples=kept, **changes)
         return codec.encode(made, coding=coding, pixels=pixels)
 
-    mosaic = codec.Mosaic.of
-    cfa = frame.camera.cfa
+    def enhanced(packed: bytes) -> bytes:
+        return enhance(packed, rendered, pixels, 1 / 64)
+
+    alone = codec.Mosaic.of(frame.codes, frame.camera.cfa)
+    guided = codec.Mosaic.of(frame.codes, frame.camera.cfa, pixels=pixels)
+    controls = dataclasses.replace(modeled, model=_with_network(modeled.model), control=True)
     yield "range", of(samples)
     yield "scattered", of(scattered)
     yield "packed", of(samples, "packed")
@@ -118,9 +123,13 @@ def _payloads(
     yield "lRBF", of(modeled)
     yield "CTRL", of(dataclasses.replace(modeled, control=True))
     yield "pARA", of(samples, parametric=_formula())
-    yield "guided mosaic", of(samples, mosaic=mosaic(frame.codes, cfa, pixels=pixels))
-    yield "mosaic alone", of(samples, mosaic=mosaic(frame.codes, cfa))
-    yield "eNHA", of(modeled, enhancement=payload.enhancement)
+    yield "guided mosaic", of(samples, mosaic=guided)
+    yield "mosaic alone", of(samples, mosaic=alone)
+    yield "eNHA", enhanced(of(samples))
+    yield "eNHA, lRBF", enhanced(of(modeled))
+    yield "eNHA, CTRL, network", enhanced(of(controls))
+    yield "eNHA, guided mosaic", enhanced(of(modeled, mosaic=guided))
+    yield "eNHA, mosaic alone", enhanced(of(samples, mosaic=alone))
     depth = codec.Depth(12, 8)
     missing = dataclasses.replace(samples, value=missing_bits(samples, depth))
     yield "DPTH", of(missing, steps=depth.steps, depth=depth)
@@ -130,6 +139,18 @@ def missing_bits(samples: Samples, depth: codec.Depth) -> Tensor:
     """(N, 3) what a picture of few bits lacks, as parts of the most: of any pattern."""
     most = (1 << depth.taken) - 1
     return (samples.index[:, None] * 7 + torch.arange(3)).remainder(most + 1) / most
+
+
+def _with_network(model: LocalRBFModel) -> LocalRBFModel:
+    """A model that asks for everything a model can."""
+    generator = torch.Generator().manual_seed(2)
+    return dataclasses.replace(
+        model,
+        centers=torch.rand((9, 3), generator=generator),
+        gains=torch.randn((9, 3), generator=generator) / 50,
+        weights=torch.randn((3, 49), generator=generator) / 100,
+        network=FEATURES,
+    )
 
 
 def _formula() -> ParametricModel:

@@ -73,7 +73,11 @@ def read_payload(packed: bytes) -> None:
             raw = payload.enhancement.apply(pixels / 255)
             assert bool(((raw >= 0) & (raw <= 1)).all())
     assert bool(((payload.samples.value >= 0) & (payload.samples.value <= 1)).all())
-    assert codec.decode(codec.encode(payload)).samples.value.equal(payload.samples.value)
+    again = codec.decode(codec.encode(payload))
+    assert again.samples.value.equal(payload.samples.value)
+    if payload.enhancement is not None:
+        assert again.enhancement is not None
+        assert again.enhancement.pack() == payload.enhancement.pack()
 
 
 def read_file(data: bytes) -> None:

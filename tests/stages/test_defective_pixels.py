@@ -3,8 +3,10 @@ import sys
 import pytest
 import torch
 
+from isp_meta import read_raw
+from isp_meta.data import sample_path
 from isp_meta.frame import Frame
-from isp_meta.stages import DefectivePixels, defective_pixels, detect_defects
+from isp_meta.stages import BlackLevel, DefectivePixels, defective_pixels, detect_defects
 
 
 def smooth(height, width, *, dtype=torch.float64):
@@ -23,11 +25,12 @@ def neighbors_of(mosaic, y, x):
     ]
 
 
-@pytest.mark.parametrize("size", [(3, 3), (4, 5), (6, 7), (7, 6)])
-def test_detection_is_its_definition(size):
+@pytest.mark.parametrize("contrast", [0, 0.5, 2])
+@pytest.mark.parametrize("size", [(3, 3), (4, 5), (6, 7), (7, 6), (12, 13)])
+def test_detection_is_its_definition(size, contrast):
     generator = torch.Generator().manual_seed(sum(size))
     mosaic = torch.rand(1, *size, generator=generator)
-    found = detect_defects(mosaic, 0.05)
+    found = detect_defects(mosaic, 0.05, contrast)
     for y in range(size[0]):
         for x in range(size[1]):
             around = neighbors_of(mosaic, y, x)
@@ -36,16 +39,83 @@ def test_detection_is_its_definition(size):
             alone = len({dy for dy in (-2, 0, 2) if 0 <= y + dy < size[0]}) == 1 or (
                 len({dx for dx in (-2, 0, 2) if 0 <= x + dx < size[1]}) == 1
             )
-            expected = not alone and (value > max(around) + 0.05 or value < min(around) - 0.05)
-            assert bool(found[0, y, x]) == expected, (y, x)
+            excess = 0 if alone else max(value - max(around), min(around) - value)
+            expected = excess > 0.05
+            inside = 3 <= y < size[0] - 3 and 3 <= x < size[1] - 3
+            if expected and inside:
+                expected = excess > contrast * most_beside(mosaic, y, x)
+            if inside or not contrast or not expected:
+                assert bool(found[0, y, x]) == expected, (y, x)
+
+
+def most_beside(mosaic, y, x):
+    beside = [(y + dy, x + dx) for dy in (-1, 0, 1) for dx in (-1, 0, 1) if dy or dx]
+    return max(abs(mosaic[0, v, u].item() - sum(neighbors_of(mosaic, v, u)) / 8) for v, u in beside)
 
 
 def test_detection_in_bands_is_the_same(monkeypatch):
     mosaic = torch.rand(2, 1, 41, 30, generator=torch.Generator().manual_seed(0))
-    whole = detect_defects(mosaic, 0.1)
+    whole = detect_defects(mosaic, 0.1, 0.5)
     monkeypatch.setattr(sys.modules[detect_defects.__module__], "_BAND", 200)
-    assert torch.equal(detect_defects(mosaic, 0.1), whole)
+    assert torch.equal(detect_defects(mosaic, 0.1, 0.5), whole)
     assert whole.any()
+    assert whole.sum() < detect_defects(mosaic, 0.1, 0).sum()
+
+
+def light(kind, blur, generator):
+    """(52, 72) of what a lens makes of stars or of dark specks; blur in pixels."""
+    fine = torch.full((480, 640), 0.3, dtype=torch.float64)
+    for y, x in (torch.rand(25, 2, generator=generator) * 0.8 + 0.1).tolist():
+        side, value = (2, 30.0) if kind == "stars" else (12, 0.0)
+        top, left = int(y * 480), int(x * 640)
+        fine[top : top + side, left : left + side] = value
+    width = torch.arange(-24, 25, dtype=torch.float64)
+    spread = torch.exp(-(width**2) / (2 * (8 * blur) ** 2))
+    for shape in ((1, 1, -1, 1), (1, 1, 1, -1)):
+        kernel = (spread / spread.sum()).view(shape)
+        fine = torch.nn.functional.conv2d(fine[None, None], kernel, padding="same")[0, 0]
+    return fine.view(60, 8, 80, 8).mean((1, 3))[4:-4, 4:-4].clamp(0, 1)
+
+
+@pytest.mark.parametrize("blur", [0.4, 0.6])
+@pytest.mark.parametrize("kind", ["stars", "specks"])
+def test_what_light_makes_is_left_alone(kind, blur):
+    generator = torch.Generator().manual_seed(0)
+    gain = torch.tensor([[0.5, 1.0], [1.0, 0.7]], dtype=torch.float64).repeat(26, 36)
+    mosaic = (light(kind, blur, generator) * gain)[None]
+    noise = torch.randn(mosaic.shape, generator=generator, dtype=mosaic.dtype)
+    assert detect_defects(mosaic, 0.05, 0).sum() > 3
+    assert not detect_defects(mosaic + 0.003 * noise, 0.05).any()
+
+
+def test_defects_of_a_photograph_are_found_and_its_detail_is_not_touched():
+    frame = read_raw(sample_path())
+    mosaic = BlackLevel()(frame).mosaic
+    assert detect_defects(mosaic, 0.1, 0).sum() > 10
+    assert not detect_defects(mosaic, 0.1).any()
+    generator = torch.Generator().manual_seed(0)
+    y, x = torch.meshgrid(
+        torch.arange(4, mosaic.shape[1] - 4, 9),
+        torch.arange(4, mosaic.shape[2] - 4, 9),
+        indexing="ij",
+    )
+    y, x = (at + torch.randint(0, 2, at.shape, generator=generator) for at in (y, x))
+    value = torch.rand(y.shape, generator=generator)
+    broken = mosaic.clone()
+    broken[0, y, x] = value
+    visible = (value - mosaic[0, y, x]).abs() > 0.2
+    found = detect_defects(broken, 0.1)
+    assert found[0, y, x][visible].float().mean() > 0.95
+    assert found.sum() == found[0, y, x].sum()
+    mended = DefectivePixels()(Frame(mosaic=broken)).mosaic
+    error = (mended - mosaic).square().mean() / (broken - mosaic).square().mean()
+    assert error < 0.05
+
+
+def test_noise_is_not_defective():
+    noise = torch.randn(1, 400, 600, generator=torch.Generator().manual_seed(0))
+    mosaic = (0.4 + 0.06 * noise).clamp(0, 1)
+    assert detect_defects(mosaic, 0.1).sum() < detect_defects(mosaic, 0.1, 0).sum() / 200
 
 
 @pytest.mark.parametrize("method", ["gradient", "median"])
@@ -147,5 +217,5 @@ def test_refusals_and_repr():
         defective_pixels(torch.zeros(1, 2, 2), torch.zeros(2, 2, dtype=torch.bool), "mean")
     with pytest.raises(ValueError, match="threshold must be 0 to 1"):
         DefectivePixels(threshold=2.0)
-    text = "DefectivePixels(1 known, threshold=0.1, method='gradient')"
+    text = "DefectivePixels(1 known, threshold=0.1, contrast=4, method='gradient')"
     assert repr(DefectivePixels([(1, 2)])) == text
