@@ -257,6 +257,7 @@ def _figures(fidelity: Fidelity, kept: Captured, rebuilt: Rebuilt, scene: Frame)
         "bits_positions": stored.positions,
         "bits_values": stored.values,
         "bits_parameters": stored.parameters,
+        "bits_enhancement": stored.enhancement,
         "bits_total": stored.total,
         "bits_per_pixel": stored.content / (height * width),
         "bits_per_pixel_total": stored.total / (height * width),
