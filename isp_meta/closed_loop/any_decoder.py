@@ -65,6 +65,10 @@ class BlackBox:
         error = (estimate.to(self.raw) - self.raw).double().square_().sum(0)
         return error if self.counts is None else error.mul_(self.counts)
 
+    def error(self, samples: Samples) -> float:
+        """Squared error of the whole picture."""
+        return float(self.missed(samples).sum())
+
 
 def improvements(
     box: BlackBox,
@@ -89,19 +93,20 @@ def improvements(
     yield samples
     step("moving samples")
     for moved, least in moved_samples(box, samples, missed, effort, room):
-        step(f"moving samples{won(start, least)}")
+        # Before it is told of, so that an interrupt there does not lose it.
         yield moved
         samples = moved
+        step(f"moving samples{won(start, least)}")
     if effort == 1 or not takes_controls(box.reconstructor):
         return
     step(f"choosing values{won(start, least)}")
     values = ControlValues(box.reconstructor, box.frame, samples, box.counts)
-    least = float(box.missed(values.measured).sum())
-    for controls in values.better(effort):
-        less = float(box.missed(controls).sum())
-        if less < least:
-            least = less
+    least = box.error(values.measured)
+    for controls, error in values.better(effort, box.error):
+        # Measured values are pasted, so controls have that to make up for.
+        if error < least:
             yield controls
+            least = error
         step(f"choosing values{won(start, least)}")
 
 

@@ -133,7 +133,7 @@ class _Moves:
         self.spent += float(extra[kept].sum())
         if not bool(kept.any()):
             return False
-        blocks = self._around(self._block(to[kept]))[0]
+        blocks = self._around(self.blocks.of(to[kept]))[0]
         self.missed[blocks] = self._errors(blocks).sum(1)
         return True
 

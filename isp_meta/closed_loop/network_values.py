@@ -7,7 +7,7 @@ values ─▶ planes ─▶ inputs ─▶ network, frozen ─▶ raw ─▶ squa
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 import torch
@@ -21,8 +21,9 @@ from ..reconstruct.first_guess import LOG_FLOOR, log_gain
 
 __all__ = ["ControlValues"]
 
-# Steps of Adam for each of effort, how many between two looks at the picture, and their size.
-_STEPS, _LOOK, _RATE = 10, 5, 0.02
+# Looks at the whole picture for each step of effort, steps of Adam between two, their size at first
+# and by how much smaller it becomes where the picture is the worse for them.
+_LOOKS, _STEPS, _RATE, _SLOWER = 4, 5, 0.05, 0.3
 # Largest side of what autograd holds at a time, without its halo: a U-Net of width 32 takes 2.5 GB.
 _TILE = 512
 
@@ -53,24 +54,56 @@ class ControlValues:
         """The measured ones, as a reader of the default steps will see them."""
         return replace(self.samples, value=quantize(self.samples.value.clamp(0, 1), Steps()))
 
-    def better(self, effort: int) -> Iterator[Samples]:
-        """Control values in the default steps, nearer and nearer to the best ones."""
-        # Leaves must be no tensors of inference mode, in which whoever asks may be.
+    def better(
+        self, effort: int, missed: Callable[[Samples], float]
+    ) -> Iterator[tuple[Samples, float]]:
+        """Control values in the default steps, nearer and nearer to the best ones.
+
+        Args:
+            missed: tells the squared error of samples.
+
+        Yields:
+            Samples, and what is missed with them: less each time, from that on with which the
+            measured values would be met if nobody pasted them.
+        """
+        # No tensor of inference mode, in which whoever asks may be: autograd takes none.
         with torch.inference_mode(False):
-            base = self.samples.value.clone()
-            gain = torch.zeros_like(base)
-        optimizer = torch.optim.Adam([gain], _RATE)
-        looks = _STEPS * effort // _LOOK
-        for look in range(looks):
-            optimizer.param_groups[0]["lr"] = _RATE * (1 - look / looks)
-            for _ in range(_LOOK):
-                value = _times(base, gain)
-                # Of the log-gain, from that of the value.
-                gain.grad = self._gradient(value) * (value + LOG_FLOOR)
-                optimizer.step()
-                gain.copy_(log_gain(_times(base, gain), base))
-            value = quantize(_times(base, gain), Steps())
-            yield replace(self.samples, value=value, control=True, made_for=self.made_for)
+            best = torch.zeros_like(self.samples.value)
+        least, rate = missed(self._controls(best)), _RATE
+        gain, optimizer = self._start(best, rate)
+        for _ in range(_LOOKS * effort):
+            for _ in range(_STEPS):
+                self._advance(gain, optimizer)
+            found = self._controls(gain)
+            error = missed(found)
+            if error < least:
+                best, least = gain.clone(), error
+                yield found, error
+            else:
+                # What is fitted to all values at once, as a first guess, makes long steps go wrong.
+                rate *= _SLOWER
+                gain, optimizer = self._start(best, rate)
+
+    def _controls(self, gain: Tensor) -> Samples:
+        value = quantize(_times(self.samples.value, gain), Steps())
+        return replace(self.samples, value=value, control=True, made_for=self.made_for)
+
+    @staticmethod
+    @torch.inference_mode(False)
+    def _start(gain: Tensor, rate: float) -> tuple[Tensor, torch.optim.Optimizer]:
+        gain = gain.clone()
+        return gain, torch.optim.Adam([gain], rate)
+
+    @torch.inference_mode(False)
+    @torch.no_grad()
+    def _advance(self, gain: Tensor, optimizer: torch.optim.Optimizer) -> None:
+        """A step of log-gains against the measured values, which stay in [0, 1]."""
+        base = self.samples.value.clone()
+        value = _times(base, gain)
+        # Of the log-gain, from that of the value.
+        gain.grad = self._gradient(value) * (value + LOG_FLOOR)
+        optimizer.step()
+        gain.copy_(log_gain(_times(base, gain), base))
 
     def _gradient(self, value: Tensor) -> Tensor:
         """(N, 3) of the squared error by values."""
@@ -78,7 +111,7 @@ class ControlValues:
         halo, multiple = getattr(network, "halo", 96), getattr(network, "multiple", 16)
         size = self.samples.height, self.samples.width
         total = torch.zeros_like(value)
-        with torch.inference_mode(False), torch.enable_grad(), evaluating(network):
+        with torch.enable_grad(), evaluating(network):
             for window in tile_windows(Window(0, size[0], 0, size[1]), _TILE, multiple):
                 leaf = value.clone().requires_grad_()
                 samples = replace(self.samples, value=leaf)

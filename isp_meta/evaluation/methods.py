@@ -125,9 +125,10 @@ class Method:
 
     @property
     def tunable(self) -> bool:
-        """Whether it can be fine-tuned: a network, and samples to tune it by."""
+        """Whether it can be fine-tuned: a network, and measured samples to tune it by."""
         trainable = isinstance(self.reconstructor, TrainableReconstructor)
-        return trainable and self.sampler is not None
+        control = isinstance(self.sampler, ClosedLoopSampler) and self.sampler.control
+        return trainable and self.sampler is not None and not control
 
     def describe(self) -> dict[str, Any]:
         """For the results' settings."""
