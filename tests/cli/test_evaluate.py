@@ -92,18 +92,16 @@ def test_a_trained_sampler_with_the_reconstructor_that_ships(run, folder, weight
 
 def test_the_loop_is_closed_around_that_very_network(run, folder, tmp_path):
     weights = exported(tmp_path / "run", "residual-unet")
-    names = "uniform+residual-unet,uniform-effort-1+residual-unet,learned-effort-2+residual-unet,uniform-effort-1+sam"
+    tried = [f"{s}+residual-unet" for s in ("uniform", "uniform-effort-1", "learned-effort-2")]
+    names = ",".join([*tried, "uniform-effort-1+sam"])
     arguments = ("--methods", names, "--weights", f"main={weights}", "--fine-tune", "0,1")
     assert run("evaluate", folder / "0.tif", "-o", tmp_path / "out", *arguments).code == 0
     found = {(r["method"], r["fine_tune"]): r for r in records(tmp_path / "out")}
     assert list(found) == [
-        *(("main:uniform+residual-unet", 0), ("main:uniform+residual-unet", 1)),
-        *(("main:uniform-effort-1+residual-unet", 0), ("main:uniform-effort-1+residual-unet", 1)),
-        *(("main:learned-effort-2+residual-unet", 0), ("uniform-effort-1+sam", 0)),
+        *((f"main:{name}", steps) for name in tried[:2] for steps in (0, 1)),
+        *((f"main:{tried[2]}", 0), ("uniform-effort-1+sam", 0)),
     ]
-    plain, moved = (
-        found[f"main:{name}+residual-unet", 0] for name in ("uniform", "uniform-effort-1")
-    )
+    plain, moved = (found[f"main:{name}", 0] for name in tried[:2])
     assert moved["psnr"] > plain["psnr"]
     assert moved["bits_positions"] > plain["bits_positions"]
 
