@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from typing import TypeGuard
 
 import torch
 from torch import Tensor
@@ -31,7 +32,7 @@ _APART = 4
 _FEWER = 4
 
 
-def takes_controls(reconstructor: Reconstructor) -> bool:
+def takes_controls(reconstructor: Reconstructor) -> TypeGuard[TrainableReconstructor]:
     """Whether control values can be made for it: what its network says is what it makes."""
     return (
         isinstance(reconstructor, TrainableReconstructor)
@@ -61,8 +62,8 @@ class BlackBox:
     @torch.no_grad()
     def missed(self, samples: Samples) -> Tensor:
         """(H, W) float64 squared error of all colors, 0 where a pixel does not count."""
-        estimate = self.reconstructor(self.frame.replace(raw=None, samples=samples))
-        error = (estimate.to(self.raw) - self.raw).double().square_().sum(0)
+        estimate: Tensor = self.reconstructor(self.frame.replace(raw=None, samples=samples))
+        error: Tensor = (estimate.to(self.raw) - self.raw).double().square_().sum(0)
         return error if self.counts is None else error.mul_(self.counts)
 
     def error(self, samples: Samples) -> float:

@@ -18,7 +18,7 @@ import torch
 from torch import Tensor
 
 from ..frame import Frame, Reconstructor, Sampler, Samples
-from ..reconstruct import LocalRBFReconstructor, TrainableReconstructor
+from ..reconstruct import LocalRBFReconstructor
 from ..workers import workers
 from . import any_decoder
 from .fit import fit_model
@@ -90,7 +90,7 @@ def _gives_controls(effort: int, reconstructor: Reconstructor | None) -> bool:
         return effort > 1
     if not any_decoder.takes_controls(reconstructor):
         return False
-    if isinstance(reconstructor, TrainableReconstructor) and reconstructor.fine_tune_steps:
+    if reconstructor.fine_tune_steps:
         raise ValueError(
             f"an effort of {effort} makes control values, on which {type(reconstructor).__name__} "
             "cannot be fine-tuned; take an effort of 1, or fine_tune_steps=0"
@@ -122,7 +122,7 @@ def close_loop(
         room: bits that moved and added samples may take, about.
         reconstructor: what is to serve in place of the default, LocalRBFReconstructor. No model is
             stored then: samples are moved, in as many rounds as the effort says, each of which
-            reconstructs the picture up to 16 to 64 times. Control values are made for networks
+            reconstructs the picture about 32 times. Control values are made for networks
             that read samples (UNetReconstructor, ResidualUNetReconstructor), each for those very
             weights; other reconstructors get measured ones whatever the effort.
 
