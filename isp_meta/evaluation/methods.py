@@ -29,7 +29,7 @@ from ..samplers import RandomSampler, SuperpixelSampler, UniformSampler
 from .storage import Stored, store
 from .trained import Weights
 
-__all__ = ["Captured", "Method", "Rebuilt", "sam", "shipped", "training_free"]
+__all__ = ["Captured", "Chosen", "Method", "Rebuilt", "sam", "shipped", "training_free"]
 
 
 def sam() -> RBFReconstructor:
@@ -38,6 +38,19 @@ def sam() -> RBFReconstructor:
     Punnappurath and Brown (WACV 2021) leave them open; docs/evaluation.md says what was tried.
     """
     return RBFReconstructor(32, "cubic", position_scale=1024.0, ridge=1e-4)
+
+
+@dataclass(frozen=True, eq=False)
+class Chosen:
+    """What a method found at a picture, before it is stored.
+
+    Attributes:
+        samples: perhaps none. model: of a method that fits one. seconds: that it took.
+    """
+
+    samples: Samples
+    model: ParametricModel | None
+    seconds: float
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,9 +127,8 @@ class Method:
 
     @property
     def keeper(self) -> object:
-        """What decides on what is kept: methods with the same one keep the same."""
-        chooser = self.sampler or self.fit or self.reconstructor
-        return chooser if self.enhancement is None else (chooser, self.enhancement)
+        """What decides on samples and model: methods with the same one choose the same."""
+        return self.sampler or self.fit or self.reconstructor
 
     def with_enhancement(self, step: float = DEFAULT_STEP) -> Method:
         """The same, with what recovery misses stored in coefficients of this step."""
@@ -144,12 +156,11 @@ class Method:
         }
 
     @torch.no_grad()
-    def capture(self, frame: Frame, bits: int = 14) -> Captured:
-        """Chooses the pixels, stores them as a JPEG would, and reads them again.
+    def choose(self, frame: Frame) -> Chosen:
+        """Chooses the pixels, or fits the model.
 
         Args:
             frame: with ``raw``, ``srgb`` and ``camera``.
-            bits: depth of a stored value, 8 to 16.
         """
         raw: Tensor = frame.require("raw", self.name)
         start = time.perf_counter()
@@ -158,13 +169,26 @@ class Method:
             samples = self.sampler(frame)
         else:
             samples = Samples.at(torch.empty(0, dtype=torch.int64, device=raw.device), raw)
-        seconds = time.perf_counter() - start
-        frame = frame.replace(samples=samples)
-        if model is None and self.sampler is None:
+        return Chosen(samples, model, time.perf_counter() - start)
+
+    @torch.no_grad()
+    def capture(self, frame: Frame, bits: int = 14, chosen: Chosen | None = None) -> Captured:
+        """Stores what was chosen as a JPEG would, and reads it again.
+
+        Args:
+            frame: with ``raw``, ``srgb`` and ``camera``.
+            bits: depth of a stored value, 8 to 16.
+            chosen: of this frame, by a method with the same keeper; None: chooses now.
+        """
+        chosen = chosen or self.choose(frame)
+        frame = frame.replace(samples=chosen.samples)
+        if chosen.model is None and self.sampler is None:
             return Captured(frame.replace(raw=None), None, Stored(), 0.0)
-        kept, payload, stored = store(frame, bits, model, self.enhancement)
+        start = time.perf_counter()
+        kept, payload, stored = store(frame, bits, chosen.model, self.enhancement)
+        seconds = chosen.seconds
         if self.enhancement is not None:
-            seconds = time.perf_counter() - start
+            seconds += time.perf_counter() - start
         return Captured(kept, payload.parametric, stored, seconds, payload.enhancement)
 
     def rebuild(self, captured: Captured, steps: int = 0) -> Rebuilt:
