@@ -102,9 +102,8 @@ def improvements(
         return
     step(f"choosing values{won(start, least)}")
     values = ControlValues(box.reconstructor, box.frame, samples, box.counts)
-    least = box.error(values.measured)
     for controls, error in values.better(effort, box.error):
-        # Measured values are pasted, so controls have that to make up for.
+        # Measured values are pasted, and not rounded here: controls have both to make up for.
         if error < least:
             yield controls
             least = error

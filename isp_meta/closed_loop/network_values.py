@@ -49,11 +49,6 @@ class ControlValues:
         self.srgb: Tensor = frame.require("srgb", "ControlValues")
         self.made_for = reconstructor.fingerprint()
 
-    @property
-    def measured(self) -> Samples:
-        """The measured ones, as a reader of the default steps will see them."""
-        return replace(self.samples, value=quantize(self.samples.value.clamp(0, 1), Steps()))
-
     def better(
         self, effort: int, missed: Callable[[Samples], float]
     ) -> Iterator[tuple[Samples, float]]:

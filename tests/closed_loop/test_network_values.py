@@ -51,7 +51,7 @@ def test_controls_serve_a_network_better_than_what_was_measured(scene, reconstru
     found = list(values.better(2, error))
     errors = [error for _, error in found]
     assert errors == sorted(set(errors), reverse=True)
-    assert errors[-1] < error(values.measured)
+    assert errors[-1] < error(frame.samples)
     for samples, missed in found:
         assert missed == error(samples)
         assert samples.control
