@@ -33,12 +33,14 @@ class Samples:
         height, width: of the picture, pixels.
         cell: side of the cell that the sampler worked with, pixels, >= 1; 0 where it had none.
         model: how they are best interpolated, where capture tried; None: recovery finds out.
-        control: the values are not what the sensor measured but what makes the model's result
-            best, so that they mean nothing without it.
+        control: the values are not what the sensor measured but what makes the result of the
+            model, or of a network, best, so that they mean nothing without it.
+        made_for: the network that control values are for, by its
+            :meth:`~isp_meta.reconstruct.TrainableReconstructor.fingerprint`; "": the model.
 
     Raises:
         ValueError: shapes that do not fit, an index out of range or out of order, control values
-            without a model.
+            with neither a model nor a network, or with both.
     """
 
     index: Tensor
@@ -48,6 +50,7 @@ class Samples:
     cell: int = 0
     model: LocalRBFModel | None = None
     control: bool = False
+    made_for: str = ""
 
     def __post_init__(self) -> None:
         if self.index.dtype != torch.int64 or self.index.dim() != 1:
@@ -59,8 +62,10 @@ class Samples:
             )
         if self.height < 1 or self.width < 1 or self.cell < 0:
             raise ValueError("height and width must be >= 1, cell >= 0")
-        if self.control and self.model is None:
-            raise ValueError("control values need the model that they are for")
+        if self.made_for and not (self.control and self.model is None):
+            raise ValueError("only control values without a model are made for a network")
+        if self.control and self.model is None and not self.made_for:
+            raise ValueError("control values need the model or the network that they are for")
         if len(self.index):
             if int(self.index[0]) < 0 or int(self.index[-1]) >= self.height * self.width:
                 raise ValueError(f"index leaves the {self.width}x{self.height} picture")
@@ -305,4 +310,4 @@ class Reconstructor(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, frame: Frame) -> Tensor:
-        """Returns (3, H, W) in [0, 1]; equal to the stored samples at their pixels."""
+        """Returns (3, H, W) in [0, 1]; equal to measured samples at their pixels."""

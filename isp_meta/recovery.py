@@ -192,16 +192,22 @@ def recover(
         )
     if not len(samples):
         raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
+    if samples.made_for and reconstructor is None:
+        raise PayloadMissing(
+            f"{metadata.source}: holds control values made for {samples.made_for}, and no raw; "
+            "isp_meta.recover with that reconstructor makes raw of them"
+        )
     step("reconstructing")
     reconstructor = reconstructor or default_reconstructor()
     raw = reconstructor(frame)
     enhancement = metadata.payload.enhancement
     if enhancement is not None and isinstance(reconstructor, LocalRBFReconstructor):
-        raw = _enhanced(raw, enhancement, samples)
+        raw = enhanced(raw, enhancement, samples)
     return frame.replace(raw=raw)
 
 
-def _enhanced(raw: Tensor, enhancement: codec.Enhancement, samples: Samples) -> Tensor:
+def enhanced(raw: Tensor, enhancement: codec.Enhancement, samples: Samples) -> Tensor:
+    """What the default reconstructor made of some samples, corrected."""
     raw = enhancement.apply(raw)
     if not samples.control:
         raw.view(3, -1)[:, samples.index.to(raw.device)] = samples.value.T.to(raw)

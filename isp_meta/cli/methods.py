@@ -1,6 +1,6 @@
 """Methods, renderings and inputs of a benchmark by their command-line names.
 
-METHOD = [WEIGHTS:]SAMPLING+RECONSTRUCTION       main:learned+unet, superpixel+local-rbf
+METHOD = [WEIGHTS:]SAMPLING[-effort-N]+RECONSTRUCTION[-enhanced]    main:learned-effort-1+unet
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
+from ..capture import DEFAULT_STEP
 from ..closed_loop import ClosedLoopSampler
 from ..evaluation import FileInput, Method, Rendering, Weights, local_tone, shipped, training_free
 from ..frame import Reconstructor, Sampler
@@ -27,6 +28,9 @@ _NETWORKS = {
     "residual-unet": "ResidualUNetReconstructor",
     "features": "FeatureReconstructor",
 }
+# Of what ships: what recovery misses is only told of that.
+_ENHANCED = "features-enhanced"
+_EFFORT = re.compile(r"(.+)-effort-([1-9])")
 Network = TypeVar("Network", Sampler, Reconstructor)
 
 
@@ -106,28 +110,34 @@ class Methods:
             return self.shipped[name]
         prefix, _, plain = name.rpartition(":")
         sampling, _, reconstruction = plain.partition("+")
-        chooser, _, effort = sampling.partition("-effort-")
-        known = chooser in {**self.samplers, **_LEARNED} and (
-            reconstruction in {**self.reconstructors, **_NETWORKS}
-        )
-        fitted = effort in ("1", "2") and reconstruction == "features"
-        known = known and (sampling == chooser or fitted)
-        if not known or not (chooser in _LEARNED or reconstruction in _NETWORKS):
+        tried = _EFFORT.fullmatch(sampling)
+        chooser, effort = (tried[1], int(tried[2])) if tried else (sampling, 0)
+        # What is fitted to a picture or enhanced is what ships, whatever features weights hold.
+        ships = reconstruction == _ENHANCED or (effort > 0 and reconstruction == "features")
+        trained = chooser in _LEARNED or (reconstruction in _NETWORKS and not ships)
+        if (
+            chooser not in {**self.samplers, **_LEARNED}
+            or reconstruction not in {**self.reconstructors, **_NETWORKS, _ENHANCED: ""}
+            or (chooser == "none" and (effort or ships))
+            or not (trained or effort or ships)
+            or (prefix and not trained)
+        ):
             stop(f"--methods {name}: there is no such method; there are {self._known()}", 2)
-        weights = self._weights(name, prefix)
+        weights = self._weights(name, prefix) if trained else None
         sampler = self.samplers.get(chooser)
-        if chooser in _LEARNED:
+        if weights is not None and chooser in _LEARNED:
             sampler = _held(name, weights, weights.sampler, _LEARNED[chooser])
-        reconstructor = self._reconstructor(name, weights, reconstruction)
-        if fitted and sampler is not None:
-            # What is tried is what ships, whatever features the weights hold.
-            sampler = ClosedLoopSampler(sampler, int(effort))
-            reconstructor = self.shipped["uniform+features"].reconstructor
-        return Method(sampling, reconstruction, sampler, reconstructor, weights)
+        reconstructor = self.shipped["uniform+features"].reconstructor
+        if not ships:
+            reconstructor = self._reconstructor(name, weights, reconstruction)
+        if effort and sampler is not None:
+            sampler = ClosedLoopSampler(sampler, effort, reconstructor)
+        step = DEFAULT_STEP if reconstruction == _ENHANCED else None
+        return Method(sampling, reconstruction, sampler, reconstructor, weights, enhancement=step)
 
-    def _reconstructor(self, name: str, weights: Weights, kind: str) -> Reconstructor | None:
+    def _reconstructor(self, name: str, weights: Weights | None, kind: str) -> Reconstructor | None:
         """That of the weights; features that they lack are those that ship."""
-        if kind not in _NETWORKS:
+        if weights is None or kind not in _NETWORKS:
             return self.reconstructors.get(kind)
         if kind == "features" and _kind(weights.reconstructor, _NETWORKS) != kind:
             return self.shipped["uniform+features"].reconstructor
@@ -146,8 +156,9 @@ class Methods:
         return (
             f"{_TRAINING_FREE} ({', '.join(self.free)}), {_SHIPPED} ({', '.join(self.shipped)}) "
             f"and, with --weights, {_TRAINED} and "
-            f"[WEIGHTS:]SAMPLING+RECONSTRUCTION: {', '.join([*self.samplers, *_LEARNED])} + "
-            f"{', '.join([*self.reconstructors, *_NETWORKS])}"
+            f"[WEIGHTS:]SAMPLING[-effort-1 to 9]+RECONSTRUCTION: "
+            f"{', '.join([*self.samplers, *_LEARNED])} + "
+            f"{', '.join([*self.reconstructors, *_NETWORKS, _ENHANCED])}"
         )
 
 

@@ -21,6 +21,7 @@ from torch.nn import functional
 
 from ..frame import Samples
 from ..reconstruct.first_guess import log_gain, times_gain
+from .blocks import PRICE, Blocks
 from .systems import Systems
 from .truth import Decoder
 
@@ -29,8 +30,6 @@ if TYPE_CHECKING:
 
 __all__ = ["moved_samples"]
 
-# A bit a pixel is worth what makes the error fall to e⁻² of itself: smaller cells bring about that.
-_PRICE = 2.0
 # What a sample's value takes, and that its block has one more.
 _VALUE_BITS = 12.0
 # What is tried in passes: each block's worst pixel in place of its sample, the same beside it, and
@@ -78,7 +77,8 @@ class _Moves:
         truth, samples = decoder.truth, decoder.samples
         self.decoder, self.pool, self.side = decoder, pool, decoder.side
         self.height, self.width = samples.height, samples.width
-        self.down, self.across = missed.shape
+        self.blocks = Blocks(self.height, self.width, self.side)
+        self.down, self.across = self.blocks.shape
         self.missed, self.index = missed.flatten().clone(), samples.index.clone()
         self.raw, self.guess = truth.raw.reshape(3, -1), decoder.guess.view(3, -1)
         self.points, self.gain = decoder.picture.points.clone(), self._measured(self.index)
@@ -86,11 +86,11 @@ class _Moves:
         self.taken[self.index] = True
         self.most = int(self.height * self.width / (self.side - 0.49) ** 2)
         self.tree: cKDTree | None = None
-        self.block = self._block(self.index)
+        self.block = self.blocks.of(self.index)
         self.generator = torch.Generator().manual_seed(0)
         # That most samples stay has to be told of each, once some don't.
         self.spent = 0.15 * len(self.index)
-        self.price = _PRICE * float(missed.sum()) / (self.height * self.width)
+        self.price = PRICE * float(missed.sum()) / (self.height * self.width)
 
     def samples(self) -> Samples:
         """With the model."""
@@ -118,12 +118,12 @@ class _Moves:
             some, to = self._proposed(some, kind)
         if not len(some):
             return False
-        bits = self._bits()
-        extra = bits[self._place(to)]
+        bits = self.blocks.bits(self.index)
+        extra = bits[self.blocks.place(to)]
         if kind == "more":
             extra = extra + _VALUE_BITS
         else:
-            extra = extra - bits[self._place(self.index[some])]
+            extra = extra - bits[self.blocks.place(self.index[some])]
         at, before = self._put(some, to, kind)
         blocks, window = self._around(self.block[at])
         change = torch.zeros(self.down * self.across + 1)
@@ -133,7 +133,7 @@ class _Moves:
         self.spent += float(extra[kept].sum())
         if not bool(kept.any()):
             return False
-        blocks = self._around(self._block(to[kept]))[0]
+        blocks = self._around(self.blocks.of(to[kept]))[0]
         self.missed[blocks] = self._errors(blocks).sum(1)
         return True
 
@@ -160,7 +160,7 @@ class _Moves:
             self.index = torch.cat([self.index, to])
             self.gain = torch.cat([self.gain, self._measured(to)])
             self.points = torch.cat([self.points, self.decoder.picture.points_at(to)])
-            self.block = torch.cat([self.block, self._block(to)])
+            self.block = torch.cat([self.block, self.blocks.of(to)])
         else:
             before = self.index[some]
             self._move(some, to)
@@ -234,22 +234,6 @@ class _Moves:
         inside = (y >= 0) & (y < self.down) & (x >= 0) & (x < self.across)
         window = torch.where(inside, y * self.across + x, -1).flatten(1)
         return torch.unique(window[window >= 0]), window
-
-    def _bits(self) -> Tensor:
-        """What each place inside a block takes, about, as often as samples stand there."""
-        places = self.side**2
-        often = torch.bincount(self._place(self.index), minlength=places).to(self.points)
-        # As if one sample in fifty had been moved before.
-        often += 0.02 * len(self.index) / places
-        return -torch.log2(often / often.sum())
-
-    def _block(self, index: Tensor) -> Tensor:
-        y, x = index // self.width // self.side, index % self.width // self.side
-        return y * self.across + x
-
-    def _place(self, index: Tensor) -> Tensor:
-        y, x = index // self.width % self.side, index % self.width % self.side
-        return y * self.side + x
 
     def _measured(self, index: Tensor) -> Tensor:
         """(N, 3) log-gains of measured values."""

@@ -2,6 +2,8 @@
 
 samples ─▶ model, fitted to the picture ─▶ moved where it pays ─▶ values that serve best
    effort 0                     effort 1                             effort 2 to 9
+
+The default decoder is known and taken apart; any other is run, see any_decoder.py.
 """
 
 from __future__ import annotations
@@ -15,10 +17,13 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from ..frame import Frame, Sampler, Samples
+from ..frame import Frame, Reconstructor, Sampler, Samples
+from ..reconstruct import LocalRBFReconstructor
 from ..workers import workers
+from . import any_decoder
 from .fit import fit_model
 from .moves import moved_samples
+from .progress import won
 from .truth import Decoder, Truth
 from .values import control_values
 
@@ -43,25 +48,54 @@ class ClosedLoopSampler(Sampler):
 
     Args:
         sampler: chooses the pixels.
-        effort: as of :func:`close_loop`.
+        effort, reconstructor: as of :func:`close_loop`.
+
+    Attributes:
+        control: whether it may give control values, on which no network can be fine-tuned.
 
     Raises:
-        ValueError: an effort out of range.
+        ValueError: an effort out of range; control values for a reconstructor that fine-tunes.
     """
 
-    def __init__(self, sampler: Sampler, effort: int = 2) -> None:
+    def __init__(
+        self, sampler: Sampler, effort: int = 2, reconstructor: Reconstructor | None = None
+    ) -> None:
         super().__init__()
-        if not 0 <= effort <= MOST_EFFORT:
-            raise ValueError(f"effort must be 0 to {MOST_EFFORT}, not {effort}")
-        self.sampler, self.effort = sampler, effort
+        self.control = _gives_controls(effort, reconstructor)
+        self.sampler, self.effort, self.reconstructor = sampler, effort, reconstructor
 
     def forward(self, frame: Frame) -> Samples:
         """Samples of ``frame.raw``."""
-        return close_loop(frame.replace(samples=self.sampler(frame)), self.effort)
+        chosen = frame.replace(samples=self.sampler(frame))
+        return close_loop(chosen, self.effort, reconstructor=self.reconstructor)
 
     def extra_repr(self) -> str:
         """Text inside the parentheses of ``repr``, beside the sampler."""
         return f"effort={self.effort}"
+
+
+def _is_default(reconstructor: Reconstructor | None) -> bool:
+    """Whether it is what recovery takes by default: then its systems are known."""
+    if reconstructor is None:
+        return True
+    plain = LocalRBFReconstructor()
+    return type(reconstructor) is type(plain) and reconstructor.extra_repr() == plain.extra_repr()
+
+
+def _gives_controls(effort: int, reconstructor: Reconstructor | None) -> bool:
+    """Whether such a loop may end with control values; refuses what cannot be."""
+    if not 0 <= effort <= MOST_EFFORT:
+        raise ValueError(f"effort must be 0 to {MOST_EFFORT}, not {effort}")
+    if effort < 2 or reconstructor is None or _is_default(reconstructor):
+        return effort > 1
+    if not any_decoder.takes_controls(reconstructor):
+        return False
+    if reconstructor.fine_tune_steps:
+        raise ValueError(
+            f"an effort of {effort} makes control values, on which {type(reconstructor).__name__} "
+            "cannot be fine-tuned; take an effort of 1, or fine_tune_steps=0"
+        )
+    return True
 
 
 @torch.no_grad()
@@ -71,11 +105,12 @@ def close_loop(
     progress: Progress | None = None,
     counts: Tensor | None = None,
     room: float = math.inf,
+    reconstructor: Reconstructor | None = None,
 ) -> Samples:
-    """Samples with what makes :class:`isp_meta.reconstruct.LocalRBFReconstructor`'s result best.
+    """Samples with what makes the result of recovery best.
 
     Args:
-        frame: with ``raw``, ``samples`` of it, and ``srgb`` as recovery will see it.
+        frame: with ``raw``, ``samples`` of it as measured, and ``srgb`` as recovery will see it.
         effort: 0: as they are. 1: with a model fitted to the whole picture, which recovery need
             not look for, and moved inside their cells where much is missed. 2 to 9: with control
             values in place of the measured ones, nearer and nearer to the best.
@@ -85,14 +120,30 @@ def close_loop(
         counts: (H, W) bool, which pixels show what raw holds: what is missed elsewhere does not
             count; None: all do.
         room: bits that moved and added samples may take, about.
+        reconstructor: what is to serve in place of the default, LocalRBFReconstructor. No model is
+            stored then: samples are moved, in as many rounds as the effort says, each of which
+            reconstructs the picture about 32 times. Control values are made for networks
+            that read samples (UNetReconstructor, ResidualUNetReconstructor), each for those very
+            weights; other reconstructors get measured ones whatever the effort.
 
     Raises:
-        PipelineOrderError: a field is empty.
+        PipelineOrderError: a field is empty. ValueError: an effort out of range; samples that are
+            control values already, or that the reconstructor would be fine-tuned on as such.
     """
     step = progress or (lambda _name: None)
     best: Samples = frame.require("samples", "close_loop")
+    _gives_controls(effort, reconstructor)
+    if best.control and effort:
+        raise ValueError("samples are control values already; an effort of 0 keeps them")
+    if not effort or not len(best):
+        return best
+    if reconstructor is None or _is_default(reconstructor):
+        better_ones = _improvements(frame, best, effort, counts, room, step)
+    else:
+        box = any_decoder.BlackBox(reconstructor, frame, counts)
+        better_ones = any_decoder.improvements(box, best, effort, room, step)
     try:
-        for better in _improvements(frame, best, effort, counts, room, step):
+        for better in better_ones:
             best = better
     except KeyboardInterrupt:
         if best is frame.samples:
@@ -109,8 +160,6 @@ def _improvements(
     room: float,
     step: Progress,
 ) -> Iterator[Samples]:
-    if not effort or not len(samples):
-        return
     raw: Tensor = frame.require("raw", "close_loop")
     srgb: Tensor = frame.require("srgb", "close_loop")
     with workers() as pool:
@@ -127,19 +176,16 @@ def _improvements(
         missed = decoder.missed(pool)
         start = least = float(missed.sum())
 
-        def won(less: float) -> str:
-            return f" ({10 * math.log10(start / max(less, 1e-20)):+.1f} dB)" if less < start else ""
-
         step("moving samples")
         for samples, least in moved_samples(decoder, missed, *_moves(effort), pool, room):
-            step(f"moving samples{won(least)}")
+            step(f"moving samples{won(start, least)}")
             yield samples
         if effort == 1:
             return
-        step(f"choosing values{won(least)}")
+        step(f"choosing values{won(start, least)}")
         decoder = decoder.through(samples, pool)
         for samples, less in _valued(decoder, least, effort, pool):
-            step(f"choosing values{won(less)}")
+            step(f"choosing values{won(start, less)}")
             yield samples
 
 

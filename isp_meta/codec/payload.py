@@ -120,7 +120,7 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
     if samples.model is not None:
         content[b"lRBF"] = pack_local_rbf(samples.model)
     if samples.control:
-        content[b"CTRL"] = b""
+        content[b"CTRL"] = text_field(samples.made_for) if samples.made_for else b""
     if payload.mosaic is not None:
         content[b"mOSA"] = payload.mosaic.pack()
     if payload.depth is not None:
@@ -151,9 +151,9 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     picture = _bound(pixels, binding) if needs_pixels(content[b"VALU"]) else None
     index = unpack_positions(content[b"POSN"], header)
     value = unpack_values(content[b"VALU"], index, header, picture)
-    model, control = _unpack_model(content)
+    model, control, made_for = _unpack_model(content)
     size = header.height, header.width, header.cell
-    samples = Samples(torch.from_numpy(index), value, *size, model, control)
+    samples = Samples(torch.from_numpy(index), value, *size, model, control, made_for)
     stored = content.get(b"pARA")
     parametric = None if stored is None else unpack_parametric(stored)
     stored = content.get(b"mOSA")
@@ -178,12 +178,22 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     )
 
 
-def _unpack_model(content: Mapping[bytes, bytes]) -> tuple[LocalRBFModel | None, bool]:
-    """The model that samples are for, and whether their values are controls of it."""
+def _unpack_model(content: Mapping[bytes, bytes]) -> tuple[LocalRBFModel | None, bool, str]:
+    """The model that samples are for; whether their values are controls; of which network."""
     stored, control = content.get(b"lRBF"), content.get(b"CTRL")
-    if control is not None and (control or stored is None):
-        raise PayloadCorrupt("section CTRL of the raw metadata must be empty, beside an lRBF")
-    return None if stored is None else unpack_local_rbf(stored), control is not None
+    if control is not None and (stored is None) != bool(control):
+        raise PayloadCorrupt(
+            "section CTRL of the raw metadata must be empty beside an lRBF section, "
+            "and name a network without"
+        )
+    model, made_for = None if stored is None else unpack_local_rbf(stored), ""
+    if control:
+        text = Reader(control, "section CTRL of the raw metadata")
+        made_for = text.text()
+        text.finish()
+        if not made_for:
+            raise PayloadCorrupt(f"{text.name} names no network")
+    return model, control is not None, made_for
 
 
 def _bound(pixels: Callable[[], Tensor] | None, binding: Binding) -> Tensor:

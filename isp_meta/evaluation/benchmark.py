@@ -26,7 +26,7 @@ from ..frame import Frame
 from ..scenes import find_scenes, read_scene
 from .fidelity import Fidelity, measure
 from .maps import ErrorMaps
-from .methods import Captured, Method, Rebuilt
+from .methods import Captured, Chosen, Method, Rebuilt
 from .renderings import FileInput, Rendering
 from .results import Record, Results
 
@@ -201,7 +201,7 @@ class _Scene:
             tasks = self._tasks()  # a sheet shows all methods, on one scale
         shown = scene.replace(srgb=file(srgb))
         sheet = ErrorMaps(shown) if tasks and maps is not None else None
-        captured: dict[object, Captured] = {}
+        chosen: dict[object, Chosen] = {}
         for method, steps in tasks:
             self._say(rendering.name, file.name, _title(method, steps))
             record: Record = {
@@ -209,9 +209,9 @@ class _Scene:
                 **{"method": method.name, "fine_tune": steps},
             }
             try:
-                if method.keeper not in captured:
-                    captured[method.keeper] = method.capture(shown, self.plan.bits)
-                kept = captured[method.keeper]
+                if method.keeper not in chosen:
+                    chosen[method.keeper] = method.choose(shown)
+                kept = method.capture(shown, self.plan.bits, chosen[method.keeper])
                 rebuilt = method.rebuild(kept, steps)
                 fidelity = measure(rebuilt.raw, scene)
             except _FAILURES as error:
@@ -257,6 +257,7 @@ def _figures(fidelity: Fidelity, kept: Captured, rebuilt: Rebuilt, scene: Frame)
         "bits_positions": stored.positions,
         "bits_values": stored.values,
         "bits_parameters": stored.parameters,
+        "bits_enhancement": stored.enhancement,
         "bits_total": stored.total,
         "bits_per_pixel": stored.content / (height * width),
         "bits_per_pixel_total": stored.total / (height * width),

@@ -5,16 +5,17 @@ from __future__ import annotations
 import copy
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from ..camera import Camera
+from ..capture import DEFAULT_STEP
 from ..closed_loop import ClosedLoopSampler
+from ..codec import Enhancement
 from ..frame import Frame, ParametricModel, Reconstructor, Sampler, Samples
-from ..networks.shipped import shipped_features
 from ..networks.tiles import run_tiled
 from ..reconstruct import (
     LocalRBFReconstructor,
@@ -23,11 +24,12 @@ from ..reconstruct import (
     TrainableReconstructor,
     fit_parametric,
 )
+from ..recovery import default_reconstructor, enhanced
 from ..samplers import RandomSampler, SuperpixelSampler, UniformSampler
 from .storage import Stored, store
 from .trained import Weights
 
-__all__ = ["Captured", "Method", "Rebuilt", "sam", "shipped", "training_free"]
+__all__ = ["Captured", "Chosen", "Method", "Rebuilt", "sam", "shipped", "training_free"]
 
 
 def sam() -> RBFReconstructor:
@@ -39,6 +41,19 @@ def sam() -> RBFReconstructor:
 
 
 @dataclass(frozen=True, eq=False)
+class Chosen:
+    """What a method found at a picture, before it is stored.
+
+    Attributes:
+        samples: perhaps none. model: of a method that fits one. seconds: that it took.
+    """
+
+    samples: Samples
+    model: ParametricModel | None
+    seconds: float
+
+
+@dataclass(frozen=True, eq=False)
 class Captured:
     """What a method keeps of a picture, as recovery will read it.
 
@@ -46,13 +61,15 @@ class Captured:
         frame: ``srgb``, ``camera`` and ``samples`` as decoded; no ``raw``.
         model: as decoded, of a method that fits one.
         stored: what that takes.
-        seconds: of choosing the samples, or of fitting the model.
+        seconds: of choosing the samples, or of fitting the model; of coding an enhancement, too.
+        enhancement: as decoded, of a method that stores one.
     """
 
     frame: Frame
     model: ParametricModel | None
     stored: Stored
     seconds: float
+    enhancement: Enhancement | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -81,9 +98,11 @@ class Method:
         weights: that the networks come from, if any.
         fit: (raw, srgb, camera) to the model that is stored, such as
             :func:`isp_meta.reconstruct.fit_parametric`.
+        enhancement: step of the coefficients that correct what :class:`LocalRBFReconstructor`
+            makes, as of :func:`isp_meta.embed`; None: nothing is stored for that.
 
     Raises:
-        ValueError: neither a reconstructor nor a fit, or both.
+        ValueError: neither a reconstructor nor a fit, or both; an enhancement of others' results.
     """
 
     sampling: str
@@ -92,10 +111,13 @@ class Method:
     reconstructor: Reconstructor | None
     weights: Weights | None = None
     fit: Callable[[Tensor, Tensor, Camera], ParametricModel] | None = None
+    enhancement: float | None = None
 
     def __post_init__(self) -> None:
         if (self.reconstructor is None) == (self.fit is None):
             raise ValueError(f"{self.name}: takes a reconstructor or a fit, and not both")
+        if self.enhancement is not None and type(self.reconstructor) is not LocalRBFReconstructor:
+            raise ValueError(f"{self.name}: only LocalRBFReconstructor's results are enhanced")
 
     @property
     def name(self) -> str:
@@ -105,14 +127,20 @@ class Method:
 
     @property
     def keeper(self) -> object:
-        """What decides on what is kept: methods with the same one keep the same."""
+        """What decides on samples and model: methods with the same one choose the same."""
         return self.sampler or self.fit or self.reconstructor
+
+    def with_enhancement(self, step: float = DEFAULT_STEP) -> Method:
+        """The same, with what recovery misses stored in coefficients of this step."""
+        reconstruction = f"{self.reconstruction}-enhanced"
+        return replace(self, reconstruction=reconstruction, enhancement=step)
 
     @property
     def tunable(self) -> bool:
-        """Whether it can be fine-tuned: a network, and samples to tune it by."""
+        """Whether it can be fine-tuned: a network, and measured samples to tune it by."""
         trainable = isinstance(self.reconstructor, TrainableReconstructor)
-        return trainable and self.sampler is not None
+        control = isinstance(self.sampler, ClosedLoopSampler) and self.sampler.control
+        return trainable and self.sampler is not None and not control
 
     def describe(self) -> dict[str, Any]:
         """For the results' settings."""
@@ -124,15 +152,15 @@ class Method:
             "sampler_inputs": getattr(self.sampler, "inputs", None),
             "sampler": _shown(self.sampler),
             "reconstructor": _shown(self.reconstructor),
+            "enhancement": self.enhancement,
         }
 
     @torch.no_grad()
-    def capture(self, frame: Frame, bits: int = 14) -> Captured:
-        """Chooses the pixels, stores them as a JPEG would, and reads them again.
+    def choose(self, frame: Frame) -> Chosen:
+        """Chooses the pixels, or fits the model.
 
         Args:
             frame: with ``raw``, ``srgb`` and ``camera``.
-            bits: depth of a stored value, 8 to 16.
         """
         raw: Tensor = frame.require("raw", self.name)
         start = time.perf_counter()
@@ -141,11 +169,27 @@ class Method:
             samples = self.sampler(frame)
         else:
             samples = Samples.at(torch.empty(0, dtype=torch.int64, device=raw.device), raw)
-        seconds = time.perf_counter() - start
-        frame = frame.replace(samples=samples)
-        if model is None and self.sampler is None:
+        return Chosen(samples, model, time.perf_counter() - start)
+
+    @torch.no_grad()
+    def capture(self, frame: Frame, bits: int = 14, chosen: Chosen | None = None) -> Captured:
+        """Stores what was chosen as a JPEG would, and reads it again.
+
+        Args:
+            frame: with ``raw``, ``srgb`` and ``camera``.
+            bits: depth of a stored value, 8 to 16.
+            chosen: of this frame, by a method with the same keeper; None: chooses now.
+        """
+        chosen = chosen or self.choose(frame)
+        frame = frame.replace(samples=chosen.samples)
+        if chosen.model is None and self.sampler is None:
             return Captured(frame.replace(raw=None), None, Stored(), 0.0)
-        return Captured(*store(frame, bits, model), seconds)
+        start = time.perf_counter()
+        kept, payload, stored = store(frame, bits, chosen.model, self.enhancement)
+        seconds = chosen.seconds
+        if self.enhancement is not None:
+            seconds += time.perf_counter() - start
+        return Captured(kept, payload.parametric, stored, seconds, payload.enhancement)
 
     def rebuild(self, captured: Captured, steps: int = 0) -> Rebuilt:
         """Rebuilds raw of what was kept.
@@ -171,6 +215,8 @@ class Method:
         else:
             assert reconstructor is not None
             raw = reconstructor(captured.frame)
+        if captured.enhancement is not None:
+            raw = enhanced(raw, captured.enhancement, captured.frame.require("samples", self.name))
         return Rebuilt(raw, time.perf_counter() - start, tuning)
 
 
@@ -202,17 +248,18 @@ def shipped(cell: int = 8) -> list[Method]:
     Args:
         cell: one pixel in cell² is kept.
     """
-    reconstructor = LocalRBFReconstructor(features=shipped_features())
+    reconstructor = default_reconstructor()
     plain: dict[str, Sampler] = {
         "uniform": UniformSampler(cell),
         "superpixel": SuperpixelSampler(cell),
     }
-    return [
+    found = [
         Method(name if not effort else f"{name}-effort-{effort}", "features", tried, reconstructor)
         for name, sampler in plain.items()
         for effort in (0, 1, 2)
         for tried in [ClosedLoopSampler(sampler, effort) if effort else sampler]
     ]
+    return [*found, found[1].with_enhancement()]
 
 
 def _tuned(

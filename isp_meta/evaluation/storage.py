@@ -12,6 +12,7 @@ from ..codec.local_rbf import pack_local_rbf
 from ..codec.parametric import pack_parametric
 from ..codec.positions import pack_positions
 from ..codec.values import pack_values
+from ..enhancing import enhance
 from ..frame import Frame, ParametricModel
 
 __all__ = ["Stored", "store"]
@@ -25,6 +26,7 @@ class Stored:
         samples: how many pixels were kept.
         positions, values: of the two sections that hold them, as coded.
         parameters: of the sections that hold models fitted to the picture.
+        enhancement: of the section that holds what recovery from those misses.
         total: of the whole payload: the above, the camera's calibration, the binding to the
             picture and the checksums, which together take some 400 bytes and a byte every 64x64
             pixels, whatever the method.
@@ -34,35 +36,45 @@ class Stored:
     positions: int = 0
     values: int = 0
     parameters: int = 0
+    enhancement: int = 0
     total: int = 0
 
     @property
     def content(self) -> int:
-        """What the method itself needs stored, bits: positions, values and parameters."""
-        return self.positions + self.values + self.parameters
+        """What the method itself needs stored, bits: all but what is the same for every method."""
+        return self.positions + self.values + self.parameters + self.enhancement
 
 
 def store(
-    frame: Frame, bits: int = 14, model: ParametricModel | None = None
-) -> tuple[Frame, ParametricModel | None, Stored]:
+    frame: Frame,
+    bits: int = 14,
+    model: ParametricModel | None = None,
+    enhancement: float | None = None,
+) -> tuple[Frame, codec.Payload, Stored]:
     """Encodes what is kept of a picture as a JPEG would carry it, and decodes it again.
 
     Args:
-        frame: with ``srgb``, ``samples`` and ``camera``.
+        frame: with ``srgb``, ``samples`` and ``camera``; with ``raw`` where it is enhanced.
         bits: depth of a stored value, 8 to 16.
         model: fitted to the picture, or None.
+        enhancement: coefficients' step of what is stored beside, as of
+            :func:`isp_meta.embed`; None: nothing.
 
     Returns:
         What recovery knows: a frame with ``srgb``, ``camera`` and the samples as decoded, without
-        ``raw``; the model as decoded; and what that took.
+        ``raw``; the payload as decoded; and what that took.
     """
     srgb: Tensor = frame.require("srgb", "store")
-    binding = codec.Binding.of(io.to_uint8(srgb), bytes(32))
+    pixels = io.to_uint8(srgb)
+    binding = codec.Binding.of(pixels, bytes(32))
     samples = frame.require("samples", "store")
     payload = codec.Payload(
         samples, frame.camera, binding, codec.Steps.linear(bits), parametric=model
     )
     data = codec.encode(payload)
+    if enhancement is not None:
+        data = enhance(data, frame, pixels, enhancement)
+    decoded = codec.decode(data)
     header = Header.parse(data)
     parameters = b"" if model is None else pack_parametric(model)
     parameters += b"" if samples.model is None else pack_local_rbf(samples.model)
@@ -71,8 +83,8 @@ def store(
         positions=8 * len(pack_positions(samples, header, packed=False)),
         values=8 * len(pack_values(samples, header, "range")),
         parameters=8 * len(parameters),
+        enhancement=8 * len(decoded.enhancement.pack()) if decoded.enhancement else 0,
         total=8 * len(data),
     )
-    decoded = codec.decode(data)
     recovered = Frame(decoded.camera, srgb=srgb, samples=decoded.samples, space=frame.space)
-    return recovered, decoded.parametric, sizes
+    return recovered, decoded, sizes

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from torch import Tensor
 
 from ..frame import Frame, Samples
@@ -9,20 +11,22 @@ from ..frame import Frame, Samples
 __all__ = ["picture_and_samples"]
 
 
-def picture_and_samples(frame: Frame, by: str, *, control: bool = False) -> tuple[Tensor, Samples]:
+def picture_and_samples(
+    frame: Frame, by: str, *, made_for: Callable[[], str] | None = None
+) -> tuple[Tensor, Samples]:
     """The frame's sRGB picture and samples that fit it.
 
     Args:
         frame: with ``srgb`` and ``samples``.
         by: who asks, for the error's text.
-        control: whether control values will do, which are no raw.
+        made_for: what control values, which are no raw, must be made for; None: none will do.
 
     Returns:
         srgb, (3, H, W), and at least one sample of an H x W picture.
 
     Raises:
         PipelineOrderError: a field is empty. ValueError: no sample, a picture of another
-        size, or control values where measured ones are needed.
+        size, or control values made for something else.
     """
     srgb: Tensor = frame.require("srgb", by)
     samples: Samples = frame.require("samples", by)
@@ -34,8 +38,8 @@ def picture_and_samples(frame: Frame, by: str, *, control: bool = False) -> tupl
         )
     if not len(samples):
         raise ValueError("cannot reconstruct from no samples")
-    if samples.control and not control:
-        raise ValueError(
-            f"{by} needs measured values; these are controls, made for LocalRBFReconstructor"
-        )
+    if samples.control and (made_for is None or made_for() != samples.made_for):
+        needed = "measured values" if made_for is None else "measured values, or its own controls"
+        others = samples.made_for or "LocalRBFReconstructor"
+        raise ValueError(f"{by} needs {needed}; these are controls, made for {others}")
     return srgb, samples

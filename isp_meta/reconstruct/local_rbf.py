@@ -258,7 +258,7 @@ class LocalRBFReconstructor(Reconstructor):
         Raises:
             ValueError: the frame holds no sample, or samples of a picture of another size.
         """
-        srgb, samples = picture_and_samples(frame, "LocalRBFReconstructor", control=True)
+        srgb, samples = picture_and_samples(frame, "LocalRBFReconstructor", made_for=lambda: "")
         _, height, width = srgb.shape
         spacing = math.sqrt(height * width / len(samples))
         block = block_side(samples)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TypeVar
@@ -106,12 +107,14 @@ class TrainableReconstructor(Reconstructor):
 
     @torch.no_grad()
     def forward(self, frame: Frame) -> Tensor:
-        """(3, H, W) in [0, 1], equal to the stored samples at their pixels.
+        """(3, H, W) in [0, 1], equal to measured samples at their pixels.
 
         Raises:
-            PipelineOrderError: srgb or samples is empty. ValueError: no sample, or of another size.
+            PipelineOrderError: srgb or samples is empty. ValueError: no sample, or of another size;
+            control values for another network, or where it is to be fine-tuned.
         """
-        srgb, samples = picture_and_samples(frame, type(self).__name__)
+        by = type(self).__name__
+        srgb, samples = picture_and_samples(frame, by, made_for=self.fingerprint)
         tuned = self
         if self.fine_tune_steps:
             steps, lr = self.fine_tune_steps, self.fine_tune_lr
@@ -119,8 +122,21 @@ class TrainableReconstructor(Reconstructor):
         size = (samples.height, samples.width)
         reader = tuned.window_reader(srgb, samples)
         raw = run_tiled(tuned.network, reader, size, dtype=self.dtype).to(srgb).clamp_(0, 1)
-        raw.flatten(1)[:, samples.index.to(raw.device)] = samples.value.T.to(raw)
+        if not samples.control:
+            raw.flatten(1)[:, samples.index.to(raw.device)] = samples.value.T.to(raw)
         return raw
+
+    def fingerprint(self) -> str:
+        """Class and digest of the network's weights: what control values are made for.
+
+        Training, fine-tuning and another dtype of the weights change it; a device doesn't.
+        """
+        digest = hashlib.sha256()
+        for name, value in sorted(self.network.state_dict().items()):
+            digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
+            flat = value.detach().cpu().contiguous().flatten()
+            digest.update(flat.view(torch.uint8).numpy().tobytes())
+        return f"{type(self).__name__} {digest.hexdigest()[:16]}"
 
     def fine_tune(
         self: _Tuned,
@@ -155,12 +171,13 @@ class TrainableReconstructor(Reconstructor):
 
         Raises:
             PipelineOrderError: srgb or samples is empty. ValueError: no sample, or of another size;
-            an argument out of range.
+            control values, which tell no network what the sensor measured; an argument out of
+            range.
 
         Source: Nam et al., CVPR 2022, section 3.3.
         """
         settings = FineTuning(steps, lr, held_out, seed, pixels, tile)
-        srgb, samples = picture_and_samples(frame, type(self).__name__)
+        srgb, samples = picture_and_samples(frame, f"fine-tuning a {type(self).__name__}")
         tuned = fine_tune(self, srgb, samples, settings)
         tuned.fine_tune_steps = 0
         return tuned

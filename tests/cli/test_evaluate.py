@@ -90,6 +90,31 @@ def test_a_trained_sampler_with_the_reconstructor_that_ships(run, folder, weight
     assert plain["bits_per_pixel"] < fitted["bits_per_pixel"]
 
 
+def test_the_loop_is_closed_around_that_very_network(run, folder, tmp_path):
+    weights = exported(tmp_path / "run", "residual-unet")
+    tried = [f"{s}+residual-unet" for s in ("uniform", "uniform-effort-1", "learned-effort-2")]
+    names = ",".join([*tried, "uniform-effort-1+sam"])
+    arguments = ("--methods", names, "--weights", f"main={weights}", "--fine-tune", "0,1")
+    assert run("evaluate", folder / "0.tif", "-o", tmp_path / "out", *arguments).code == 0
+    found = {(r["method"], r["fine_tune"]): r for r in records(tmp_path / "out")}
+    assert list(found) == [
+        *((f"main:{name}", steps) for name in tried[:2] for steps in (0, 1)),
+        *((f"main:{tried[2]}", 0), ("uniform-effort-1+sam", 0)),
+    ]
+    plain, moved = (found[f"main:{name}", 0] for name in tried[:2])
+    assert moved["psnr"] > plain["psnr"]
+    assert moved["bits_positions"] > plain["bits_positions"]
+
+
+def test_what_recovery_misses_is_counted_where_it_is_stored(run, folder, tmp_path):
+    names = "uniform-effort-1+features,uniform-effort-1+features-enhanced,random+features-enhanced"
+    out = tmp_path / "out"
+    assert run("evaluate", folder / "0.tif", "-o", out, "--methods", names).code == 0
+    plain, enhanced, _ = records(out)
+    assert plain["bits_enhancement"] == 0 < enhanced["bits_enhancement"]
+    assert enhanced["bits_per_pixel"] > plain["bits_per_pixel"]
+
+
 def test_a_network_that_starts_from_a_first_guess(run, folder, tmp_path):
     weights = exported(tmp_path / "mine", "residual-unet")
     out = tmp_path / "out"
@@ -157,7 +182,12 @@ def test_results_of_several_seeds_are_merged(run, folder, tmp_path):
         (("--methods", "uniform+nothing"), ("no such method", "training-free", "none+rir")),
         (("--methods", "none+sam"), ("no such method",)),
         (("--methods", "learned-effort-10+features"), ("no such method",)),
-        (("--methods", "learned-effort-1+unet"), ("no such method",)),
+        (("--methods", "learned-effort-1+unet"), ("put --weights NAME=FILE before it",)),
+        (("--methods", "uniform-effort-1+unet"), ("put --weights NAME=FILE before it",)),
+        (("--methods", "none-effort-1+features"), ("no such method",)),
+        (("--methods", "none+features-enhanced"), ("no such method",)),
+        (("--methods", "uniform+sam-enhanced"), ("no such method",)),
+        (("--methods", "main:uniform-effort-1+features"), ("no such method",)),
         (("--methods", "main:uniform+sam"), ("no such method",)),
         (("--methods", "learned+unet"), ("put --weights NAME=FILE before it",)),
         (("--methods", "trained"), ("takes --weights",)),

@@ -47,7 +47,7 @@ def test_moves_pay_and_stay_inside_their_blocks(scene):
 
 def test_what_gains_little_is_not_worth_its_place(scene, monkeypatch):
     def share_moved(price):
-        monkeypatch.setattr(module, "_PRICE", price)
+        monkeypatch.setattr(module, "PRICE", price)
         before, steps = moved(scene())
         after = steps[-1][0].index if steps else before.index
         return float((~torch.isin(before.index, after)).float().mean())

@@ -135,6 +135,29 @@ def test_controls_without_their_model_are_refused(make_payload):
         decode(join(header, {**whole, b"CTRL": b"x"}))
 
 
+def test_controls_of_a_network_name_it(make_payload, assert_same):
+    plain = make_payload()
+    samples = dataclasses.replace(plain.samples, control=True, made_for="AnyReconstructor 0f3c")
+    payload = dataclasses.replace(plain, samples=samples)
+    data = encode(payload)
+    decoded = decode(data)
+    assert_same(decoded, payload)
+    assert decoded.samples.made_for == samples.made_for
+    assert encode(decoded) == data
+    with pytest.raises(PayloadCorrupt, match="needs section CTRL"):
+        split(data, KNOWN)
+
+
+@pytest.mark.parametrize(
+    ("content", "named"),
+    [(b"\0\0", "names no network"), (b"\0\2a", "too early"), (b"\0\1ab", "too long")],
+)
+def test_a_network_that_is_not_named_is_refused(make_payload, content, named):
+    header, found = split(encode(make_payload()), KNOWN)
+    with pytest.raises(PayloadCorrupt, match=named):
+        decode(join(header, {**found, b"CTRL": content}))
+
+
 def test_every_truncation_is_noticed():
     data = pack_local_rbf(model_of())
     for end in [*range(0, len(data), 7), len(data) - 1]:

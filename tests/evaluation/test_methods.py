@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from isp_meta.closed_loop import ClosedLoopSampler
 from isp_meta.evaluation import Method, Weights, shipped, training_free
 from isp_meta.evaluation.methods import sam
 from isp_meta.frame import Samples
@@ -35,12 +36,50 @@ def test_training_free_methods_rebuild_a_picture(method, scene):
 def test_shipped_methods_rebuild_a_picture_from_what_is_stored(method, scene):
     captured = method.capture(scene)
     samples = captured.frame.samples
+    enhanced = method.reconstruction == "features-enhanced"
+    assert (captured.enhancement is not None, captured.stored.enhancement > 0) == (enhanced,) * 2
     assert (samples.model is not None, samples.control) == {
         "": (False, False),
         "effort-1": (True, False),
         "effort-2": (True, True),
     }[method.sampling.partition("-")[2]]
     assert float((method.rebuild(captured).raw - scene.raw).abs().mean()) < 0.02
+
+
+def test_enhancement_takes_bits_and_brings_decibels(scene):
+    plain = Method("uniform", "features", UniformSampler(), LocalRBFReconstructor())
+    fine = plain.with_enhancement(1 / 256)
+    assert fine.name == "uniform+features-enhanced"
+    assert fine.describe()["enhancement"] == 1 / 256
+    assert fine.keeper == plain.keeper == plain.sampler
+    chosen = plain.choose(scene)
+    kept, better = (method.capture(scene, chosen=chosen) for method in (plain, fine))
+    assert kept.seconds == chosen.seconds < better.seconds
+    assert better.stored.total - kept.stored.total == better.stored.enhancement + 8 * 12
+    assert better.stored.content == kept.stored.content + better.stored.enhancement
+    errors = [
+        float((method.rebuild(found).raw - scene.raw).square().mean())
+        for method, found in ((plain, kept), (fine, better))
+    ]
+    assert errors[1] < 0.5 * errors[0]
+    index = better.frame.samples.index
+    made = fine.rebuild(better).raw.flatten(1)[:, index].T
+    assert torch.equal(made, better.frame.samples.value)
+
+
+def test_only_what_ships_is_enhanced():
+    with pytest.raises(ValueError, match="only LocalRBFReconstructor's results are enhanced"):
+        Method("uniform", "sam", UniformSampler(), sam(), enhancement=1 / 32)
+
+
+def test_control_values_are_not_tuned_on(unet, scene):
+    samplers = [ClosedLoopSampler(UniformSampler(), effort, unet) for effort in (1, 2)]
+    moved, valued = (Method("tried", "unet", sampler, unet) for sampler in samplers)
+    assert (moved.tunable, valued.tunable) == (True, False)
+    kept = moved.capture(scene)
+    assert not kept.frame.samples.control
+    assert moved.rebuild(kept, 1).fine_tuning > 0
+    assert valued.rebuild(valued.capture(scene)).raw.shape == scene.raw.shape
 
 
 def test_training_free_methods_share_their_samplers():

@@ -17,8 +17,9 @@ def scene(make_frame):
 @pytest.mark.parametrize("sampler", [UniformSampler(), RandomSampler(), SuperpixelSampler()])
 def test_recovery_gets_what_a_payload_holds_and_no_raw(sampler, scene):
     samples = sampler(scene)
-    kept, model, stored = store(scene.replace(samples=samples), bits=12)
-    assert model is None
+    kept, payload, stored = store(scene.replace(samples=samples), bits=12)
+    assert payload.parametric is None
+    assert payload.enhancement is None
     assert kept.raw is None
     assert kept.samples.cell == samples.cell
     assert torch.equal(kept.samples.index, samples.index)

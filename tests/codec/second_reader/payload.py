@@ -71,8 +71,9 @@ def read_optional(
     sections: dict[str, bytes], picture: np.ndarray | None, height: int, width: int
 ) -> dict[str, object]:
     found: dict[str, object] = {"is_control": "CTRL" in sections}
-    assert sections.get("CTRL", b"") == b""
-    assert "lRBF" in sections or "CTRL" not in sections
+    if "CTRL" in sections:
+        assert ("lRBF" in sections) == (sections["CTRL"] == b"")
+        found["made_for"] = "".join(texts(sections["CTRL"]))
     if "pARA" in sections:
         found["formula"] = read_formula(sections["pARA"])
     if "lRBF" in sections:
