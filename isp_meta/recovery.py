@@ -27,7 +27,7 @@ from .errors import (
 )
 from .frame import Frame, Reconstructor, Samples
 from .networks.shipped import shipped_features
-from .reconstruct import LocalRBFReconstructor
+from .reconstruct import LocalRBFReconstructor, TrainableReconstructor
 from .stages import BlackLevel, Demosaic
 from .stages.demosaic import METHODS
 
@@ -167,6 +167,7 @@ def recover(
 
     Raises:
         ImageFileError, CarrierError: the JPEG cannot be read. PayloadMissing: it carries nothing.
+        PayloadMissing: it carries control values for another network.
         PayloadCorrupt: what it carries is damaged.
         PictureMismatch: the picture is not the one that the metadata was made for.
     """
@@ -192,10 +193,10 @@ def recover(
         )
     if not len(samples):
         raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
-    if samples.made_for and reconstructor is None:
+    if samples.made_for and not _is_made_for(samples, reconstructor):
         raise PayloadMissing(
             f"{metadata.source}: holds control values made for {samples.made_for}, and no raw; "
-            "isp_meta.recover with that reconstructor makes raw of them"
+            "only isp_meta.recover with that reconstructor makes raw of them"
         )
     step("reconstructing")
     reconstructor = reconstructor or default_reconstructor()
@@ -204,6 +205,12 @@ def recover(
     if enhancement is not None and isinstance(reconstructor, LocalRBFReconstructor):
         raw = enhanced(raw, enhancement, samples)
     return frame.replace(raw=raw)
+
+
+def _is_made_for(samples: Samples, reconstructor: Reconstructor | None) -> bool:
+    if not isinstance(reconstructor, TrainableReconstructor):
+        return False
+    return reconstructor.fingerprint() == samples.made_for
 
 
 def enhanced(raw: Tensor, enhancement: codec.Enhancement, samples: Samples) -> Tensor:

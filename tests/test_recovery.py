@@ -97,7 +97,7 @@ def test_values_made_for_a_network_need_it(tmp_path, make_frame):
     assert figures[0] > figures[1] + 0.5
     with pytest.raises(PayloadMissing, match=rf"a\.jpg: .*made for {samples.made_for}, and no raw"):
         recover(made.path)
-    with pytest.raises(ValueError, match="RBFReconstructor needs measured values"):
+    with pytest.raises(PayloadMissing, match="with that reconstructor makes raw"):
         recover(made.path, reconstructor=RBFReconstructor())
     with pytest.raises(ValueError, match="control values already; an effort of 0 keeps them"):
         embed(frame, tmp_path / "c.jpg", sampler=sampler)

@@ -51,7 +51,8 @@ class Payload:
             samples, or None.
 
     Raises:
-        ValueError: the binding is of a picture of another size, or the steps are not the depth's.
+        ValueError: the binding is of a picture of another size, or the steps are not the depth's;
+            control values beside a depth.
     """
 
     samples: Samples
@@ -73,6 +74,8 @@ class Payload:
                 f"samples of {kept[0]}x{kept[1]} pixels cannot travel in a picture of "
                 f"{bound[0]}x{bound[1]}"
             )
+        if self.depth is not None and self.samples.control:
+            raise ValueError("missing bits are no control values")
         if self.depth is not None and self.steps != self.depth.steps:
             raise ValueError(f"{self.depth.taken} missing bits need {self.depth.steps}")
 
@@ -160,6 +163,8 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     mosaic = None if stored is None else Mosaic.unpack(stored)
     stored = content.get(b"DPTH")
     depth = None if stored is None else Depth.unpack(stored)
+    if depth is not None and control:
+        raise PayloadCorrupt("sections DPTH and CTRL of the metadata exclude each other")
     if depth is not None and header.steps != depth.steps:
         raise PayloadCorrupt("section DPTH of the metadata does not fit the steps of its values")
     stored = content.get(b"eNHA")

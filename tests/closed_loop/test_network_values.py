@@ -45,13 +45,13 @@ def reconstructor(trained):
 
 
 def test_controls_serve_a_network_better_than_what_was_measured(scene, reconstructor):
-    frame = scene(32, 48)
+    frame = scene(64, 96)
     values, box = ControlValues(reconstructor, frame, frame.samples, None), BlackBox
     error = box(reconstructor, frame).error
     found = list(values.better(2, error))
     errors = [error for _, error in found]
     assert errors == sorted(set(errors), reverse=True)
-    assert errors[-1] < error(frame.samples)
+    assert errors[-1] < 0.98 * error(frame.samples)
     for samples, missed in found:
         assert missed == error(samples)
         assert samples.control

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isp_meta.codec import decode, encode
+from isp_meta.codec import Depth, decode, encode
 from isp_meta.codec.local_rbf import pack_local_rbf, unpack_local_rbf
 from isp_meta.codec.sections import join, split
 from isp_meta.errors import PayloadCorrupt
@@ -156,6 +156,18 @@ def test_a_network_that_is_not_named_is_refused(make_payload, content, named):
     header, found = split(encode(make_payload()), KNOWN)
     with pytest.raises(PayloadCorrupt, match=named):
         decode(join(header, {**found, b"CTRL": content}))
+
+
+def test_missing_bits_are_no_control_values(make_payload):
+    depth = Depth(8, 4)
+    payload = dataclasses.replace(make_payload(), steps=depth.steps, depth=depth)
+    header, found = split(encode(payload), KNOWN, frozenset({b"DPTH"}))
+    for content, model in ((b"", {b"lRBF": pack_local_rbf(model_of())}), (b"\0\1a", {})):
+        with pytest.raises(PayloadCorrupt, match=r"DPTH and CTRL .* exclude"):
+            decode(join(header, {**found, **model, b"CTRL": content}))
+    samples = dataclasses.replace(payload.samples, control=True, made_for="Any 0f3c")
+    with pytest.raises(ValueError, match="missing bits are no control values"):
+        dataclasses.replace(payload, samples=samples)
 
 
 def test_every_truncation_is_noticed():

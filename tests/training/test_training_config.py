@@ -7,7 +7,8 @@ from isp_meta.errors import TrainingError
 from isp_meta.training import TrainingConfig
 from isp_meta.training.config import RunConfig, SamplesConfig
 
-CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.toml"))
+FOLDER = Path(__file__).parents[2] / "configs"
+CONFIGS = sorted(FOLDER.glob("*.toml"))
 
 
 def test_defaults_are_the_constants_of_the_paper():
@@ -32,8 +33,7 @@ def test_there_are_examples():
 
 
 def test_the_papers_example_departs_from_the_defaults_where_it_says_so():
-    paper, default = TrainingConfig.from_toml(CONFIGS[-1]), TrainingConfig()
-    assert CONFIGS[-1].name == "paper.toml"
+    paper, default = TrainingConfig.from_toml(FOLDER / "paper.toml"), TrainingConfig()
     assert paper.sampler == dataclasses.replace(default.sampler, clip=1.0)
     for section in ("reconstructor", "samples", "loss", "meta", "optimizer", "schedule"):
         assert getattr(paper, section) == getattr(default, section)

@@ -73,6 +73,7 @@ def read_optional(
     found: dict[str, object] = {"is_control": "CTRL" in sections}
     if "CTRL" in sections:
         assert ("lRBF" in sections) == (sections["CTRL"] == b"")
+        assert "DPTH" not in sections
         found["made_for"] = "".join(texts(sections["CTRL"]))
     if "pARA" in sections:
         found["formula"] = read_formula(sections["pARA"])
