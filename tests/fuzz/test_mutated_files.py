@@ -121,7 +121,7 @@ def test_a_wrong_correction_is_noticed(known, tmp_path, monkeypatch, kind):
 def test_a_correction_of_samples_is_noticed(known, tmp_path, monkeypatch):
     subject = named(known, "eNHA, lRBF in app11")
     trial = Trial([subject], tmp_path)
-    monkeypatch.setattr("isp_meta.recovery._enhanced", lambda raw, *_: raw * 0.9)
+    monkeypatch.setattr("isp_meta.recovery.enhanced", lambda raw, *_: raw * 0.9)
     with pytest.raises(Broken, match="samples are changed"):
         trial.run(subject, Mutant(subject.data, subject.packed))
 
