@@ -90,13 +90,16 @@ def _table(figures: Comparison) -> Table:
 
 
 def _stops(figures: Comparison) -> Table:
-    table = Table("brightness", "share", "error", "error / grain", box=None)
+    table = Table("brightness", "share", "error", "in 16x16 pixels", "error / grain", box=None)
     for column in table.columns[1:]:
         column.justify = "right"
     for stop in figures.stops:
-        # Against the middle of the stop.
-        relative = stop.error / (0.75 * 2.0**-stop.below)
-        times = f"{stop.error / stop.grain:.1f}" if stop.grain else "-"
-        brightness = f"{-stop.below} to {-stop.below - 1} EV"
-        table.add_row(brightness, f"{100 * stop.share:.1f} %", f"{100 * relative:.2f} %", times)
+        middle = 0.75 * 2.0**-stop.below
+        table.add_row(
+            f"{-stop.below} to {-stop.below - 1} EV",
+            f"{100 * stop.share:.1f} %",
+            f"{100 * stop.error / middle:.2f} %",
+            "-" if stop.mottle is None else f"{100 * stop.mottle / middle:.2f} %",
+            f"{stop.error / stop.grain:.1f}" if stop.grain else "-",
+        )
     return table

@@ -7,12 +7,15 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 __all__ = ["Stop", "stops"]
 
 _DARKEST = 16
 # What tells something of a stop: fewer of its values do not.
 _LEAST = 64
+# Side of a square of a plane over which errors are averaged: 16 pixels of the mosaic.
+_SQUARE = 8
 # Of the absolute values of normally distributed noise, the median in parts of its deviation.
 _MEDIAN = 0.6745
 # The norm of the mask [1 -2 1; -2 4 -2; 1 -2 1].
@@ -28,13 +31,17 @@ class Stop:
         share: of all values.
         error: root of the mean squared error, in parts of full scale.
         grain: what the sensor's noise and the finest texture are in the true picture, in parts of
-            full scale: no editor could tell a smaller error.
+            full scale.
+        mottle: root of the mean squared error of means over squares of 16 pixels, in parts of full
+            scale; of grain an eighth of the error would remain. None where fewer than 16 squares
+            are that bright.
     """
 
     below: int
     share: float
     error: float
     grain: float
+    mottle: float | None
 
 
 def stops(estimate: Tensor, truth: Tensor) -> tuple[Stop, ...]:
@@ -58,24 +65,42 @@ def stops(estimate: Tensor, truth: Tensor) -> tuple[Stop, ...]:
     if min(truth.shape[1:]) < 6:
         return ()
     parts = [_plane(estimate[0, y::2, x::2], truth[0, y::2, x::2]) for y in (0, 1) for x in (0, 1)]
-    value, square, rough = (torch.cat(part) for part in zip(*parts, strict=True))
-    # Exactly, unlike a logarithm's floor; full scale joins what is below it.
-    place = (-torch.frexp(value).exponent).clamp_(min=0)
+    value, square, rough, level, off = (torch.cat(part) for part in zip(*parts, strict=True))
+    place, place_of_square = _stop_of(value), _stop_of(level)
     found = []
     for below in range(_DARKEST):
-        here = ((place == below) & (value > 0)).nonzero()[:, 0]
+        here, squares = ((at == below).nonzero()[:, 0] for at in (place, place_of_square))
         if len(here) < _LEAST:
             continue
-        error = math.sqrt(float(square[here].mean(dtype=torch.float64)))
         grain = float(rough[here].median()) / (_MEDIAN * _NORM)
-        found.append(Stop(below, len(here) / len(value), error, grain))
+        mottle = _root(off[squares]) if len(squares) >= _LEAST // 4 else None
+        found.append(Stop(below, len(here) / len(value), _root(square[here]), grain, mottle))
     return tuple(found)
 
 
-def _plane(estimate: Tensor, truth: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Values, squared errors and roughness of a plane's pixels but those at its border."""
+def _stop_of(value: Tensor) -> Tensor:
+    """Exactly, unlike a logarithm's floor; full scale joins what is below it, black is in none."""
+    place = (-torch.frexp(value).exponent).clamp_(min=0)
+    return torch.where(value > 0, place, _DARKEST)
+
+
+def _root(squares: Tensor) -> float:
+    return math.sqrt(float(squares.mean(dtype=torch.float64)))
+
+
+def _plane(estimate: Tensor, truth: Tensor) -> tuple[Tensor, ...]:
+    """Of a plane's pixels but those at its border: values, squared errors and roughness; of their
+    squares: means and squared errors of these."""
     inner = truth[1:-1, 1:-1]
-    square = (estimate[1:-1, 1:-1] - inner).square_()
+    error = estimate[1:-1, 1:-1] - inner
     columns = truth[:, :-2] + truth[:, 2:] - 2 * truth[:, 1:-1]
     rough = (columns[:-2] + columns[2:] - 2 * columns[1:-1]).abs_()
-    return inner.flatten(), square.flatten(), rough.flatten()
+    level, off = (_means(plane) for plane in (inner, error))
+    found = inner, error.square(), rough, level, off.square()
+    return tuple(plane.flatten() for plane in found)
+
+
+def _means(plane: Tensor) -> Tensor:
+    if min(plane.shape) < _SQUARE:
+        return plane.new_empty(0)
+    return functional.avg_pool2d(plane[None], _SQUARE)[0]

@@ -21,6 +21,18 @@ def test_error_and_grain_of_each_stop():
     assert dark.error == pytest.approx(0.003, rel=0.02)
     assert bright.grain == pytest.approx(0.01, rel=0.05)
     assert dark.grain == pytest.approx(0.001, rel=0.05)
+    assert bright.mottle == pytest.approx(0.02 / 8, rel=0.15)
+    assert dark.mottle == pytest.approx(0.003 / 8, rel=0.15)
+
+
+def test_what_is_off_in_patches_mottles():
+    level = torch.full((1, 512, 512), 0.6)
+    patches = noisy(32, 32, 0.01).repeat_interleave(16, 1).repeat_interleave(16, 2)
+    # Squares begin a pixel of a plane from its border.
+    (only,) = stops(level + patches.roll((2, 2), (1, 2)), level)
+    assert only.mottle == pytest.approx(only.error, rel=0.1)
+    (only,) = stops(torch.full((1, 24, 24), 0.61), torch.full((1, 24, 24), 0.6))
+    assert (only.mottle, only.error) == (None, pytest.approx(0.01, rel=1e-3))
 
 
 def test_edges_are_no_grain():
