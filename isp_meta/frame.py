@@ -10,6 +10,7 @@ its fields and fills others; the names of those fields are the whole contract:
 from __future__ import annotations
 
 import dataclasses
+import re
 from abc import ABC, abstractmethod
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
@@ -40,8 +41,10 @@ class Samples:
 
     Raises:
         ValueError: shapes that do not fit, an index out of range or out of order, control values
-            with neither a model nor a network, or with both.
+            with neither a model nor a network, or with both, or a network that is none.
     """
+
+    NETWORK: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9_]{1,64} [0-9a-f]{16}")
 
     index: Tensor
     value: Tensor
@@ -66,6 +69,8 @@ class Samples:
             raise ValueError("only control values without a model are made for a network")
         if self.control and self.model is None and not self.made_for:
             raise ValueError("control values need the model or the network that they are for")
+        if self.made_for and not self.NETWORK.fullmatch(self.made_for):
+            raise ValueError(f"{self.made_for[:40]!r} is no network's name and digest")
         if len(self.index):
             if int(self.index[0]) < 0 or int(self.index[-1]) >= self.height * self.width:
                 raise ValueError(f"index leaves the {self.width}x{self.height} picture")

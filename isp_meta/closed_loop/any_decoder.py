@@ -21,8 +21,8 @@ from ..frame import Frame, Reconstructor, Samples
 from ..reconstruct import TrainableReconstructor
 from ..reconstruct.local_rbf import block_side
 from .blocks import PRICE, Blocks
+from .decibels import won
 from .network_values import ControlValues
-from .progress import won
 
 __all__ = ["BlackBox", "improvements", "moved_samples", "takes_controls"]
 

@@ -21,9 +21,9 @@ from ..frame import Frame, Reconstructor, Sampler, Samples
 from ..reconstruct import LocalRBFReconstructor
 from ..workers import workers
 from . import any_decoder
+from .decibels import won
 from .fit import fit_model
 from .moves import moved_samples
-from .progress import won
 from .truth import Decoder, Truth
 from .values import control_values
 

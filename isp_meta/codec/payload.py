@@ -196,7 +196,8 @@ def _unpack_model(content: Mapping[bytes, bytes]) -> tuple[LocalRBFModel | None,
         text = Reader(control, "section CTRL of the raw metadata")
         made_for = text.text()
         text.finish()
-        if not made_for:
+        # Shown in errors and reports, and a stranger's.
+        if not Samples.NETWORK.fullmatch(made_for):
             raise PayloadCorrupt(f"{text.name} names no network")
     return model, control is not None, made_for
 

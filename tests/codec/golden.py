@@ -131,7 +131,9 @@ def files() -> Iterator[tuple[str, Coding, Payload]]:
 
     yield "payload-v2-local-rbf", "range", modeled(local_rbf(33), False)
     yield "payload-v2-control", "range", modeled(local_rbf(49, "features-1"), True)
-    named = dataclasses.replace(whole.samples, control=True, made_for="AnyReconstructor 0f3c")
+    named = dataclasses.replace(
+        whole.samples, control=True, made_for="AnyReconstructor 0f3c0f3c0f3c0f3c"
+    )
     yield "payload-v2-control-network", "range", dataclasses.replace(whole, samples=named)
     yield "payload-v2-enhanced", "range", dataclasses.replace(whole, enhancement=enhancement())
     alone = Mosaic.of(codes(), "BGGR")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import struct
 import zlib
 from math import isqrt
@@ -75,6 +76,8 @@ def read_optional(
         assert ("lRBF" in sections) == (sections["CTRL"] == b"")
         assert "DPTH" not in sections
         found["made_for"] = "".join(texts(sections["CTRL"]))
+        if sections["CTRL"]:
+            assert re.fullmatch(r"[A-Za-z0-9_]{1,64} [0-9a-f]{16}", found["made_for"])
     if "pARA" in sections:
         found["formula"] = read_formula(sections["pARA"])
     if "lRBF" in sections:

@@ -1,4 +1,4 @@
-from isp_meta.closed_loop.progress import won
+from isp_meta.closed_loop.decibels import won
 
 
 def test_decibels_are_told_once_there_are_some():
