@@ -22,14 +22,15 @@ import torch
 from machine import machine
 
 from isp_meta import codec, io
+from isp_meta.capture.loop import close_loop
+from isp_meta.capture.loop.fit import fit_model
+from isp_meta.capture.loop.truth import Truth
 from isp_meta.cli.methods import file_inputs, renderings, split
-from isp_meta.closed_loop import close_loop
-from isp_meta.closed_loop.fit import fit_model
-from isp_meta.closed_loop.truth import Truth
-from isp_meta.evaluation.metrics import psnr
-from isp_meta.frame import Frame, Sampler, Samples
+from isp_meta.frame import Frame, Sampler
+from isp_meta.metrics import psnr
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samplers import SuperpixelSampler, UniformSampler
+from isp_meta.samples import Samples
 from isp_meta.scenes import find_scenes, read_scene, render_scene
 from isp_meta.workers import workers
 

@@ -22,7 +22,7 @@ from machine import machine
 import isp_meta
 from isp_meta import presets
 from isp_meta.errors import RateNotReached
-from isp_meta.evaluation import psnr
+from isp_meta.metrics import psnr
 from isp_meta.samplers import UniformSampler
 
 # Bits a pixel of the metadata of Nam et al., CVPR 2022, and of R2LCM, Wang et al., IJCV 2024.

@@ -26,7 +26,7 @@ from PIL import Image
 
 import isp_meta
 from isp_meta.capture import Embedded
-from isp_meta.evaluation import compare
+from isp_meta.comparison import compare
 
 # Of a turned picture: rows at the top and bottom, columns at the left and right.
 CROP = np.s_[37:-20, 13:-50]

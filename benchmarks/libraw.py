@@ -26,8 +26,8 @@ from torch.nn import functional
 
 from isp_meta import Frame, Pipeline, Stage, read_raw, write_dng
 from isp_meta.data import sample_path
-from isp_meta.evaluation import psnr
 from isp_meta.io import known_camera
+from isp_meta.metrics import psnr
 from isp_meta.stages import BlackLevel, ColorMatrix, Demosaic, Gamma, WhiteBalance, gray_world
 from isp_meta.stages.demosaic import DemosaicMethod
 from isp_meta.stages.white_balance import as_shot_gains

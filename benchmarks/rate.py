@@ -21,8 +21,9 @@ import torch
 
 from isp_meta import codec, io, presets, reconstruct, samplers, scenes
 from isp_meta.carriers import jpeg as jpeg_carrier
-from isp_meta.evaluation import psnr
-from isp_meta.frame import Frame, Samples
+from isp_meta.frame import Frame
+from isp_meta.metrics import psnr
+from isp_meta.samples import Samples
 
 RESULTS = Path(__file__).parent / "results" / "rate"
 SAMPLERS = {"superpixel": samplers.SuperpixelSampler, "uniform": samplers.UniformSampler}

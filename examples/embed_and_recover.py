@@ -7,8 +7,8 @@ import sys
 from pathlib import Path
 
 import isp_meta
+from isp_meta.comparison import compare
 from isp_meta.data import sample_path
-from isp_meta.evaluation import compare
 
 source = Path(sys.argv[1]) if len(sys.argv) > 1 else sample_path()
 folder = Path("demo-output")

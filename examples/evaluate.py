@@ -7,6 +7,7 @@ from pathlib import Path
 
 from isp_meta import presets
 from isp_meta.data import sample_path
+from isp_meta.decoder.cubic import apply_polynomial, fit_polynomial
 from isp_meta.evaluation import (
     Benchmark,
     FileInput,
@@ -18,7 +19,6 @@ from isp_meta.evaluation import (
 )
 from isp_meta.frame import Frame, Reconstructor
 from isp_meta.reconstruct import LocalRBFReconstructor
-from isp_meta.reconstruct.color_estimate import apply_polynomial, fit_polynomial
 from isp_meta.samplers import SuperpixelSampler, UniformSampler
 
 

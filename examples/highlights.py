@@ -15,7 +15,7 @@ from torch import Tensor
 import isp_meta
 from isp_meta import Pipeline
 from isp_meta.data import sample_path
-from isp_meta.evaluation import sample_overlay
+from isp_meta.pictures import sample_overlay
 from isp_meta.stages import (
     ColorMatrix,
     Exposure,

@@ -8,9 +8,9 @@ from pathlib import Path
 from matplotlib.figure import Figure
 
 import isp_meta
-from isp_meta import plot
+from isp_meta.comparison import compare
 from isp_meta.data import sample_path
-from isp_meta.evaluation import compare, part_of
+from isp_meta.pictures import part_of, plot
 from isp_meta.registration import upright
 
 folder = Path("demo-output")

@@ -20,52 +20,55 @@ if TYPE_CHECKING:  # what _MEMBERS says, for programs that read without running
     from . import stages as stages
     from .camera import Camera as Camera
     from .capture import Embedded as Embedded
-    from .capture import embed as embed
+    from .capture import Rate as Rate
+    from .capture.embed import embed as embed
+    from .comparison import Comparison as Comparison
+    from .comparison.compare import compare as compare
     from .errors import IspMetaError as IspMetaError
-    from .fitting import Fit as Fit
-    from .fitting import fit as fit
     from .frame import Frame as Frame
     from .frame import Reconstructor as Reconstructor
     from .frame import Sampler as Sampler
-    from .frame import Samples as Samples
     from .io import read_raw as read_raw
     from .io import write_dng as write_dng
     from .pipeline import Pipeline as Pipeline
-    from .rate import Rate as Rate
+    from .presets.fit import Fit as Fit
+    from .presets.fit import fit as fit
+    from .presets.unprocess import unprocess as unprocess
     from .recovery import Metadata as Metadata
+    from .recovery import attach as attach
+    from .recovery import extract as extract
     from .recovery import read_metadata as read_metadata
-    from .recovery import recover as recover
+    from .recovery import strip as strip
+    from .recovery.recover import recover as recover
+    from .recovery.verify import verify as verify
+    from .samples import Samples as Samples
     from .stage import Stage as Stage
-    from .transfer import attach as attach
-    from .transfer import extract as extract
-    from .transfer import strip as strip
-    from .unprocessing import unprocess as unprocess
 
 __version__ = "0.1.0"
 
-# What each module gives; those that give nothing are offered themselves.
+# Modules that are offered themselves, and what others give.
+_MODULES = ("ops", "presets", "reconstruct", "samplers", "stages")
 _MEMBERS: dict[str, tuple[str, ...]] = {
     "camera": ("Camera",),
-    "capture": ("Embedded", "embed"),
+    "capture": ("Embedded", "Rate"),
+    "capture.embed": ("embed",),
+    "comparison": ("Comparison",),
+    "comparison.compare": ("compare",),
     "errors": ("IspMetaError",),
-    "fitting": ("Fit", "fit"),
-    "frame": ("Frame", "Reconstructor", "Sampler", "Samples"),
+    "frame": ("Frame", "Reconstructor", "Sampler"),
     "io": ("read_raw", "write_dng"),
-    "ops": (),
     "pipeline": ("Pipeline",),
-    "presets": (),
-    "rate": ("Rate",),
-    "reconstruct": (),
-    "recovery": ("Metadata", "read_metadata", "recover"),
-    "samplers": (),
+    "presets.fit": ("Fit", "fit"),
+    "presets.unprocess": ("unprocess",),
+    "recovery": ("Metadata", "attach", "extract", "read_metadata", "strip"),
+    "recovery.recover": ("recover",),
+    "recovery.verify": ("verify",),
+    "samples": ("Samples",),
     "stage": ("Stage",),
-    "stages": (),
-    "transfer": ("attach", "extract", "strip"),
-    "unprocessing": ("unprocess",),
 }
 _HOME = {name: module for module, names in _MEMBERS.items() for name in names}
 
-__all__ = sorted([*_HOME, *(module for module, names in _MEMBERS.items() if not names)])
+__all__ = sorted([*_HOME, *_MODULES])
 
 
 def __getattr__(name: str) -> object:

@@ -15,8 +15,8 @@ from pathlib import Path
 import torch
 
 from isp_meta import bit_depth, presets, read_raw
-from isp_meta.evaluation import contact_sheet
 from isp_meta.io import encode_png, to_uint8, write_atomic
+from isp_meta.pictures import contact_sheet
 
 TOP, LEFT, HEIGHT, WIDTH = 340, 2180, 400, 400
 QUALITY = 92

@@ -13,16 +13,18 @@ import matplotlib as mpl
 import torch
 from matplotlib.figure import Figure
 
-from isp_meta import io, plot, presets, read_raw
+from isp_meta import io, presets, read_raw
 from isp_meta.capture import default_sampler
-from isp_meta.closed_loop import close_loop
-from isp_meta.closed_loop.fit import fit_model
-from isp_meta.closed_loop.truth import Truth
+from isp_meta.capture.loop import close_loop
+from isp_meta.capture.loop.fit import fit_model
+from isp_meta.capture.loop.truth import Truth
 from isp_meta.data import sample_path
-from isp_meta.evaluation import part_of, psnr
-from isp_meta.frame import Frame, Samples
+from isp_meta.frame import Frame
+from isp_meta.metrics import psnr
+from isp_meta.pictures import part_of, plot
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.registration import upright
+from isp_meta.samples import Samples
 from isp_meta.workers import workers
 
 PATH = Path(__file__).parent.parent / "docs/images/closed-loop.jpg"

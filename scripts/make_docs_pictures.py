@@ -16,8 +16,8 @@ import torch
 from torch import Tensor
 
 from isp_meta import Frame, Pipeline, presets, read_raw
-from isp_meta.evaluation import contact_sheet, stage_pictures
 from isp_meta.io import write_atomic
+from isp_meta.pictures import contact_sheet, stage_pictures
 from isp_meta.registration import upright
 from isp_meta.stages import Demosaic, Exposure, MosaicNoiseReduction, WhiteBalance
 from isp_meta.stages.demosaic import DemosaicMethod

@@ -13,8 +13,8 @@ from PIL import Image
 import isp_meta
 from isp_meta import presets, read_metadata, read_raw
 from isp_meta.data import sample_path
-from isp_meta.evaluation.metrics import psnr
 from isp_meta.io import read_linear
+from isp_meta.metrics import psnr
 from isp_meta.samplers import SuperpixelSampler
 
 EXAMPLES = Path(__file__).parent.parent / "examples"

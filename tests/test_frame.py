@@ -5,7 +5,8 @@ import torch
 
 from isp_meta.camera import BAYER_PATTERNS, Camera
 from isp_meta.errors import IspMetaError, PipelineOrderError
-from isp_meta.frame import Frame, Reconstructor, Sampler, Samples
+from isp_meta.frame import Frame, Reconstructor, Sampler
+from isp_meta.samples import Samples
 from isp_meta.stage import Stage
 
 

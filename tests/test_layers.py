@@ -2,6 +2,7 @@
 
 import ast
 import sys
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -9,44 +10,31 @@ import pytest
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "isp_meta"
 
-VALUES = {"camera", "colorimetry", "frame", "stage", "errors"}
-FAMILIES = {"stages", "samplers", "reconstruct", "codec", "carriers", "io"}
-WIRING = {
-    *("presets", "export", "capture", "recovery", "training", "evaluation", "libraw"),
-    *("closed_loop", "fitting", "registration", "unprocessing", "scenes", "transfer"),
-    *("batch", "bit_depth", "doctor", "enhancing", "picture_file", "plot", "rate", "report"),
-}
-BELOW_WIRING = (
-    VALUES
-    | FAMILIES
-    | {"ops", "networks", "pipeline", "plugins", "stopwatch", "workers", "data", "_payload"}
-)
-
-# What each part of the package may import of the rest of it.
-MAY_IMPORT = {
-    "errors": set(),
-    "camera": set(),
-    "colorimetry": set(),
-    "frame": {"camera", "errors"},
-    "stage": {"camera", "frame", "errors"},
-    "ops": {"_ops"},
-    "workers": set(),
-    "bands": VALUES | {"workers"},
-    "stopwatch": VALUES,
-    "plugins": VALUES,
-    "pipeline_file": VALUES | {"plugins", "io"},
-    "pipeline": VALUES | {"bands", "pipeline_file", "stopwatch"},
-    "data": set(),
-    "networks": {"errors", "ops"},
-    **{family: VALUES | {"ops"} for family in FAMILIES},
-    "reconstruct": VALUES | {"ops", "networks", "workers"},
-    "samplers": VALUES | {"ops", "networks"},
-    "stages": VALUES | {"ops", "workers"},
-    "codec": VALUES | {"ops", "_payload"},
-    **dict.fromkeys(WIRING, BELOW_WIRING | WIRING),
-    "cli": BELOW_WIRING | WIRING,
-    "__init__": BELOW_WIRING | WIRING,
-}
+# From the ground up. Whatever stands on one floor may import from those below, and from no other.
+FLOORS: list[set[str]] = [
+    {"_ops", "_payload", "data", "weights"},
+    {"colorimetry", "errors", "metrics", "ops", "workers"},
+    {"camera", "samples"},
+    {"frame"},
+    {"stage"},
+    {"carriers", "networks"},
+    {"codec", "io", "registration", "samplers", "stages"},
+    {"decoder", "pipeline"},
+    {"presets", "reconstruct"},
+    {"export", "recovery"},
+    {"capture"},
+    {"batch", "bit_depth", "comparison"},
+    {"pictures"},
+    {"report"},
+    # The workshop: what only the command line uses.
+    {"baselines", "scenes"},
+    {"training"},
+    {"evaluation"},
+    {"cli"},
+]
+# Modules that are no folders, beside __init__.
+MOST_LOOSE = 8
+VALUES = {"camera", "colorimetry", "errors", "frame", "samples", "stage"}
 THIRD_PARTY_OF = {
     **{part: {"torch", "numpy"} for part in VALUES},
     "ops": {"torch"},
@@ -61,16 +49,21 @@ def part_of(path):
     return path.relative_to(PACKAGE).parts[0].removesuffix(".py").removesuffix(".pyi")
 
 
+def base_of(path, node):
+    """Absolute name of the module that a `from` names."""
+    folder = ["isp_meta", *path.relative_to(PACKAGE).parts[:-1]]
+    base = folder[: len(folder) - node.level + 1] if node.level else []
+    return ".".join([*base, *([node.module] if node.module else [])])
+
+
 def imports(path):
     """Absolute dotted names of all that a file imports, wherever in it the import stands."""
-    folder = ["isp_meta", *path.relative_to(PACKAGE).parts[:-1]]
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom):
-            base = folder[: len(folder) - node.level + 1] if node.level else []
-            module = ".".join([*base, *([node.module] if node.module else [])])
-            # `from . import x` and `from isp_meta import x` may name a module, and so a layer.
+            module = base_of(path, node)
+            # `from . import x` and `from isp_meta import x` may name a module, and so a room.
             if module.count("."):
                 yield module
             else:
@@ -84,16 +77,75 @@ every_python_file = pytest.mark.parametrize(
 )
 
 
-@every_python_file
-def test_imports_stay_within_the_layers(path):
+def floor_of(part):
+    """Number of the floor that a room or a loose module stands on; None: on none."""
+    return next((n for n, rooms in enumerate(FLOORS) if part in rooms), None)
+
+
+def faults(path):
+    """What a file does against the plan of the house, a line each."""
     part = part_of(path)
-    if part.startswith("_") and part != "__init__":
-        return  # Stubs of the native modules.
-    allowed = MAY_IMPORT[part] | {part, "__version__"}
+    if part.startswith("__") or path.suffix == ".pyi":
+        return  # What the package offers is loaded from any floor; stubs import nothing.
+    here = floor_of(part)
+    if here is None:
+        yield f"{part} stands on no floor"
+        return
     for name in imports(path):
         top, _, rest = name.partition(".")
-        if top == "isp_meta":
-            assert rest.partition(".")[0] in allowed, f"{part} must not import {name}"
+        room = rest.partition(".")[0]
+        if top != "isp_meta" or room in (part, "__version__"):
+            continue
+        there = floor_of(room)
+        if there is None:
+            yield f"{part} imports {name}, which stands on no floor"
+        elif there >= here:
+            yield f"{part} imports {name} from {'its own floor' if there == here else 'above'}"
+
+
+@every_python_file
+def test_a_room_imports_from_the_floors_below_alone(path):
+    assert list(faults(path)) == []
+
+
+def test_nothing_stands_on_two_floors():
+    rooms = [room for floor in FLOORS for room in floor]
+    assert len(rooms) == len(set(rooms))
+
+
+def test_few_modules_stand_loose():
+    loose = {path.stem for path in PACKAGE.glob("*.py")} - {"__init__"}
+    assert len(loose) <= MOST_LOOSE
+
+
+def circle(files):
+    """Modules that lead back to the first of them, by what they import while they are loaded."""
+    known = {dotted(path): path for path in files if path.stem != "__init__"}
+    graph = {name: known.keys() & set(at_load(path)) for name, path in known.items()}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return error.args[1]
+    return []
+
+
+def dotted(path):
+    """Name of a file's module."""
+    return ".".join(path.relative_to(PACKAGE.parent).with_suffix("").parts)
+
+
+def at_load(path):
+    """Modules that a file may import on its own level: not in functions, nor for type checkers."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield base_of(path, node)
+            yield from (f"{base_of(path, node)}.{alias.name}" for alias in node.names)
+
+
+def test_no_modules_import_each_other_in_a_circle():
+    assert circle(PYTHON_FILES) == []
 
 
 @every_python_file
@@ -115,11 +167,6 @@ def test_few_files_alone_import(library, doors):
     assert users <= doors
 
 
-def test_every_part_of_the_package_has_its_place_in_the_layers():
-    parts = {part_of(path) for path in PYTHON_FILES}
-    assert {part for part in parts if not part.startswith("_")} <= set(MAY_IMPORT)
-
-
 @pytest.mark.parametrize(
     "path", [*PYTHON_FILES, *NATIVE_FILES], ids=lambda path: str(path.relative_to(ROOT))
 )
@@ -135,6 +182,48 @@ def test_functions_stay_under_60_lines(path):
             start = node.body[0].end_lineno if documented else node.lineno
             length = node.end_lineno - start
             assert length < 60, f"{node.name} has {length} lines of code"
+
+
+@pytest.fixture
+def house(tmp_path, monkeypatch):
+    """Builds a house of a few files, in place of ours."""
+    package = tmp_path / "isp_meta"
+
+    def build(**files):
+        paths = []
+        for name, text in files.items():
+            paths.append(package / f"{name.replace('__', '/')}.py")
+            paths[-1].parent.mkdir(parents=True, exist_ok=True)
+            paths[-1].write_text(text)
+        return paths
+
+    monkeypatch.setattr(sys.modules[__name__], "PACKAGE", package)
+    return build
+
+
+@pytest.mark.parametrize(
+    ("file", "text", "fault"),
+    [
+        ("io__raw", "def f():\n    from ..capture import embed", "from above"),
+        ("io__raw", "from ..stages.gamma import Gamma", "from its own floor"),
+        ("io__raw", "from isp_meta import cli", "from above"),
+        ("io__raw", "from .. import cellar", "stands on no floor"),
+        ("helpers", "", "helpers stands on no floor"),
+        ("attic__box", "", "attic stands on no floor"),
+    ],
+)
+def test_a_fault_is_found(house, file, text, fault):
+    (path,) = house(**{file: text})
+    (found,) = faults(path)
+    assert fault in found
+
+
+def test_a_circle_is_found(house):
+    first = house(
+        io__raw="from .tags import Tag", io__tags="from . import dng", io__dng="import os"
+    )
+    assert circle(first) == []
+    assert circle([*first, *house(io__dng="from .raw import read")][:3])
 
 
 def test_the_reader_of_imports_sees_every_form(tmp_path, monkeypatch):

@@ -6,39 +6,21 @@ import dataclasses
 import functools
 import hashlib
 import json
-import os
 from abc import ABC, abstractmethod
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
-from torch import Tensor
-
-from .. import codec, io, samplers
-from ..capture import DEFAULT_EFFORT, Carrier, default_sampler, embed
-from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PictureMismatch
-from ..frame import Frame, Reconstructor, Sampler
+from .. import codec, samplers
+from ..capture import DEFAULT_EFFORT, Carrier, Rate, default_sampler, embed
+from ..frame import Sampler
+from ..io import RAW_SUFFIXES, RENDERED_SUFFIXES
 from ..pipeline import Pipeline
-from ..rate import Rate
-from ..reconstruct import RBFReconstructor
-from ..recovery import Metadata, default_reconstructor, read_metadata, recover
-from ..scenes import RAW_SUFFIXES, RENDERED_SUFFIXES
+from ..recovery import Format, recover, verify, write_recovered
 
-__all__ = ["Embed", "Job", "Recover", "Verify", "verify", "write_recovered"]
-
-Format = Literal["dng", "tiff", "npy"]
+__all__ = ["Embed", "Job", "Recover", "Verify"]
 
 _RECOVERED = {"dng": ".dng", "tiff": ".tif", "npy": ".npy"}
-_METHODS: dict[str, Callable[[], Reconstructor]] = {
-    "local-rbf": default_reconstructor,
-    "rbf": RBFReconstructor,
-}
-_STALE = {
-    "recompressed": "compressed again since; recovery works, a little less exactly",
-    "edited": "edited since; recovery needs --force and errs where it was edited",
-    "foreign": "another picture, or resized; its metadata is of no use",
-}
 
 
 class Job(ABC):
@@ -198,23 +180,21 @@ class Recover(Job):
 
     Attributes:
         format: "dng", "tiff" or "npy". cfa: a DNG with the sensor's mosaic.
-        method: "local-rbf" or "rbf".
         force: goes on although a picture was edited since.
 
     Raises:
-        ValueError: an unknown format or method, or ``cfa`` of another format than DNG.
+        ValueError: an unknown format, or ``cfa`` of another format than DNG.
     """
 
     format: Format = "dng"
     cfa: bool = False
-    method: str = "local-rbf"
     force: bool = False
 
     suffixes: ClassVar[frozenset[str]] = RENDERED_SUFFIXES
 
     def __post_init__(self) -> None:
-        if self.format not in _RECOVERED or self.method not in _METHODS:
-            raise ValueError(f"there is no format {self.format!r} or no method {self.method!r}")
+        if self.format not in _RECOVERED:
+            raise ValueError(f"there is no format {self.format!r}")
         if self.cfa and self.format != "dng":
             raise ValueError(f"--cfa makes a DNG, not {self.format}")
 
@@ -223,35 +203,11 @@ class Recover(Job):
         """Of the recovered files."""
         return f"-recovered{_RECOVERED[self.format]}"
 
-    def reconstructor(self) -> Reconstructor:
-        """What rebuilds."""
-        return _METHODS[self.method]()
-
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Rebuilds the raw of one picture."""
-        reconstructor = self.reconstructor()
-        if device != "cpu":
-            reconstructor = _OnDevice(reconstructor, device)
-        frame = recover(source, reconstructor=reconstructor, force=self.force)
+        frame = recover(source, device=device, force=self.force)
         write_recovered(target, frame, self.format, self.cfa)
         return _megapixels(*frame.require("raw", "batch").shape[1:])
-
-
-class _OnDevice(Reconstructor):
-    """Rebuilds on another device than the frame's."""
-
-    def __init__(self, inner: Reconstructor, device: str) -> None:
-        super().__init__()
-        self.inner, self.device = inner.to(device), device
-
-    def forward(self, frame: Frame) -> Tensor:
-        """See :class:`isp_meta.Reconstructor`."""
-        srgb, samples = frame.require("srgb", "batch"), frame.require("samples", "batch")
-        there = dataclasses.replace(
-            samples, index=samples.index.to(self.device), value=samples.value.to(self.device)
-        )
-        rebuilt: Tensor = self.inner(frame.replace(srgb=srgb.to(self.device), samples=there))
-        return rebuilt.to(srgb.device)
 
 
 @dataclass(frozen=True)
@@ -268,45 +224,3 @@ class Verify(Job):
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Checks one picture."""
         return _megapixels(*verify(source).codes.shape[1:])
-
-
-def verify(path: Path) -> Metadata:
-    """What a picture carries, if that is whole and the picture exactly the one it was made for.
-
-    Raises:
-        PayloadMissing: it carries nothing. PayloadCorrupt: what it carries, or itself, is damaged.
-        PictureMismatch: it changed since. ImageFileError: there is no such file.
-    """
-    try:
-        metadata = read_metadata(path)
-    except (CarrierError, ImageFileError) as error:
-        # A file that is there but no longer a whole JPEG has lost what it carried.
-        if not os.path.isfile(path) or not os.access(path, os.R_OK):  # noqa: PTH113
-            raise
-        raise PayloadCorrupt(str(error)) from error
-    if metadata.match != "exact":
-        raise PictureMismatch(f"{path}: {_STALE[metadata.match]}", metadata.match)
-    return metadata
-
-
-def write_recovered(
-    path: Path, frame: Frame, format: Format, cfa: bool, overwrite: bool = False
-) -> None:
-    """Writes a recovered frame.
-
-    Args:
-        path: target. frame: with ``raw``, or ``codes`` where the whole mosaic was kept.
-        format: of the file. cfa: a DNG with the sensor's mosaic. overwrite: it may exist.
-
-    Raises:
-        OutputError: it cannot be written.
-    """
-    writers: dict[str, Callable[[], None]] = {
-        "tiff": lambda: io.write_tiff16(path, frame.require("raw", "recover"), overwrite=overwrite),
-        "npy": lambda: io.write_npy(path, frame.require("raw", "recover"), overwrite=overwrite),
-        "dng": lambda: io.write_dng(path, frame, cfa=cfa, overwrite=overwrite),
-    }
-    if format == "dng" and cfa and frame.codes is not None:
-        io.write_mosaic(path, frame, overwrite=overwrite)
-    else:
-        writers[format]()

@@ -6,17 +6,13 @@ isp_meta.bit_depth.recover("small.png").write("back.png")        # all eight bit
 """
 
 from .bins import degrade
-from .evaluate import Evaluation, evaluate, methods
 from .files import Embedded, Recovered, degrade_file, embed, recover
 
 __all__ = [
     "Embedded",
-    "Evaluation",
     "Recovered",
     "degrade",
     "degrade_file",
     "embed",
-    "evaluate",
-    "methods",
     "recover",
 ]

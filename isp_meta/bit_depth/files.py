@@ -19,18 +19,15 @@ from torch import Tensor
 
 from .. import carriers, codec, io
 from ..camera import Camera
+from ..capture.picture_file import PictureFile
 from ..errors import ImageFileError, PayloadCorrupt, PayloadMissing
-from ..evaluation import psnr
-from ..frame import Frame, Reconstructor, Sampler, Samples
+from ..frame import Frame, Reconstructor, Sampler
+from ..metrics import psnr
 from ..networks.shipped import DEPTH, shipped_depth
-from ..picture_file import PictureFile
-from ..reconstruct import (
-    BitDepthReconstructor,
-    GuidedBitDepthReconstructor,
-    LocalRBFReconstructor,
-)
+from ..reconstruct import BitDepthReconstructor, GuidedBitDepthReconstructor, LocalRBFReconstructor
 from ..recovery import check_match, read_metadata
 from ..samplers import LargestErrorSampler, TypicalErrorSampler, UniformSampler
+from ..samples import Samples
 from .bins import code_at, from_container, kept, middles, replicate
 
 __all__ = ["Embedded", "Recovered", "degrade_file", "embed", "recover"]
@@ -261,7 +258,7 @@ def recover(
     step = progress or (lambda _name: None)
     step("reading")
     metadata = read_metadata(picture)
-    check_match(metadata, picture, force)
+    check_match(metadata, force)
     payload = metadata.payload
     if (depth := payload.depth) is None:
         raise PayloadMissing(f"{picture}: holds raw and no bits; isp-meta recover gives it")

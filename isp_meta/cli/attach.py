@@ -41,7 +41,7 @@ def command(
       isp-meta attach photo.jpg --in-place
       isp-meta attach edited.jpg original.jpg -o both.jpg
     """
-    from ..transfer import attach
+    from ..recovery import attach
 
     ((_, path),) = rewritten([picture], output, in_place)
     with errors(picture):

@@ -129,7 +129,7 @@ def _embed(
       isp-meta batch recover jpegs/ -o raws/ --format tiff --json
     """,
     recover_command.command,
-    without=("jpegs",),
+    without=("jpegs", "method"),
 )
 def _recover(
     format: Annotated[

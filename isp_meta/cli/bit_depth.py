@@ -204,8 +204,8 @@ def evaluate(
       isp-meta bit-depth evaluate photos/ --methods blind,uniform+guided -o figures.json
     """
     from .. import io
-    from ..bit_depth import evaluate as measure
-    from ..bit_depth import methods as named
+    from ..evaluation.bit_depth import evaluate as measure
+    from ..evaluation.bit_depth import methods as named
     from .methods import split
 
     with errors(folder):

@@ -12,7 +12,7 @@ from rich.table import Table
 from .console import errors, out, print_json, progress
 
 if TYPE_CHECKING:
-    from ..evaluation import Comparison
+    from ..comparison import Comparison
 
 __all__ = ["command"]
 
@@ -56,8 +56,8 @@ def command(
       isp-meta compare photo.dng photo-recovered.dng --json
     """
     from .. import io
-    from ..evaluation import compare as compare_files
-    from ..evaluation import error_map
+    from ..comparison import compare as compare_files
+    from ..pictures import error_map
 
     with errors(recovered), progress(recovered.name) as step:
         if picture is not None:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from ..capture import Embedded
-    from ..evaluation import Comparison
+    from ..comparison import Comparison
     from ..frame import Sampler
 
 __all__ = ["command"]
@@ -57,7 +57,8 @@ def command(
 def _run(source: Path, stem: Path, sampler: Sampler) -> tuple[str, ...]:
     from .. import io
     from ..capture import embed
-    from ..evaluation import compare, error_map, sample_overlay
+    from ..comparison import compare
+    from ..pictures import error_map, sample_overlay
     from ..recovery import recover
 
     jpeg = stem.with_suffix(".jpg")

@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from ..doctor import Finding, examine
 from .console import print_json, progress, show, stop
+from .installation import Finding, examine
 
 __all__ = ["command"]
 

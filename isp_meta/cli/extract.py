@@ -31,7 +31,7 @@ def command(
       isp-meta extract photo.jpg
       isp-meta extract photo.jpg -o - > metadata.ispmeta
     """
-    from ..transfer import extract
+    from ..recovery import extract
 
     if picture == DASH and output is None:
         stop("standard input has no name; give -o", 2)

@@ -14,7 +14,7 @@ from .pipelines import PipelineOption, PresetOption, choose
 from .pipes import target
 
 if TYPE_CHECKING:
-    from ..fitting import Fit
+    from ..presets.fit import Fit
 
 __all__ = ["command"]
 
@@ -48,7 +48,7 @@ def command(
       isp-meta fit photo.dng photo.jpg -o - --learn ToneCurve
     """
     from .. import io
-    from ..fitting import fit as fit_pipeline
+    from ..presets.fit import fit as fit_pipeline
 
     start = time.perf_counter()
     output = target(output, ".toml", text=True)

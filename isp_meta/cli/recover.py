@@ -71,21 +71,21 @@ def command(
       isp-meta recover - -o - < photo.jpg > photo.dng
     """
     from .. import io
-    from ..batch.jobs import write_recovered
+    from ..baselines import RBFReconstructor
     from ..recovery import recover as recover_file
+    from ..recovery import write_recovered
 
     named = output is not None and output != DASH and not is_folder(output)
     file = output if named and len(jpegs) == 1 else None
     chosen = format or _named_format(file)
-    job = make_job(format=chosen, cfa=cfa, method=method, force=force)
+    job = make_job(format=chosen, cfa=cfa, force=force)
+    reconstructor = RBFReconstructor() if method is MethodName.rbf else None
 
     def work(item: tuple[Path, Path]) -> None:
         jpeg, path = source(item[0]), item[1]
         io.check_target(path, overwrite=overwrite, sources=[jpeg])
         with progress(jpeg.name) as step:
-            frame = recover_file(
-                jpeg, reconstructor=job.reconstructor(), force=force, progress=step
-            )
+            frame = recover_file(jpeg, reconstructor=reconstructor, force=force, progress=step)
             step("writing")
             write_recovered(path, frame, job.format, cfa, overwrite)
         raw = frame.require("raw", "recover")
@@ -96,12 +96,12 @@ def command(
     each(zip(jpegs, paths, strict=True), work)
 
 
-def make_job(format: FormatName, cfa: bool, method: MethodName, force: bool) -> Recover:
+def make_job(format: FormatName, cfa: bool, force: bool) -> Recover:
     """What the options of ``recover`` stand for; ends the command where they exclude each other."""
     from ..batch import Recover
 
     try:
-        return Recover(format.value, cfa, method.value, force)
+        return Recover(format.value, cfa, force)
     except ValueError as error:
         stop(str(error), 2)
 

@@ -19,7 +19,7 @@ from .pipes import DASH, source
 if TYPE_CHECKING:
     from ..frame import Frame
     from ..pipeline import Pipeline
-    from ..stopwatch import StageTime
+    from ..pipeline.stopwatch import StageTime
 
 __all__ = ["command"]
 
@@ -172,7 +172,7 @@ def _render(
 
 def _write_sheet(raw: Path, path: Path, pipeline: Pipeline, quality: int, overwrite: bool) -> None:
     from .. import io
-    from ..evaluation import contact_sheet, stage_pictures
+    from ..pictures import contact_sheet, stage_pictures
 
     if path.suffix.lower() not in (".jpg", ".jpeg"):
         stop(f"{path}: name it .jpg", 2)

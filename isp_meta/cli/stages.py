@@ -13,7 +13,7 @@ from .console import complain, errors, show, stop
 from .pipelines import make_preset
 
 if TYPE_CHECKING:
-    from ..plugins import Offer
+    from ..pipeline.plugins import Offer
     from ..stage import Range, Stage
 
 __all__ = ["command", "describe"]
@@ -70,7 +70,7 @@ def command(
       isp-meta stages --toml camera > camera.toml
       isp-meta stages --json
     """
-    from ..plugins import installed
+    from ..pipeline.plugins import installed
 
     if toml is not None:
         with errors("stages"):

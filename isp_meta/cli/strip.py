@@ -35,7 +35,7 @@ def command(
       isp-meta strip - -o - < photo.jpg > plain.jpg
     """
     from ..carriers import sidecar
-    from ..transfer import strip
+    from ..recovery import strip
 
     def work(item: tuple[Path, Path | None]) -> None:
         picture, path = source(item[0]), item[1]

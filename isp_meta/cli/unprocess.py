@@ -50,7 +50,7 @@ def command(
     import torch
 
     from .. import io
-    from ..unprocessing import unprocess
+    from ..presets.unprocess import unprocess
 
     if output != DASH and output.suffix.lower() != ".dng":
         stop(f"{output}: name it .dng", 2)

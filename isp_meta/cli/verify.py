@@ -29,7 +29,7 @@ def command(
       isp-meta verify - < photo.jpg
       isp-meta verify *.jpg --json
     """
-    from ..batch.jobs import verify
+    from ..recovery import verify
 
     verdicts: list[dict[str, Any]] = []
 

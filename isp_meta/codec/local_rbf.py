@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from ..errors import PayloadCorrupt
-from ..frame import LocalRBFModel
+from ..samples import LocalRBFModel
 from .reader import Reader, tensor_field, text_field
 
 __all__ = ["pack_local_rbf", "unpack_local_rbf"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import struct
 
 from ..errors import PayloadCorrupt
-from ..frame import ParametricModel
+from ..samples import ParametricModel
 from .reader import Reader, tensor_field
 
 __all__ = ["pack_parametric", "unpack_parametric"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..errors import PayloadCorrupt, PictureMismatch
-from ..frame import LocalRBFModel, ParametricModel, Samples
+from ..samples import LocalRBFModel, ParametricModel, Samples
 from . import sections
 from .binding import Binding
 from .camera import pack_camera, unpack_camera

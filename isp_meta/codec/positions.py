@@ -7,7 +7,7 @@ import numpy.typing as npt
 
 from .. import _payload
 from ..errors import PayloadCorrupt
-from ..frame import Samples
+from ..samples import Samples
 from .header import Header
 
 __all__ = ["pack_positions", "unpack_positions"]

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from .. import _payload
 from ..errors import PayloadCorrupt
-from ..frame import Samples
+from ..samples import Samples
 from .header import Header
 
 __all__ = ["Coding", "check_room", "needs_pixels", "pack_values", "unpack_values"]

@@ -21,11 +21,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..comparison.fidelity import Fidelity, measure
 from ..errors import IspMetaError, OutputError
 from ..frame import Frame
+from ..pictures.error_maps import ErrorMaps
 from ..scenes import find_scenes, read_scene
-from .fidelity import Fidelity, measure
-from .maps import ErrorMaps
 from .methods import Captured, Chosen, Method, Rebuilt
 from .renderings import FileInput, Rendering
 from .results import Record, Results
@@ -115,7 +115,7 @@ def benchmark(
         results: of an earlier run with the same settings; what they hold is not measured again.
         done: called after each scene with all results so far, such as to write them.
         maps: a folder for pictures of samples and errors: ``SCENE/RENDERING-INPUT.png``, see
-            :class:`isp_meta.evaluation.ErrorMaps`.
+            :class:`isp_meta.pictures.ErrorMaps`.
         progress: called with what is at work.
 
     Raises:

@@ -11,21 +11,15 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..baselines import ParametricReconstructor, RBFReconstructor, fit_parametric
 from ..camera import Camera
-from ..capture import DEFAULT_STEP
-from ..closed_loop import ClosedLoopSampler
-from ..codec import Enhancement
-from ..frame import Frame, ParametricModel, Reconstructor, Sampler, Samples
+from ..capture.embed import DEFAULT_STEP
+from ..capture.loop import ClosedLoopSampler
+from ..frame import Frame, Reconstructor, Sampler
 from ..networks.tiles import run_tiled
-from ..reconstruct import (
-    LocalRBFReconstructor,
-    ParametricReconstructor,
-    RBFReconstructor,
-    TrainableReconstructor,
-    fit_parametric,
-)
-from ..recovery import default_reconstructor, enhanced
+from ..reconstruct import LocalRBFReconstructor, TrainableReconstructor
 from ..samplers import RandomSampler, SuperpixelSampler, UniformSampler
+from ..samples import ParametricModel, Samples
 from .storage import Stored, store
 from .trained import Weights
 
@@ -62,14 +56,12 @@ class Captured:
         model: as decoded, of a method that fits one.
         stored: what that takes.
         seconds: of choosing the samples, or of fitting the model; of coding an enhancement, too.
-        enhancement: as decoded, of a method that stores one.
     """
 
     frame: Frame
     model: ParametricModel | None
     stored: Stored
     seconds: float
-    enhancement: Enhancement | None = None
 
 
 @dataclass(frozen=True, eq=False)
@@ -97,7 +89,7 @@ class Method:
             ``fit`` finds.
         weights: that the networks come from, if any.
         fit: (raw, srgb, camera) to the model that is stored, such as
-            :func:`isp_meta.reconstruct.fit_parametric`.
+            :func:`isp_meta.baselines.fit_parametric`.
         enhancement: step of the coefficients that correct what :class:`LocalRBFReconstructor`
             makes, as of :func:`isp_meta.embed`; None: nothing is stored for that.
 
@@ -189,7 +181,7 @@ class Method:
         seconds = chosen.seconds
         if self.enhancement is not None:
             seconds += time.perf_counter() - start
-        return Captured(kept, payload.parametric, stored, seconds, payload.enhancement)
+        return Captured(kept, payload.parametric, stored, seconds)
 
     def rebuild(self, captured: Captured, steps: int = 0) -> Rebuilt:
         """Rebuilds raw of what was kept.
@@ -215,8 +207,6 @@ class Method:
         else:
             assert reconstructor is not None
             raw = reconstructor(captured.frame)
-        if captured.enhancement is not None:
-            raw = enhanced(raw, captured.enhancement, captured.frame.require("samples", self.name))
         return Rebuilt(raw, time.perf_counter() - start, tuning)
 
 
@@ -248,7 +238,7 @@ def shipped(cell: int = 8) -> list[Method]:
     Args:
         cell: one pixel in cell² is kept.
     """
-    reconstructor = default_reconstructor()
+    reconstructor = LocalRBFReconstructor.shipped()
     plain: dict[str, Sampler] = {
         "uniform": UniformSampler(cell),
         "superpixel": SuperpixelSampler(cell),

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 
 from torch import Tensor
 
 from .. import codec, io
+from ..capture.residual import enhance
 from ..codec.header import Header
 from ..codec.local_rbf import pack_local_rbf
 from ..codec.parametric import pack_parametric
 from ..codec.positions import pack_positions
 from ..codec.values import pack_values
-from ..enhancing import enhance
-from ..frame import Frame, ParametricModel
+from ..frame import Frame
+from ..samples import ParametricModel
 
 __all__ = ["Stored", "store"]
 
@@ -61,8 +63,8 @@ def store(
             :func:`isp_meta.embed`; None: nothing.
 
     Returns:
-        What recovery knows: a frame with ``srgb``, ``camera`` and the samples as decoded, without
-        ``raw``; the payload as decoded; and what that took.
+        What recovery knows: a frame with ``srgb``, ``camera`` and the samples as decoded, with
+        their enhancement, without ``raw``; the payload as decoded; and what that took.
     """
     srgb: Tensor = frame.require("srgb", "store")
     pixels = io.to_uint8(srgb)
@@ -86,5 +88,5 @@ def store(
         enhancement=8 * len(decoded.enhancement.pack()) if decoded.enhancement else 0,
         total=8 * len(data),
     )
-    recovered = Frame(decoded.camera, srgb=srgb, samples=decoded.samples, space=frame.space)
-    return recovered, decoded, sizes
+    known = dataclasses.replace(decoded.samples, enhancement=decoded.enhancement)
+    return Frame(decoded.camera, srgb=srgb, samples=known, space=frame.space), decoded, sizes

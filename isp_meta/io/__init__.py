@@ -2,14 +2,7 @@
 
 from .dng import linear_black, remosaic, write_dng, write_mosaic
 from .icc import icc_profile
-from .image import (
-    MOST_PIXELS,
-    decode_image,
-    display_values,
-    eight_bits,
-    encode_jpeg,
-    to_uint8,
-)
+from .image import MOST_PIXELS, decode_image, display_values, eight_bits, encode_jpeg, to_uint8
 from .input import read_bytes
 from .known_camera import known_camera
 from .linear import has_16_bits, is_linear_dng, read_linear, write_npy, write_tiff16
@@ -18,9 +11,12 @@ from .output import check_target, write_atomic
 from .picture import encode_png, encode_tiff
 from .profile import read_profile
 from .raw import read_raw
+from .suffixes import RAW_SUFFIXES, RENDERED_SUFFIXES
 
 __all__ = [
     "MOST_PIXELS",
+    "RAW_SUFFIXES",
+    "RENDERED_SUFFIXES",
     "check_target",
     "decode_image",
     "display_values",

@@ -3,9 +3,6 @@
 from .bit_depth import BitDepthReconstructor, GuidedBitDepthReconstructor
 from .features import FeatureReconstructor
 from .local_rbf import LocalRBFReconstructor
-from .parametric import ParametricReconstructor
-from .parametric_fit import fit_parametric
-from .rbf import RBFReconstructor
 from .residual_unet import ResidualUNetReconstructor
 from .trainable import Online, TrainableReconstructor
 from .unet import UNetReconstructor
@@ -16,10 +13,7 @@ __all__ = [
     "GuidedBitDepthReconstructor",
     "LocalRBFReconstructor",
     "Online",
-    "ParametricReconstructor",
-    "RBFReconstructor",
     "ResidualUNetReconstructor",
     "TrainableReconstructor",
     "UNetReconstructor",
-    "fit_parametric",
 ]

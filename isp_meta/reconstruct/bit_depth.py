@@ -8,9 +8,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..frame import Frame, Reconstructor, Samples
+from ..frame import Frame, Reconstructor
 from ..networks.depth import bin_width
 from ..networks.tiles import run_tiled
+from ..samples import Samples
 from .local_rbf import LocalRBFReconstructor
 from .trainable import Online, TrainableReconstructor
 

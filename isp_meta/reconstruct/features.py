@@ -16,11 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..decoder.correction import matern
+from ..decoder.cubic import apply_polynomial, fit_polynomial
+from ..decoder.detail import DetailBands
+from ..decoder.guess import LOG_FLOOR, clipped, log_gain
 from ..frame import Frame
-from .color_estimate import apply_polynomial, fit_polynomial
-from .correction import matern
-from .detail import DetailBands
-from .first_guess import LOG_FLOOR, clipped, log_gain
 from .inputs import picture_and_samples
 from .local_rbf import LocalRBFReconstructor
 from .trainable import TrainableReconstructor

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, TypeVar
 import torch
 from torch import Tensor
 
-from ..frame import Samples
 from ..networks.tiles import Window, evaluating, run_tiled
+from ..samples import Samples
 from .planes import sample_planes
 
 if TYPE_CHECKING:

@@ -6,7 +6,8 @@ from collections.abc import Callable
 
 from torch import Tensor
 
-from ..frame import Frame, Samples
+from ..frame import Frame
+from ..samples import Samples
 
 __all__ = ["picture_and_samples"]
 

@@ -23,10 +23,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..frame import Frame, LocalRBFModel, Reconstructor, Samples
-from ..ops import RadialBasis, local_rbf, local_rbf_leave_one_out
-from ..workers import workers
-from .first_guess import (
+from ..decoder.guess import (
     CLIPPED,
     GUESSES,
     FirstGuess,
@@ -35,13 +32,18 @@ from .first_guess import (
     stored_guess,
     times_gain,
 )
+from ..frame import Frame, Reconstructor
+from ..networks.shipped import shipped_features
+from ..ops import RadialBasis, local_rbf, local_rbf_leave_one_out
+from ..samples import LocalRBFModel, Samples
+from ..workers import workers
 from .inputs import picture_and_samples
 
 if TYPE_CHECKING:
     from scipy.spatial import cKDTree
 
+    from ..decoder.learned import LearnedBands
     from ..networks import FeatureNetwork
-    from .learned import LearnedBands
 
 __all__ = ["GuidedPicture", "LocalRBFReconstructor", "LocalRBFSetting", "block_side", "rebuilt"]
 
@@ -222,7 +224,8 @@ class LocalRBFReconstructor(Reconstructor):
             with the cubic.
         features: trained, for a first guess more, which is tried as the others are.
 
-    Samples that bring a model of their own are interpolated by that.
+    Samples that bring a model of their own are interpolated by that, and their enhancement, if
+    they have one, is added.
 
     Attributes:
         chosen: the setting of the latest picture, None before.
@@ -250,6 +253,11 @@ class LocalRBFReconstructor(Reconstructor):
         self.neighbors, self.trials, self.setting = neighbors, trials, setting
         self.features = features
         self.chosen: LocalRBFSetting | None = None
+
+    @classmethod
+    def shipped(cls) -> LocalRBFReconstructor:
+        """With the features that ship: what recovery takes by default."""
+        return cls(features=shipped_features())
 
     @torch.no_grad()
     def forward(self, frame: Frame) -> Tensor:
@@ -281,6 +289,8 @@ class LocalRBFReconstructor(Reconstructor):
 
             for _ in pool.map(work, range(0, height, rows)):
                 pass
+        if samples.enhancement is not None:
+            raw = samples.enhancement.apply(raw)
         if not samples.control:
             raw.view(3, -1)[:, samples.index] = samples.value.T.to(raw)
         return raw

@@ -5,8 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..frame import Samples
 from ..networks.tiles import Window
+from ..samples import Samples
 
 __all__ = ["sample_planes"]
 

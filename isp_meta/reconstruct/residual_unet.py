@@ -11,11 +11,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..frame import Samples
+from ..decoder.cubic import apply_polynomial, fit_polynomial
+from ..decoder.guess import LOG_FLOOR, log_gain
 from ..networks import UNet
 from ..networks.tiles import ReadWindow, Window
-from .color_estimate import apply_polynomial, fit_polynomial
-from .first_guess import LOG_FLOOR, log_gain
+from ..samples import Samples
 from .planes import sample_planes
 from .trainable import TrainableReconstructor
 

@@ -10,8 +10,9 @@ from typing import TypeVar
 import torch
 from torch import Tensor, nn
 
-from ..frame import Frame, Reconstructor, Samples
+from ..frame import Frame, Reconstructor
 from ..networks.tiles import ReadWindow, Window, run_tiled
+from ..samples import Samples
 from .fine_tune import FineTuning, fine_tune
 from .inputs import picture_and_samples
 from .planes import sample_planes

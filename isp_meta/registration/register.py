@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import PictureMismatch
-from ..frame import Samples
+from ..samples import Samples
 from ..workers import workers
 from .agreement import TILE, agreement, brightness
 from .match import directions, match, match_part

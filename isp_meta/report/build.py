@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from .. import io
+from ..comparison import Comparison
+from ..comparison.compare import compare_frames, demosaic_of
 from ..errors import ImageFileError, PayloadCorrupt
-from ..evaluation import Comparison
-from ..evaluation.compare import compare_frames, demosaic_of
 from ..frame import Frame
 from ..recovery import Metadata, read_metadata, recover
 from ..registration import upright

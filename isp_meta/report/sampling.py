@@ -7,8 +7,9 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from ..evaluation import part_of, superpixel_map, superpixel_overlay, tensor_of
-from ..frame import Frame, Samples
+from ..frame import Frame
+from ..pictures import part_of, superpixel_map, superpixel_overlay, tensor_of
+from ..samples import Samples
 from .windows import Window
 
 __all__ = ["Detail", "detail", "window_size"]
@@ -49,7 +50,7 @@ def detail(frame: Frame, window: Window, sampler: str) -> Detail:
 
     Args:
         frame: with ``raw``, ``srgb`` and ``samples``. window: the part. sampler: as for
-            :func:`isp_meta.evaluation.superpixel_map`.
+            :func:`isp_meta.pictures.superpixel_map`.
     """
     samples: Samples = frame.require("samples", "detail")
     side = spacing(samples)

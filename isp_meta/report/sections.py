@@ -6,10 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..evaluation import error_map, round_scale, tensor_of
-from ..frame import Frame, Samples
+from ..frame import Frame
+from ..pictures import error_map, round_scale, tensor_of
 from ..recovery import Metadata
 from ..registration import as_stored, upright
+from ..samples import Samples
 from ..stages import srgb_encode
 from .embedding import jpeg_uri, png_uri, text
 from .sampling import detail, window_size

@@ -7,7 +7,7 @@ import re
 from pathlib import Path
 
 from ..camera import Camera
-from ..evaluation import Comparison
+from ..comparison import Comparison
 from ..recovery import Metadata
 from .embedding import text
 

@@ -18,15 +18,9 @@ from torch import Tensor
 
 from ..frame import Frame
 from ..pipeline import Pipeline
-from ..reconstruct.curves import fit_curves
-from ..stages import (
-    ColorMatrix,
-    HighlightReconstruction,
-    WhiteBalance,
-    compress_gamut,
-    srgb_decode,
-)
+from ..stages import ColorMatrix, HighlightReconstruction, WhiteBalance, compress_gamut, srgb_decode
 from ..stages.color_space import luminance
+from ..stages.inverse_tone_curve import fit_curves
 
 __all__ = ["MOST_LIGHT", "Tones", "linear_light"]
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from ..frame import Frame, Sampler, Samples
+from ..frame import Frame, Sampler
 from ..networks.tiles import run_tiled
+from ..samples import Samples
 from .choice import Choice, Inputs, check_inputs, network_inputs, window_reader
 
 __all__ = ["FreeFormSampler", "highest"]

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..frame import Frame, Reconstructor, Sampler, Samples
+from ..frame import Frame, Reconstructor, Sampler
+from ..samples import Samples
 
 __all__ = ["ErrorSampler", "LargestErrorSampler", "largest_index"]
 

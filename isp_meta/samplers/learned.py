@@ -10,8 +10,9 @@ import torch
 from torch import Tensor, nn
 
 from .. import ops
-from ..frame import Frame, Sampler, Samples
+from ..frame import Frame, Sampler
 from ..networks.tiles import Window, run_tiled, tile_windows
+from ..samples import Samples
 from .choice import Choice, Inputs, check_inputs, network_inputs, window_reader
 
 __all__ = ["LearnedSampler"]

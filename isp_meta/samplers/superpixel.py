@@ -15,7 +15,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from .. import ops
-from ..frame import Frame, Sampler, Samples
+from ..frame import Frame, Sampler
+from ..samples import Samples
 
 __all__ = ["SuperpixelSampler", "superpixel_features"]
 

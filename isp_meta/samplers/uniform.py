@@ -5,7 +5,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from ..frame import Frame, Sampler, Samples
+from ..frame import Frame, Sampler
+from ..samples import Samples
 
 __all__ = ["UniformSampler", "uniform_index"]
 

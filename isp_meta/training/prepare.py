@@ -25,10 +25,10 @@ from .. import io
 from ..errors import ImageFileError, IspMetaError, OutputError, TrainingSetError
 from ..frame import Frame
 from ..pipeline import Pipeline
-from ..scenes import find_scenes, read_scene
+from ..scenes import find_scenes, read_scene, seeded
 from ..workers import workers as one_thread_each
 from .manifest import MANIFEST, Manifest, Shard, sha256_of
-from .renderings import InputKind, Recipe, crop_count, render, seeded
+from .renderings import InputKind, Recipe, crop_count, render
 
 __all__ = ["Prepared", "prepare"]
 

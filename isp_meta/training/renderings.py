@@ -7,7 +7,6 @@ raw ─ exposure ─ pipeline ─ turned ─┬─ 16 bits ─┐
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -22,9 +21,9 @@ from .. import io, presets
 from ..errors import PipelineFileError
 from ..frame import Frame
 from ..pipeline import Pipeline
-from ..scenes import render_scene, without_file
+from ..scenes import render_scene, seeded, without_file
 
-__all__ = ["FULL", "InputKind", "Recipe", "Rendering", "crop_count", "render", "seeded"]
+__all__ = ["FULL", "InputKind", "Recipe", "Rendering", "crop_count", "render"]
 
 FULL = 65535
 """What stands for 1 in a stored crop."""
@@ -112,12 +111,6 @@ class Rendering:
     def row(self) -> dict[str, Any]:
         """For JSON; without what does not apply."""
         return {key: value for key, value in asdict(self).items() if value is not None}
-
-
-def seeded(*parts: object) -> torch.Generator:
-    """A generator that depends on nothing but what is given: a seed, a name, a number."""
-    digest = hashlib.sha256("\0".join(map(str, parts)).encode("utf-8", "surrogateescape")).digest()
-    return torch.Generator().manual_seed(int.from_bytes(digest[:8], "big") >> 1)
 
 
 def crop_count(height: int, width: int, recipe: Recipe) -> int:

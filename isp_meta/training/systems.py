@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from ..errors import TrainingError
-from ..frame import Frame, Samples
+from ..frame import Frame
 from ..networks import DepthNetwork, FeatureNetwork, UNet
 from ..networks.shipped import shipped_features
 from ..reconstruct.bit_depth import BitDepthReconstructor
@@ -21,6 +21,7 @@ from ..reconstruct.unet import UNetReconstructor
 from ..samplers.choice import Choice
 from ..samplers.free_form import FreeFormSampler
 from ..samplers.learned import LearnedSampler
+from ..samples import Samples
 from .batches import Crops
 from .config import ReconstructorConfig, SamplerConfig, TrainingConfig
 from .dataset import CropDataset

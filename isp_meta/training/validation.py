@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from ..evaluation.metrics import psnr
-from ..frame import Frame, Samples
+from ..frame import Frame
+from ..metrics import psnr
 from ..samplers import RandomSampler, UniformSampler
+from ..samples import Samples
 from .config import TrainingConfig
 from .distributed import rank, sum_over_processes, world_size
 

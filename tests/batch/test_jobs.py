@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
 import pytest
+import torch
 
 from isp_meta import embed, presets, read_metadata
 from isp_meta.batch import Embed, Recover, Verify
-from isp_meta.networks.shipped import shipped_features
-from isp_meta.reconstruct import LocalRBFReconstructor
+from isp_meta.metrics import psnr
 
 
 def test_every_option_counts_in_the_identity():
@@ -19,7 +20,7 @@ def test_every_option_counts_in_the_identity():
         *(Embed(bpp=0.2), Embed(size=1000), Embed(psnr=40.0), Embed(effort=0)),
         *(Embed(carrier="com"), Embed(depth=8), Embed(gps=True)),
         *(Embed(lossless=True), Embed(lossless="alone")),
-        *(Recover(), Recover("tiff"), Recover(cfa=True), Recover(method="rbf")),
+        *(Recover(), Recover("tiff"), Recover(cfa=True)),
         *(Recover(force=True), Verify()),
     ]
     assert len({job.identity for job in jobs}) == len(jobs)
@@ -53,7 +54,6 @@ def test_a_pipeline_travels_as_text(tree, tmp_path):
         (Embed, {"sampler": "best"}, "sampler must be"),
         (Embed, {"suffix": ".gif"}, "not '.gif'"),
         (Recover, {"format": "gif"}, "no format 'gif'"),
-        (Recover, {"method": "best"}, "no method 'best'"),
         (Recover, {"format": "npy", "cfa": True}, "--cfa makes a DNG, not npy"),
     ],
 )
@@ -62,29 +62,16 @@ def test_options_that_make_no_sense(kind, options, text):
         kind(**options)
 
 
-def test_raw_is_rebuilt_on_the_device(tree, tmp_path, monkeypatch):
-    embed(tree("a.dng") / "a.dng", tmp_path / "a.jpg", effort=0)
-    seen = []
-    forward = LocalRBFReconstructor.forward
-
-    def spy(self, frame):
-        seen.append(frame.srgb.device.type)
-        return forward(self, frame)
-
-    monkeypatch.setattr(LocalRBFReconstructor, "forward", spy)
-    Recover("npy").perform(tmp_path / "a.jpg", tmp_path / "a.npy")
-    Recover("npy").perform(tmp_path / "a.jpg", tmp_path / "b.npy", "cpu:0")
-    assert seen == ["cpu", "cpu"]
-    assert (tmp_path / "a.npy").read_bytes() == (tmp_path / "b.npy").read_bytes()
+def test_raw_is_rebuilt_on_the_device_and_enhanced_there(embedded_sample, tmp_path):
+    job, paths = Recover("npy"), [tmp_path / "a.npy", tmp_path / "b.npy"]
+    for path, device in zip(paths, ("cpu", "cpu:0"), strict=True):
+        job.perform(embedded_sample.path, path, device)
+    assert paths[0].read_bytes() == paths[1].read_bytes()
+    raw = torch.from_numpy(np.load(paths[1])).permute(2, 0, 1)
+    assert psnr(raw, embedded_sample.frame.raw) > 48
 
 
 def test_jobs_are_plain_values():
     for job in (Embed(), Recover(), Verify()):
         for field in dataclasses.fields(job):
             assert isinstance(getattr(job, field.name), str | int | float | bool | None)
-
-
-def test_recover_rebuilds_with_the_features_that_ship():
-    reconstructor = Recover().reconstructor()
-    assert isinstance(reconstructor, LocalRBFReconstructor)
-    assert reconstructor.features is shipped_features()

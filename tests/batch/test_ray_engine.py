@@ -13,8 +13,11 @@ from pathlib import Path
 
 import pytest
 
-from isp_meta.batch import run
+from isp_meta.batch import Recover, run
 from isp_meta.batch.manifest import MANIFEST, Row
+from isp_meta.batch.order import Order
+from isp_meta.batch.ray_engine import run_ray
+from isp_meta.batch.tree import find_tasks
 from isp_meta.errors import BatchError
 
 from .conftest import EMBED, Deadly, is_alive
@@ -100,3 +103,22 @@ def test_a_cluster_that_is_not_there(tree, tmp_path, short_folder, monkeypatch, 
     assert capfd.readouterr() == ("", "")
     (log,) = short_folder.glob("ray-*/isp-meta.log")
     assert "nowhere" in log.read_text()
+
+
+def test_actors_with_a_device_make_the_same_files_as_processes(
+    embedded_sample, tmp_path, short_folder, monkeypatch
+):
+    """The first core stands in for a GPU: raw is rebuilt where the order says, enhanced as ever."""
+    monkeypatch.setattr(tempfile, "tempdir", str(short_folder))
+    folder, job = tmp_path / "jpegs", Recover()
+    folder.mkdir()
+    for name in ("a.jpg", "b.jpg"):
+        (folder / name).write_bytes(embedded_sample.path.read_bytes())
+    run(job, folder, tmp_path / "local", jobs=2)
+    order = Order(job, str(folder), str(tmp_path / "ray"), device="cpu:0")
+    (tmp_path / "ray").mkdir()
+    tasks = find_tasks(job, *order.stores(), {})
+    assert [row.status for row in run_ray(order, tasks, 1)] == ["done", "done"]
+    for name in ("a-recovered.dng", "b-recovered.dng"):
+        made = [(tmp_path / engine / name).read_bytes() for engine in ("local", "ray")]
+        assert made[0] == made[1]

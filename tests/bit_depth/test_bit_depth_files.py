@@ -7,12 +7,7 @@ from PIL import Image
 
 import isp_meta
 from isp_meta import bit_depth, io
-from isp_meta.errors import (
-    ImageFileError,
-    OutputError,
-    PayloadMissing,
-    PictureMismatch,
-)
+from isp_meta.errors import ImageFileError, OutputError, PayloadMissing, PictureMismatch
 from isp_meta.samplers import UniformSampler
 
 

@@ -15,8 +15,8 @@ from PIL import Image, ImageCms
 from isp_meta.camera import Camera
 from isp_meta.carriers.segments import segment_bytes
 from isp_meta.codec import Binding, Payload, encode
-from isp_meta.frame import Samples
 from isp_meta.io import encode_png
+from isp_meta.samples import Samples
 
 JpegMaker = Callable[..., bytes]
 

@@ -2,7 +2,7 @@ import numpy as np
 from PIL import Image
 
 from isp_meta import presets, read_raw
-from isp_meta.evaluation import contact_sheet, stage_pictures
+from isp_meta.pictures import contact_sheet, stage_pictures
 
 
 def test_writes_what_leaves_each_stage_and_nothing_else(run, raw, tmp_path, names):

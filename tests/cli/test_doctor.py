@@ -64,9 +64,9 @@ def test_optional_packages_are_no_illness(monkeypatch, run):
 
     from importlib import metadata
 
-    monkeypatch.setattr("isp_meta.doctor._NEEDED", {})
-    monkeypatch.setattr("isp_meta.doctor.metadata.version", version)
-    monkeypatch.setattr("isp_meta.doctor._stages", lambda: "")
+    monkeypatch.setattr("isp_meta.cli.installation._NEEDED", {})
+    monkeypatch.setattr("isp_meta.cli.installation.metadata.version", version)
+    monkeypatch.setattr("isp_meta.cli.installation._stages", lambda: "")
     result = run("doctor")
     assert result.code == 0
     assert "pyexiv2      missing" in result.out

@@ -6,7 +6,8 @@ import shutil
 import pytest
 from PIL import Image
 
-from isp_meta import capture, closed_loop, read_metadata
+from isp_meta import capture, read_metadata
+from isp_meta.capture import loop as closed_loop
 from isp_meta.carriers import jpeg as jpeg_carrier
 from isp_meta.carriers.sidecar import sidecar_path
 from isp_meta.cli import embed as command

@@ -9,8 +9,8 @@ import tifffile
 from PIL import Image, ImageDraw
 
 from isp_meta import embed, io, recover
+from isp_meta.baselines import RBFReconstructor
 from isp_meta.carriers import jpeg as jpeg_carrier
-from isp_meta.reconstruct import RBFReconstructor
 
 
 def edited(photo, size=None):

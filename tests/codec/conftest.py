@@ -12,7 +12,7 @@ from torch import Tensor
 
 from isp_meta.camera import Camera
 from isp_meta.codec import Binding, Payload, Steps, quantize
-from isp_meta.frame import Samples
+from isp_meta.samples import Samples
 
 CAMERA = Camera(
     make="Maker",

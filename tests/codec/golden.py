@@ -18,7 +18,7 @@ from torch import Tensor
 from isp_meta import _payload
 from isp_meta.camera import Camera
 from isp_meta.codec import Binding, Coding, Depth, Enhancement, Mosaic, Payload, Steps, encode
-from isp_meta.frame import LocalRBFModel, ParametricModel, Samples
+from isp_meta.samples import LocalRBFModel, ParametricModel, Samples
 
 FOLDER = Path(__file__).parents[1] / "data"
 DEPTH_14, FINE = Steps.linear(14), Steps(320, 16)

@@ -16,10 +16,11 @@ from second_reader.network import read_safetensors, told_by_network
 
 import isp_meta
 from isp_meta import Frame, Samples
+from isp_meta.baselines import ParametricReconstructor
 from isp_meta.codec.local_rbf import pack_local_rbf
 from isp_meta.codec.parametric import pack_parametric
 from isp_meta.networks.shipped import FEATURES, shipped_features
-from isp_meta.reconstruct import LocalRBFReconstructor, ParametricReconstructor
+from isp_meta.reconstruct import LocalRBFReconstructor
 
 HEIGHT, WIDTH = 61, 83
 NETWORK = Path(isp_meta.__file__).parent / "weights" / f"{FEATURES}.safetensors"

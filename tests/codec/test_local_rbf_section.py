@@ -13,7 +13,7 @@ from isp_meta.codec.local_rbf import pack_local_rbf, unpack_local_rbf
 from isp_meta.codec.reader import text_field
 from isp_meta.codec.sections import join, split
 from isp_meta.errors import PayloadCorrupt
-from isp_meta.frame import LocalRBFModel
+from isp_meta.samples import LocalRBFModel
 
 TENSORS = ("cubic", "centers", "gains", "weights")
 SCALARS = ("kernel", "position_scale", "color_scale", "ridge", "neighbors")

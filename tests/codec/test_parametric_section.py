@@ -8,12 +8,12 @@ import torch
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from isp_meta.baselines import ParametricReconstructor, fit_parametric
 from isp_meta.codec import Payload, decode, encode
 from isp_meta.codec.parametric import pack_parametric, unpack_parametric
 from isp_meta.codec.sections import join, split
 from isp_meta.errors import PayloadCorrupt
-from isp_meta.frame import ParametricModel, Samples
-from isp_meta.reconstruct import ParametricReconstructor, fit_parametric
+from isp_meta.samples import ParametricModel, Samples
 
 FIELDS = ("gains", "matrix", "curves", "points", "weights")
 KNOWN = frozenset({b"CAMR", b"IDNT", b"BIND", b"MEAN", b"POSN", b"VALU"})

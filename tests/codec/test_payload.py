@@ -17,7 +17,7 @@ from isp_meta.camera import Camera
 from isp_meta.codec import Binding, Payload, Steps, decode, encode, quantize
 from isp_meta.codec.header import Header
 from isp_meta.errors import PayloadCorrupt, PictureMismatch
-from isp_meta.frame import Samples
+from isp_meta.samples import Samples
 
 CODINGS = ("predicted", "range", "packed")
 OLD_CODINGS = ("range", "packed")

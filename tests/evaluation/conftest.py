@@ -9,17 +9,9 @@ import pytest
 import torch
 
 from isp_meta import Pipeline, io
-from isp_meta.frame import Frame
 from isp_meta.networks import UNet
 from isp_meta.reconstruct import UNetReconstructor
-from isp_meta.stages import BlackLevel, Demosaic, Gamma, WhiteBalance
-
-
-@pytest.fixture(scope="session")
-def scene(make_frame) -> Frame:
-    """A picture of 48x64 with raw and srgb; not to be changed."""
-    pipeline = Pipeline([BlackLevel(), Demosaic(), WhiteBalance(), Gamma()])
-    return pipeline(make_frame(48, 64), keep=("raw", "srgb"))
+from isp_meta.stages import BlackLevel, Demosaic
 
 
 @pytest.fixture

@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from isp_meta import presets
+from isp_meta.comparison import measure
 from isp_meta.errors import ImageFileError, OutputError, ResultsError
 from isp_meta.evaluation import (
     Benchmark,
@@ -12,7 +13,6 @@ from isp_meta.evaluation import (
     Rendering,
     Results,
     benchmark,
-    measure,
     training_free,
 )
 from isp_meta.frame import Sampler

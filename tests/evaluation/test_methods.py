@@ -1,12 +1,13 @@
 import pytest
 import torch
 
-from isp_meta.closed_loop import ClosedLoopSampler
+from isp_meta.baselines import ParametricReconstructor
+from isp_meta.capture.loop import ClosedLoopSampler
 from isp_meta.evaluation import Method, Weights, shipped, training_free
 from isp_meta.evaluation.methods import sam
-from isp_meta.frame import Samples
-from isp_meta.reconstruct import LocalRBFReconstructor, ParametricReconstructor
+from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samplers import UniformSampler
+from isp_meta.samples import Samples
 
 
 def test_names():
@@ -37,7 +38,8 @@ def test_shipped_methods_rebuild_a_picture_from_what_is_stored(method, scene):
     captured = method.capture(scene)
     samples = captured.frame.samples
     enhanced = method.reconstruction == "features-enhanced"
-    assert (captured.enhancement is not None, captured.stored.enhancement > 0) == (enhanced,) * 2
+    known = captured.frame.samples
+    assert (known.enhancement is not None, captured.stored.enhancement > 0) == (enhanced,) * 2
     assert (samples.model is not None, samples.control) == {
         "": (False, False),
         "effort-1": (True, False),

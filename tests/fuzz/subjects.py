@@ -12,10 +12,10 @@ import torch
 from torch import Tensor
 
 from isp_meta import Camera, Frame, carriers, codec, embed, io
-from isp_meta.enhancing import enhance
-from isp_meta.frame import LocalRBFModel, ParametricModel, Samples
+from isp_meta.capture.residual import enhance
 from isp_meta.networks.shipped import FEATURES
 from isp_meta.samplers import RandomSampler, UniformSampler
+from isp_meta.samples import LocalRBFModel, ParametricModel, Samples
 
 HEIGHT, WIDTH = 24, 40
 CONTAINERS = (("a.jpg", "app11"), ("a.jpg", "com"), ("a.png", None), ("a.tif", None))

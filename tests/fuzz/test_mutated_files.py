@@ -13,7 +13,7 @@ from subjects import Subject, subjects
 from trial import Broken, Trial, bounded_memory
 
 from isp_meta import codec, io, recover
-from isp_meta.evaluation import psnr
+from isp_meta.metrics import psnr
 from isp_meta.networks.shipped import FEATURES
 
 COUNT = 250

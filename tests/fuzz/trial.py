@@ -22,8 +22,9 @@ from isp_meta import bit_depth, carriers, extract, read_metadata, recover, strip
 from isp_meta.carriers.sidecar import sidecar_path
 from isp_meta.codec import decode
 from isp_meta.errors import CarrierError, IspMetaError, PayloadMissing
-from isp_meta.frame import Frame, Samples
+from isp_meta.frame import Frame
 from isp_meta.recovery import Metadata
+from isp_meta.samples import Samples
 
 Result = TypeVar("Result")
 

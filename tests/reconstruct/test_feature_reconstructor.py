@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from scenes import smooth
+from smooth_scenes import smooth
 from torch.nn.functional import avg_pool2d
 
 from isp_meta import Frame, Samples

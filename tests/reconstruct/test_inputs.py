@@ -1,9 +1,11 @@
 import pytest
 import torch
 
+from isp_meta.baselines import RBFReconstructor
 from isp_meta.errors import PipelineOrderError
-from isp_meta.frame import Frame, Samples
-from isp_meta.reconstruct import LocalRBFReconstructor, RBFReconstructor
+from isp_meta.frame import Frame
+from isp_meta.reconstruct import LocalRBFReconstructor
+from isp_meta.samples import Samples
 
 SRGB = torch.rand(3, 4, 6, generator=torch.Generator().manual_seed(0))
 SAMPLES = Samples.at(torch.tensor([3, 17]), SRGB)

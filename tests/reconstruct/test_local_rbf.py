@@ -5,16 +5,18 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from scenes import cubic, smooth
 from scipy.ndimage import map_coordinates
+from smooth_scenes import cubic, smooth
 from torch.nn.functional import avg_pool2d
 
-from isp_meta.frame import Frame, Samples
-from isp_meta.reconstruct import LocalRBFReconstructor, RBFReconstructor
+from isp_meta.baselines import RBFReconstructor
+from isp_meta.decoder.cubic import apply_polynomial, fit_polynomial
+from isp_meta.decoder.guess import GUESSES, first_guesses
+from isp_meta.frame import Frame
+from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.reconstruct import local_rbf as local_rbf_module
-from isp_meta.reconstruct.color_estimate import apply_polynomial, fit_polynomial
-from isp_meta.reconstruct.first_guess import GUESSES, first_guesses
 from isp_meta.reconstruct.local_rbf import GuidedPicture, LocalRBFSetting
+from isp_meta.samples import Samples
 from isp_meta.stages import Sharpening
 from isp_meta.workers import workers
 

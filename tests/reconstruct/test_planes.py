@@ -1,9 +1,9 @@
 import pytest
 import torch
 
-from isp_meta.frame import Samples
 from isp_meta.networks import Window
 from isp_meta.reconstruct.planes import sample_planes
+from isp_meta.samples import Samples
 
 
 def picture(height, width):

@@ -2,12 +2,13 @@ import math
 
 import pytest
 import torch
-from scenes import cubic, smooth
+from smooth_scenes import cubic, smooth
 
-from isp_meta.frame import Frame, Samples
+from isp_meta.frame import Frame
 from isp_meta.networks import UNet, Window, run_tiled
 from isp_meta.reconstruct import ResidualUNetReconstructor
 from isp_meta.reconstruct.residual_unet import ResidualUNet
+from isp_meta.samples import Samples
 from isp_meta.training.masks import random_mask
 
 

@@ -2,15 +2,16 @@ import dataclasses
 
 import pytest
 import torch
-from scenes import cubic, smooth
+from smooth_scenes import cubic, smooth
 from torch import nn
 
 from isp_meta.errors import PipelineOrderError
-from isp_meta.frame import Frame, Samples
+from isp_meta.frame import Frame
 from isp_meta.networks import UNet, Window
 from isp_meta.reconstruct import TrainableReconstructor, UNetReconstructor
 from isp_meta.reconstruct import fine_tune as tuning
 from isp_meta.reconstruct.planes import sample_planes
+from isp_meta.samples import Samples
 
 
 def frame_of(height, width, step=7):

@@ -1,10 +1,11 @@
 import pytest
 import torch
-from scenes import cubic, smooth
+from smooth_scenes import cubic, smooth
 
-from isp_meta.frame import Frame, Samples
+from isp_meta.frame import Frame
 from isp_meta.networks import UNet, Window, run_tiled
 from isp_meta.reconstruct import UNetReconstructor
+from isp_meta.samples import Samples
 
 
 def small(width=2, **arguments):

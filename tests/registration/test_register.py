@@ -9,8 +9,8 @@ import torch
 from torch.nn import functional
 
 from isp_meta.errors import PictureMismatch
-from isp_meta.frame import Samples
 from isp_meta.registration import TILE, Placement, Registration, register, upright
+from isp_meta.samples import Samples
 
 
 def everywhere(found: Registration) -> torch.Tensor:

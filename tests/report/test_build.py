@@ -9,8 +9,8 @@ from base64 import b64decode, b64encode
 import pytest
 
 from isp_meta import embed, samplers
+from isp_meta.comparison import compare
 from isp_meta.errors import OutputError, PayloadMissing, PictureMismatch, RawFileError
-from isp_meta.evaluation import compare
 from isp_meta.report import build_report, write_report
 
 

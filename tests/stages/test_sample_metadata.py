@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from isp_meta.errors import PipelineOrderError
-from isp_meta.frame import Frame, Sampler, Samples
+from isp_meta.frame import Frame, Sampler
 from isp_meta.pipeline import Pipeline
+from isp_meta.samples import Samples
 from isp_meta.stages import Gamma, Quantize, SampleMetadata, WhiteBalance
 
 

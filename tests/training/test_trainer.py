@@ -10,7 +10,7 @@ from small_crops import SmallCrops, small_config
 
 from isp_meta import Frame
 from isp_meta.errors import TrainingError
-from isp_meta.evaluation.metrics import psnr
+from isp_meta.metrics import psnr
 from isp_meta.networks.shipped import shipped_features
 from isp_meta.training import Interrupted, Trainer, checkpoint
 from isp_meta.training.systems import build

@@ -1,0 +1,214 @@
+"""A raw file against what was recovered of it."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from torch import Tensor
+
+from .. import io
+from ..camera import Camera
+from ..codec import Payload
+from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PayloadMissing, PictureMismatch
+from ..frame import Frame
+from ..metrics import psnr, ssim
+from ..pipeline import Pipeline
+from ..recovery import read_metadata, read_payload, recover
+from ..registration import Placement, between, register
+from ..samples import Samples
+from ..stages import BlackLevel, Demosaic, as_shot_gains
+from ..stages.demosaic import DemosaicMethod
+from .stops import Stop, stops
+
+__all__ = ["Comparison", "compare", "compare_frames", "demosaic_of", "unclipped_pixels"]
+
+_JPEG = {".jpg", ".jpeg", ".jpe", ".jfif"}
+
+# Stored values are rounded to 8 bits or more, and a pipeline may do more to the raw than demosaic.
+_SAME = 0.01
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Figures of one picture, in linear raw-RGB, peak 1.
+
+    Attributes:
+        psnr: dB over all pixels. psnr_unclipped: over pixels that no rendering needs to clip: raw
+            times white-balance gain is below 1 in every channel. psnr_mosaic: over the values that
+            the sensor measured, without the interpolated ones.
+        ssim: mean structural similarity.
+        unclipped: share of the pixels that ``psnr_unclipped`` is over.
+        bits_per_pixel: of metadata; None where the recovered file does not carry it.
+        height, width: pixels.
+        stops: error and grain by brightness, of the values that the sensor measured.
+    """
+
+    psnr: float
+    psnr_unclipped: float
+    psnr_mosaic: float
+    ssim: float
+    unclipped: float
+    bits_per_pixel: float | None
+    height: int
+    width: int
+    stops: tuple[Stop, ...]
+
+    def as_dict(self) -> dict[str, Any]:
+        """For JSON."""
+        return {**dataclasses.asdict(self), "stops": [dataclasses.asdict(s) for s in self.stops]}
+
+
+def compare(
+    raw: str | os.PathLike[str],
+    recovered: str | os.PathLike[str],
+    demosaic: DemosaicMethod = "malvar",
+) -> tuple[Comparison, Tensor, Tensor]:
+    """Measures a recovered picture against its raw file.
+
+    Args:
+        raw: the raw file.
+        recovered: a JPEG, PNG or TIFF that carries its raw (it is recovered here, by default
+            means), or a DNG, TIFF or ``.npy`` that was recovered earlier.
+        demosaic: how the truth is demosaiced; metadata says so itself.
+
+    Returns:
+        The figures, the recovered and the true raw, (3, H, W) each: what both hold, in the order
+        of the recovered pixels.
+
+    Raises:
+        IspMetaError: a file cannot be read. PictureMismatch: they are not of one picture's pixels.
+    """
+    bits_per_pixel = None
+    method = demosaic
+    if _carries_raw(Path(recovered)):
+        metadata = read_metadata(recovered)
+        samples = metadata.payload.samples
+        bits_per_pixel = 8 * metadata.size / (samples.height * samples.width)
+        method = demosaic_of(metadata.payload, demosaic)
+        estimate = recover(recovered)
+    else:
+        estimate = _read_recovered(recovered, method)
+    return compare_frames(raw, estimate, recovered, method, bits_per_pixel)
+
+
+def compare_frames(
+    raw: str | os.PathLike[str],
+    estimate: Frame,
+    recovered: str | os.PathLike[str],
+    method: DemosaicMethod,
+    bits_per_pixel: float | None = None,
+) -> tuple[Comparison, Tensor, Tensor]:
+    """Measures a recovered frame against its raw file; see :func:`compare`.
+
+    Args:
+        raw: the raw file.
+        estimate: with ``raw`` and ``camera``. recovered: the file that it comes from.
+        method: how the truth is demosaiced. bits_per_pixel: of its metadata.
+
+    Raises:
+        RawFileError: the raw file cannot be read. PictureMismatch: not of one picture's pixels.
+    """
+    true = _to_raw(io.read_raw(raw), method)
+    place = _place(estimate, true, recovered)
+    if place is None:
+        size, raw_size = (f.require("raw", "compare").shape for f in (estimate, true))
+        raise PictureMismatch(
+            f"{recovered}: has {size[2]}x{size[1]} pixels, {raw} has {raw_size[2]}x{raw_size[1]}; "
+            "they are not of one picture's pixels"
+        )
+    got, truth, cfa = _shared(estimate, true, place)
+    unclipped = unclipped_pixels(truth, true.camera)
+    measured = io.remosaic(got, cfa), io.remosaic(truth, cfa)
+    figures = Comparison(
+        psnr=psnr(got, truth),
+        psnr_unclipped=psnr(got, truth, unclipped),
+        psnr_mosaic=psnr(*measured),
+        ssim=ssim(got, truth),
+        unclipped=float(unclipped.float().mean()),
+        bits_per_pixel=bits_per_pixel,
+        height=truth.shape[1],
+        width=truth.shape[2],
+        stops=stops(*measured),
+    )
+    return figures, got, truth
+
+
+def demosaic_of(payload: Payload, otherwise: DemosaicMethod = "malvar") -> DemosaicMethod:
+    """How the raw picture was demosaiced that a payload is of, where it says so."""
+    stored = [method for method in get_args(DemosaicMethod) if method == payload.demosaic]
+    return stored[0] if stored else otherwise
+
+
+def _carries_raw(path: Path) -> bool:
+    """Whether to recover a file; of a PNG or TIFF its metadata tells, linear ones have none."""
+    if path.suffix.lower() in _JPEG:
+        return True
+    if path.suffix.lower() not in (".png", ".tif", ".tiff"):
+        return False
+    try:
+        read_payload(path)
+    except (CarrierError, ImageFileError, PayloadMissing):
+        return False
+    except PayloadCorrupt:
+        pass  # which recovery says better
+    return True
+
+
+def _place(estimate: Frame, true: Frame, name: str | os.PathLike[str]) -> Placement | None:
+    """Where the recovered pixels lie in the raw."""
+    got, truth = estimate.require("raw", "compare"), true.require("raw", "compare")
+    size, raw_size = (got.shape[1], got.shape[2]), (truth.shape[1], truth.shape[2])
+    if estimate.samples is not None:
+        place = between(true.camera, estimate.camera, raw_size)
+        whole = place.turned_size(raw_size) == size
+        return place if whole or _holds(estimate.samples, place.apply(truth, size)) else None
+    if size == raw_size and not _turned(name, estimate, true):
+        return Placement()
+    try:
+        return register(io.to_uint8(got.sqrt()), truth, true.camera.orientation).placement
+    except PictureMismatch:
+        return None
+
+
+def _holds(samples: Samples, truth: Tensor) -> bool:
+    """Whether a raw has the values that were kept, where they were kept."""
+    here = truth.flatten(1)[:, samples.index].T
+    return float((here - samples.value).abs().median()) < _SAME
+
+
+def _shared(estimate: Frame, true: Frame, place: Placement) -> tuple[Tensor, Tensor, str]:
+    """What both hold, in the order of the recovered pixels, and the mosaic's pattern there."""
+    got, truth = estimate.require("raw", "compare"), true.require("raw", "compare")
+    raw_size = (truth.shape[1], truth.shape[2])
+    rows, columns = place.shared(raw_size, (got.shape[1], got.shape[2]))
+    inner = Placement(place.turn, place.top + rows.start, place.left + columns.start)
+    got = got[:, rows, columns]
+    truth = inner.apply(truth, (got.shape[1], got.shape[2]))
+    return got, truth, inner.camera(true.camera, raw_size).cfa
+
+
+def _turned(name: str | os.PathLike[str], estimate: Frame, true: Frame) -> bool:
+    """Whether a recovered file says that its pixels were turned; only a DNG can."""
+    differs = estimate.camera.orientation != true.camera.orientation
+    return differs and Path(name).suffix.lower() == ".dng"
+
+
+def unclipped_pixels(raw: Tensor, camera: Camera) -> Tensor:
+    """(H, W) bool: where (3, H, W) raw times white-balance gain is below 1 in every channel."""
+    gains = as_shot_gains(camera.as_shot_neutral).to(raw)[:, None, None]
+    return (raw * gains < 1).all(0)
+
+
+def _to_raw(frame: Frame, method: DemosaicMethod) -> Frame:
+    return Pipeline([BlackLevel(), Demosaic(method)])(frame)  # type: ignore[no-any-return]
+
+
+def _read_recovered(path: str | os.PathLike[str], method: DemosaicMethod) -> Frame:
+    """Linear RGB as it is; the mosaic of ``recover --cfa`` demosaiced as the truth is."""
+    if Path(path).suffix.lower() == ".dng" and not io.is_linear_dng(path):
+        return _to_raw(io.read_raw(path), method)
+    return io.read_linear(path)

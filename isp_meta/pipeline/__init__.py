@@ -1,0 +1,7 @@
+"""Stages one after the other, and what runs, times and stores them."""
+
+from .pipeline import Pipeline
+from .plugins import installed
+from .stopwatch import StageTime, Stopwatch
+
+__all__ = ["Pipeline", "StageTime", "Stopwatch", "installed"]

@@ -1,0 +1,12 @@
+"""Scenes to train and to measure on: picture files led to linear raw, and data sets of them."""
+
+from .read import find_scenes, linear_camera, read_scene, render_scene, seeded, without_file
+
+__all__ = [
+    "find_scenes",
+    "linear_camera",
+    "read_scene",
+    "render_scene",
+    "seeded",
+    "without_file",
+]

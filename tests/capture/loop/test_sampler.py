@@ -1,0 +1,114 @@
+import re
+
+import pytest
+import torch
+
+from isp_meta.baselines import RBFReconstructor
+from isp_meta.capture.loop import ClosedLoopSampler, close_loop
+from isp_meta.capture.loop import sampler as module
+from isp_meta.reconstruct import LocalRBFReconstructor
+from isp_meta.samplers import UniformSampler
+
+
+def test_effort_pays(scene, missed):
+    frame, errors = scene(192, 224), []
+    for effort in (0, 1, 2, 5):
+        samples = ClosedLoopSampler(UniformSampler(8), effort)(frame)
+        assert (samples.model is None, samples.control) == (effort == 0, effort > 1)
+        assert len(frame.samples) <= len(samples) < 1.2 * len(frame.samples)
+        measured = frame.raw.reshape(3, -1)[:, samples.index].T
+        assert samples.control or torch.equal(samples.value, measured)
+        estimate = LocalRBFReconstructor()(frame.replace(samples=samples))
+        errors.append(missed(estimate, frame.raw))
+    assert errors[1] < errors[0]
+    assert errors[2] < 0.85 * errors[1]
+    assert errors[3] < errors[2]
+
+
+def test_says_what_it_does(scene):
+    steps: list[str] = []
+    close_loop(scene(), 2, steps.append)
+    assert steps[:2] == ["fitting the decoder", "moving samples"]
+    won = [float(re.search(r"\(\+(\d+\.\d) dB\)$", text).group(1)) for text in steps[2:]]
+    assert won == sorted(won)
+    assert won[-1] > 0
+    assert steps[-1].startswith("choosing values (")
+    assert "effort=3" in repr(ClosedLoopSampler(UniformSampler(8), 3))
+
+
+def test_an_interrupt_keeps_the_best_so_far(scene, monkeypatch):
+    frame, steps = scene(), []
+
+    def stop(*_arguments):
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(module, "control_values", stop)
+    samples = close_loop(frame, 3, steps.append)
+    assert samples.model is not None
+    assert not samples.control
+    assert steps[-1] == "keeping the best so far"
+
+
+def test_an_interrupt_keeps_the_moves_so_far(scene):
+    frame, steps = scene(), []
+
+    def stop(text):
+        steps.append(text)
+        if text.startswith("moving samples (") and len(steps) > 4:
+            raise KeyboardInterrupt
+
+    samples = close_loop(frame, 3, stop)
+    assert not samples.control
+    assert not torch.equal(samples.index, frame.samples.index)
+    assert steps[-1] == "keeping the best so far"
+
+
+def test_values_that_serve_worse_are_not_stored(scene, monkeypatch):
+    def bad(decoder, _rounds, _pool):
+        yield torch.rand(decoder.samples.value.shape)
+
+    monkeypatch.setattr(module, "control_values", bad)
+    samples = close_loop(scene(), 4)
+    assert samples.model is not None
+    assert not samples.control
+
+
+def test_the_ridge_is_chosen_for_control_values(scene, missed):
+    frame = scene()
+    few, more = (close_loop(frame, effort) for effort in (2, 4))
+    assert more.model.ridge != few.model.ridge
+    errors = [
+        missed(LocalRBFReconstructor()(frame.replace(samples=s)), frame.raw) for s in (few, more)
+    ]
+    assert errors[1] < errors[0]
+
+
+def test_an_interrupt_before_there_is_anything_to_keep_is_one(scene):
+    def stop(_step):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        close_loop(scene(), 3, stop)
+
+
+@pytest.mark.parametrize("effort", [-1, 10])
+def test_efforts_that_there_are_not_are_refused(effort):
+    with pytest.raises(ValueError, match=f"effort must be 0 to 9, not {effort}"):
+        ClosedLoopSampler(UniformSampler(8), effort)
+
+
+def test_controls_are_no_raw_to_other_reconstructors(scene):
+    frame = scene()
+    frame = frame.replace(samples=close_loop(frame, 2))
+    with pytest.raises(ValueError, match="RBFReconstructor needs measured values"):
+        RBFReconstructor()(frame)
+    estimate = LocalRBFReconstructor()(frame)
+    at_samples = estimate.reshape(3, -1)[:, frame.samples.index].T
+    assert not torch.allclose(at_samples, frame.samples.value, rtol=0, atol=1e-3)
+
+
+def test_nothing_sampled_is_left_alone(scene):
+    frame = scene()
+    none = type(frame.samples).at(torch.zeros(0, dtype=torch.int64), frame.raw)
+    assert close_loop(frame.replace(samples=none), 9) is none

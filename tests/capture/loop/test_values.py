@@ -1,0 +1,94 @@
+from dataclasses import replace
+
+import pytest
+import torch
+
+from isp_meta.capture.loop import values as module
+from isp_meta.capture.loop.fit import fit_model
+from isp_meta.capture.loop.truth import Decoder, Truth
+from isp_meta.capture.loop.values import control_values
+from isp_meta.frame import Frame
+from isp_meta.reconstruct import LocalRBFReconstructor
+from isp_meta.samplers import UniformSampler
+from isp_meta.workers import workers
+
+
+@pytest.fixture(scope="module")
+def fitted(scene):
+    """A picture whose sides are no multiples of a block's, its samples with a model."""
+    frame = scene(131, 158)
+    with workers() as pool:
+        model = fit_model(Truth.of(frame.srgb, frame.raw, None, pool), frame.samples, 16, pool)
+    return frame.replace(samples=replace(frame.samples, model=model))
+
+
+def steps_of(frame: Frame, rounds: int, counts: torch.Tensor | None = None):
+    with workers() as pool:
+        truth = Truth.of(frame.srgb, frame.raw, counts, pool)
+        yield from control_values(Decoder.of(truth, frame.samples, pool), rounds, pool)
+
+
+def controls(frame: Frame, rounds: int) -> torch.Tensor:
+    return list(steps_of(frame, rounds))[-1]
+
+
+def error_of(frame, missed, value):
+    samples = replace(frame.samples, value=value, control=True)
+    return missed(LocalRBFReconstructor()(frame.replace(samples=samples)), frame.raw)
+
+
+def test_more_rounds_come_nearer_to_the_truth(fitted, missed):
+    errors = [error_of(fitted, missed, controls(fitted, rounds)) for rounds in (0, 2, 4, 40)]
+    assert errors[1] < 0.85 * errors[0]
+    assert errors == sorted(errors, reverse=True)
+    assert errors[2] < 1.1 * errors[3]
+
+
+def test_no_value_near_the_best_is_better(fitted, missed):
+    best = controls(fitted, 60)
+    least = error_of(fitted, missed, best)
+    generator = torch.Generator().manual_seed(0)
+    for _ in range(5):
+        away = 0.02 * torch.randn(best.shape, generator=generator) * best
+        assert error_of(fitted, missed, (best + away).clamp(0, 1)) > least
+
+
+def test_without_a_round_they_are_the_measured_ones(fitted):
+    torch.testing.assert_close(controls(fitted, 0), fitted.samples.value, rtol=0, atol=1e-6)
+
+
+def test_bands_change_next_to_nothing(fitted, missed, monkeypatch):
+    whole = error_of(fitted, missed, controls(fitted, 8))
+    monkeypatch.setattr(module, "_BAND_PIXELS", 158 * 8 * 3)
+    parts = list(steps_of(fitted, 8))
+    assert len(parts) == 6
+    assert error_of(fitted, missed, parts[-1]) == pytest.approx(whole, rel=0.01)
+    assert error_of(fitted, missed, parts[2]) < error_of(fitted, missed, fitted.samples.value)
+
+
+def test_values_stay_within_what_can_be_stored(fitted):
+    bright = fitted.replace(raw=(2 * fitted.raw).clamp(max=1))
+    samples = replace(UniformSampler(8)(bright), model=fitted.samples.model)
+    value = controls(bright.replace(samples=samples), 4)
+    assert float(value.min()) >= 0
+    assert float(value.max()) <= 1
+
+
+@pytest.mark.parametrize("curvature", [0.0, -1e-6])
+def test_equations_that_rounding_made_indefinite_leave_values_finite(curvature):
+    neighbors = torch.tensor([[0, 1], [1, 2]])
+    matrix = (curvature * torch.eye(2)).expand(2, 2, 2).contiguous()
+    equations = module._Equations(neighbors, matrix, torch.full((2, 2, 3), 1e-3))
+    assert bool(module._solve(equations, torch.zeros(4, 3), 8).isfinite().all())
+
+
+def test_what_does_not_count_draws_no_value(fitted):
+    counts = torch.ones(fitted.raw.shape[1:], dtype=torch.bool)
+    counts[:, 80:] = False
+    strange = fitted.raw.clone()
+    strange[:, :, 80:] = 0.5
+    one, other = (
+        list(steps_of(fitted.replace(raw=raw), 4, counts))[-1] for raw in (fitted.raw, strange)
+    )
+    assert torch.equal(one, other)
+    assert not torch.equal(one, controls(fitted, 4))

@@ -1,0 +1,166 @@
+"""What recovery misses comes with the metadata, as finely as is asked for."""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+import torch
+from PIL import Image
+
+from isp_meta import Frame, Rate, Reconstructor, carriers, embed, read_metadata, read_raw, recover
+from isp_meta.capture.residual import enhance
+from isp_meta.data import sample_path
+from isp_meta.errors import RateNotReached
+from isp_meta.frame import Sampler
+from isp_meta.metrics import psnr
+from isp_meta.samplers import UniformSampler
+from isp_meta.samples import Samples
+
+
+@pytest.fixture(scope="module")
+def picture() -> Frame:
+    """A corner of the sample, as a sensor would give it."""
+    frame = read_raw(sample_path())
+    return frame.replace(codes=frame.codes[:, :256, :384].clone())
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory, picture):
+    """The same samples without an enhancement and with one."""
+    folder = tmp_path_factory.mktemp("enhanced")
+    given = {"sampler": UniformSampler(8)}
+    return (
+        embed(picture, folder / "plain.jpg", enhancement=0, **given),
+        embed(picture, folder / "better.jpg", **given),
+    )
+
+
+def figure(made) -> float:
+    return psnr(recover(made.path).raw, made.frame.raw)
+
+
+def test_it_brings_decibels(both):
+    plain, better = both
+    assert read_metadata(plain.path).payload.enhancement is None
+    found = read_metadata(better.path).payload.enhancement
+    assert found.step == 1 / 32
+    assert better.payload_bytes == plain.payload_bytes + found.size
+    assert figure(better) > figure(plain) + 1
+
+
+def test_samples_stay_what_was_measured(both):
+    better = both[1]
+    frame = recover(better.path)
+    samples = read_metadata(better.path).payload.samples
+    assert torch.equal(frame.raw.view(3, -1)[:, samples.index], samples.value.T)
+
+
+def test_control_values_are_not_pasted(tmp_path, picture):
+    made = embed(picture, tmp_path / "a.jpg", sampler=UniformSampler(8), effort=2)
+    samples = read_metadata(made.path).payload.samples
+    at_samples = recover(made.path).raw.view(3, -1)[:, samples.index]
+    assert samples.control
+    assert not torch.equal(at_samples, samples.value.T)
+    assert psnr(at_samples[..., None], made.frame.raw.view(3, -1)[:, samples.index, None]) > 40
+
+
+def test_finer_steps_come_nearer(tmp_path, picture, both):
+    finer = embed(
+        picture, tmp_path / "a.jpg", sampler=UniformSampler(8), enhancement=1 / 256, overwrite=True
+    )
+    assert figure(finer) > figure(both[1]) + 3
+
+
+@pytest.mark.parametrize("bpp", [0.45, 0.8, 2.0])
+def test_a_budget_is_filled(tmp_path, picture, bpp):
+    made = embed(picture, tmp_path / "a.jpg", rate=Rate(bpp=bpp))
+    assert 0.9 * bpp < made.bits_per_pixel <= bpp
+    without = embed(picture, tmp_path / "b.jpg", rate=Rate(bpp=bpp), enhancement=0)
+    assert figure(made) > figure(without) + 0.5
+
+
+def test_a_small_budget_is_not_spent_on_samples_alone(tmp_path, picture):
+    made = embed(picture, tmp_path / "a.jpg", rate=Rate(bpp=0.4))
+    payload = read_metadata(made.path).payload
+    assert payload.samples.cell in (16, 20, 24, 28, 32)
+    assert payload.enhancement is not None
+    tiny = embed(picture, tmp_path / "b.jpg", rate=Rate(bpp=0.2))
+    payload = read_metadata(tiny.path).payload
+    assert payload.samples.cell < 16
+    assert payload.enhancement is None
+
+
+def test_a_goal_is_reached_and_hardly_passed(tmp_path, picture):
+    made = embed(picture, tmp_path / "a.jpg", rate=Rate(psnr=46))
+    assert 46 <= figure(made) < 46.6
+    low = embed(picture, tmp_path / "b.jpg", rate=Rate(psnr=20))
+    assert read_metadata(low.path).payload.enhancement is None
+    with pytest.raises(RateNotReached, match="200 dB cannot be reached"):
+        embed(picture, tmp_path / "c.jpg", rate=Rate(psnr=200))
+    assert not (tmp_path / "c.jpg").exists()
+
+
+def test_none_where_it_would_be_in_vain_or_late(tmp_path, picture):
+    for name, options in {"quick": {"effort": 0}, "whole": {"lossless": True}}.items():
+        made = embed(picture, tmp_path / f"{name}.jpg", **options)
+        assert read_metadata(made.path).payload.enhancement is None
+    asked = embed(picture, tmp_path / "asked.jpg", effort=0, enhancement=1 / 64)
+    assert read_metadata(asked.path).payload.enhancement is not None
+
+
+@pytest.mark.parametrize("step", [-1.0, 2.0, 1e-5])
+def test_steps_out_of_range_are_errors(tmp_path, picture, step):
+    with pytest.raises(ValueError, match="step must be"):
+        embed(picture, tmp_path / "a.jpg", enhancement=step)
+    assert not (tmp_path / "a.jpg").exists()
+
+
+def test_it_outlives_another_compression(tmp_path, both):
+    def again(made) -> float:
+        kept = carriers.extract(made.path.read_bytes())
+        buffer = io.BytesIO()
+        Image.open(made.path).save(buffer, "JPEG", quality=90)
+        path = tmp_path / made.path.name
+        path.write_bytes(carriers.insert(buffer.getvalue(), kept))
+        assert read_metadata(path).match == "recompressed"
+        return psnr(recover(path).raw, made.frame.raw)
+
+    plain, better = both
+    assert again(better) > again(plain)
+
+
+def test_another_reconstructor_is_not_corrected(both):
+    class Darker(Reconstructor):
+        def forward(self, frame):
+            return frame.srgb**2
+
+    plain, better = (recover(made.path, reconstructor=Darker()).raw for made in both)
+    assert torch.equal(plain, better)
+
+
+def test_nothing_is_missed_where_the_picture_shows_something_else(both):
+    plain, better = both
+    packed = carriers.extract(plain.path.read_bytes())
+    pixels = read_metadata(plain.path).pixels
+    shown = torch.zeros(256, 384, dtype=torch.bool)
+    none = enhance(packed, plain.frame, pixels, 1 / 32, shown=shown)
+    everywhere = enhance(packed, plain.frame, pixels, 1 / 32)
+    assert everywhere == carriers.extract(better.path.read_bytes())
+    assert len(none) < len(packed) + 100
+
+
+def test_there_is_nothing_to_correct_without_samples(tmp_path, picture):
+    class Nothing(Sampler):
+        def forward(self, frame):
+            return Samples.at(torch.zeros(0, dtype=torch.int64), frame.raw, 8)
+
+    made = embed(picture, tmp_path / "a.jpg", sampler=Nothing())
+    assert read_metadata(made.path).payload.enhancement is None
+
+
+def test_a_mosaic_is_beside_the_budget(tmp_path, picture):
+    options = {"rate": Rate(bpp=0.8), "enhancement": 1 / 64, "lossless": True}
+    payload = read_metadata(embed(picture, tmp_path / "a.jpg", **options).path).payload
+    assert payload.mosaic is not None
+    assert payload.enhancement is not None
