@@ -9,6 +9,7 @@ run before it is needed, and what is stored be chosen by what comes out (closed_
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import math
 import os
@@ -22,6 +23,7 @@ import torch
 from torch import Tensor
 
 from .. import carriers, codec, io, presets
+from ..decoder import Guide
 from ..errors import ImageFileError, IspMetaError, PictureMismatch, RateNotReached, RawFileError
 from ..frame import Frame, Sampler
 from ..pipeline import Pipeline
@@ -175,14 +177,15 @@ def embed(
         frame = _placed(frame, found)
     step("choosing pixels")
     frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
+    guide = Guide(frame.require("srgb", "embed"))
     effort, room, moves = _affordable(rate, pixels.shape[1] * pixels.shape[2], effort)
     goal = _goal(enhancement, rate, effort, lossless)
     if rate is not None:
         with _rate_of(name):
             fit = _rate_fit(coding, _demosaic(pipeline), found, room, goal)
-            frame, sampler, steps = fit(rate, frame, pixels)
+            frame, sampler, steps = fit(rate, frame, pixels, guide)
     sampler = _one_sampler(pipeline, sampler, effort)
-    frame = _sampled(frame, sampler, found, effort, step, moves)
+    frame = _sampled(frame, sampler, found, guide, effort, step, moves)
     step("encoding")
     payload = codec.Payload(
         samples=frame.require("samples", "embed"),
@@ -194,10 +197,14 @@ def embed(
         mosaic=None if mosaic is None else _mosaic(mosaic, pixels, frame, found, lossless),
     )
     with _rate_of(name):
-        packed = encode_within(rate, payload, pixels, coding)
+        payload, packed = encode_within(rate, payload, pixels, coding)
         if goal is not None:
             step("coding what recovery misses")
-            packed = enhance(packed, frame, pixels, goal, coding=coding, shown=_shown(found))
+            known, true = payload.rounded(), frame.require("raw", "embed")
+            better = enhance(known, len(packed), true, guide, goal, _shown(found))
+            if better is not None:
+                payload = dataclasses.replace(payload, enhancement=better)
+                packed = codec.encode(payload, coding=coding, pixels=pixels)
     step("writing")
     if beside is not None:
         _write_pair(target, data, beside, packed, overwrite)
@@ -249,7 +256,7 @@ def _rate_fit(
     found: Registration | None,
     room: int,
     goal: float | Rate | None,
-) -> Callable[[Rate, Frame, Tensor], tuple[Frame, Sampler, codec.Steps]]:
+) -> Callable[[Rate, Frame, Tensor, Guide], tuple[Frame, Sampler, codec.Steps]]:
     return functools.partial(
         fit_rate,
         coding=coding,
@@ -327,6 +334,7 @@ def _sampled(
     frame: Frame,
     sampler: Sampler,
     found: Registration | None,
+    guide: Guide,
     effort: int,
     step: Progress,
     room: float,
@@ -337,7 +345,8 @@ def _sampled(
         samples = found.keep(samples)
     frame = frame.replace(samples=samples)
     # Pixels that show something else would be tried for as if they mattered.
-    return frame.replace(samples=close_loop(frame, effort, step, _shown(found), room))
+    tried = close_loop(frame, effort, step, _shown(found), room, guide=guide)
+    return frame.replace(samples=tried)
 
 
 def _shown(found: Registration | None) -> Tensor | None:

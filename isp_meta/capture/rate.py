@@ -17,9 +17,11 @@ import torch
 from torch import Tensor
 
 from ..codec import Binding, Coding, Payload, Steps, encode, quantize
+from ..decoder import Decoder, Guide
 from ..errors import RateNotReached
 from ..frame import Frame, Sampler
-from ..reconstruct import LocalRBFReconstructor
+from ..metrics import psnr
+from ..networks.shipped import shipped_features
 from ..samplers import UniformSampler
 from ..samples import Samples
 
@@ -43,8 +45,7 @@ class Rate:
     Attributes:
         bpp: at most so many bits of metadata a pixel.
         size: at most so many bytes of metadata.
-        psnr: at least so many dB over the recovered linear raw-RGB, peak 1, by
-            :class:`isp_meta.reconstruct.LocalRBFReconstructor`.
+        psnr: at least so many dB over the linear raw-RGB, peak 1, that recovery makes by default.
         sampler: makes a sampler of a cell's side.
 
     Raises:
@@ -66,8 +67,10 @@ class Rate:
         return self.size if self.bpp is None else self.bpp * pixels / 8
 
 
-def encode_within(rate: Rate | None, payload: Payload, pixels: Tensor, coding: Coding) -> bytes:
-    """A payload's bytes, in coarser steps than its own where a rate's budget asks for them.
+def encode_within(
+    rate: Rate | None, payload: Payload, pixels: Tensor, coding: Coding
+) -> tuple[Payload, bytes]:
+    """A payload and its bytes, in coarser steps than its own where a rate's budget asks for them.
 
     What is found after the rate was fitted, a model and its control values, is not known before.
 
@@ -81,10 +84,10 @@ def encode_within(rate: Rate | None, payload: Payload, pixels: Tensor, coding: C
         budget = rate.budget(pixels.shape[1] * pixels.shape[2])
     for levels in reversed(_LEVELS):
         if budget is None or len(packed) <= budget:
-            return packed
+            return payload, packed
         if levels < payload.steps.levels:
-            coarser = dataclasses.replace(payload, steps=Steps(levels))
-            packed = encode(coarser, coding=coding, pixels=pixels)
+            payload = dataclasses.replace(payload, steps=Steps(levels))
+            packed = encode(payload, coding=coding, pixels=pixels)
     raise RateNotReached(f"{budget:,.0f} bytes are too few: the metadata take {len(packed):,}")
 
 
@@ -92,6 +95,7 @@ def fit_rate(
     rate: Rate,
     frame: Frame,
     pixels: Tensor,
+    guide: Guide,
     *,
     coding: Coding = "range",
     demosaic: str = "",
@@ -105,7 +109,7 @@ def fit_rate(
 
     Args:
         frame: with ``raw``, ``srgb`` as decoded from the finished file, and ``camera``.
-        pixels: (3, H, W) uint8, that ``srgb``.
+        pixels: (3, H, W) uint8, that ``srgb``. guide: the same as the decoder sees it.
         coding, demosaic: of the payload, see :class:`isp_meta.codec.Payload`.
         keep: takes the samples away that the picture does not show.
         room: bytes to leave for what is added later.
@@ -135,7 +139,7 @@ def fit_rate(
     if enhanced:
         cell, levels = _base(rate.budget(pixels.shape[1] * pixels.shape[2]), size)
     elif rate.psnr is not None:
-        cell, levels = _reach(rate.psnr, frame, sampled)
+        cell, levels = _reach(rate.psnr, frame.require("raw", "fit_rate"), guide, sampled)
     else:
         cell, levels = _fill(rate.budget(pixels.shape[1] * pixels.shape[2]), size)
     return frame.replace(samples=sampled(cell)), rate.sampler(cell), Steps(levels)
@@ -167,19 +171,16 @@ def _base(budget: float | None, size: Callable[[int, int], int]) -> tuple[int, i
     return (cell, levels) if size(cell, levels) <= budget else _fill(budget, size)
 
 
-def _reach(goal: float, frame: Frame, sampled: Callable[[int], Samples]) -> tuple[int, int]:
+def _reach(
+    goal: float, raw: Tensor, guide: Guide, sampled: Callable[[int], Samples]
+) -> tuple[int, int]:
     """The largest cell, and then the fewest levels, from which recovery reaches a PSNR."""
-    # What it imports takes a while to load.
-    from ..metrics import psnr
-
-    raw: Tensor = frame.require("raw", "fit_rate")
 
     @functools.cache
     def reached(cell: int, levels: int) -> float:
         samples = sampled(cell)
         kept = dataclasses.replace(samples, value=quantize(samples.value, Steps(levels)))
-        with torch.no_grad():
-            return psnr(LocalRBFReconstructor()(frame.replace(raw=None, samples=kept)), raw)
+        return psnr(Decoder.of(guide, kept, features=shipped_features()).raw(), raw)
 
     descending = CELLS[::-1]
     place = _first(lambda i: reached(descending[i], _LEVELS[_BALANCED]) >= goal, len(CELLS))

@@ -1,22 +1,20 @@
-"""What recovery from a payload's samples misses, added to the payload as finely as is asked for.
+"""What recovery from a payload's samples misses, stored as finely as is asked for.
 
-payload ─▶ as a reader decodes it ─▶ recovered ─▶ raw less that ─▶ Enhancement ─▶ payload
+payload ─▶ as a reader has it ─▶ decoded ─▶ raw less that ─▶ Enhancement
 """
 
 from __future__ import annotations
 
-import dataclasses
 import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from .. import codec
-from ..codec import Enhancement
+from ..codec import Enhancement, Payload
+from ..decoder import Decoder, Guide
 from ..errors import RateNotReached
-from ..frame import Frame
-from ..reconstruct import LocalRBFReconstructor
+from ..networks.shipped import shipped_features
 from .rate import Rate
 
 __all__ = ["enhance"]
@@ -26,55 +24,42 @@ _EXPONENTS = range(Enhancement.MOST_EXPONENT + 1)
 
 @torch.no_grad()
 def enhance(
-    packed: bytes,
-    frame: Frame,
-    pixels: Tensor,
+    payload: Payload,
+    used: int,
+    raw: Tensor,
+    guide: Guide,
     goal: float | Rate,
-    *,
-    coding: codec.Coding = "range",
     shown: Tensor | None = None,
-) -> bytes:
-    """A payload's bytes with an enhancement of what recovery makes of its samples.
+) -> Enhancement | None:
+    """The enhancement of what recovery makes of a payload's samples.
 
     Args:
-        packed: the payload without.
-        frame: with ``raw``, and ``srgb`` as recovery will see it.
-        pixels: (3, H, W) uint8, the finished picture.
+        payload: as a reader has it, see :meth:`isp_meta.codec.Payload.rounded`, without one.
+        used: bytes that it takes.
+        raw: (3, H, W), the truth. guide: the picture, as recovery will see it.
         goal: the coefficients' step in parts of full scale, 2^-11 to 1, or what the whole payload
             may take or must reach.
-        coding: of the payload's values.
         shown: (H, W) bool, where the picture shows what the raw holds: nothing is missed elsewhere.
             None: everywhere.
 
     Returns:
-        The payload; as it was where its budget leaves no room, the samples reach the goal, or there
+        The enhancement; None where a budget leaves no room, the samples reach the goal, or there
         are none.
 
     Raises:
         RateNotReached: no step reaches the goal. ValueError: a step out of range.
     """
-    payload = codec.decode(packed, lambda: pixels)
     if not len(payload.samples):
-        return packed
-    residual = _missed(payload, frame, shown)
-    if isinstance(goal, Rate):
-        # A rate is of the samples and what serves them; a mosaic takes what it takes.
-        whole = 0 if payload.mosaic is None else len(payload.mosaic.pack())
-        found = _for_rate(residual, goal, len(packed) - whole)
-    else:
-        found = Enhancement.of(residual, Enhancement.exponent_of(goal))
-    if found is None:
-        return packed
-    better = dataclasses.replace(payload, enhancement=found)
-    return codec.encode(better, coding=coding, pixels=pixels)
-
-
-def _missed(payload: codec.Payload, frame: Frame, shown: Tensor | None) -> Tensor:
-    """Raw less what recovery makes of a payload's samples, (3, H, W)."""
-    known = Frame(camera=frame.camera, srgb=frame.srgb, samples=payload.samples, space=frame.space)
-    residual: Tensor = LocalRBFReconstructor.shipped()(known).neg_()
-    residual += frame.require("raw", "enhance")
-    return residual if shown is None else residual.mul_(shown)
+        return None
+    residual = Decoder.of(guide, payload.samples, features=shipped_features()).raw().neg_()
+    residual += raw
+    if shown is not None:
+        residual *= shown
+    if not isinstance(goal, Rate):
+        return Enhancement.of(residual, Enhancement.exponent_of(goal))
+    # A rate is of the samples and what serves them; a mosaic takes what it takes.
+    whole = 0 if payload.mosaic is None else len(payload.mosaic.pack())
+    return _for_rate(residual, goal, used - whole)
 
 
 def _for_rate(residual: Tensor, rate: Rate, used: int) -> Enhancement | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import get_args
 
 import torch
@@ -23,7 +23,7 @@ from .mosaic import Mosaic
 from .parametric import pack_parametric, unpack_parametric
 from .positions import pack_positions, unpack_positions
 from .reader import Reader, text_field
-from .steps import Steps
+from .steps import Steps, quantize
 from .values import Coding, check_room, needs_pixels, pack_values, unpack_values
 
 __all__ = ["Coding", "Payload", "decode", "encode"]
@@ -78,6 +78,17 @@ class Payload:
             raise ValueError("missing bits are no control values")
         if self.depth is not None and self.steps != self.depth.steps:
             raise ValueError(f"{self.depth.taken} missing bits need {self.depth.steps}")
+
+    def rounded(self) -> Payload:
+        """What :func:`decode` gives back of what :func:`encode` makes of it."""
+        model = self.samples.model
+        samples = replace(
+            self.samples,
+            value=quantize(self.samples.value, self.steps),
+            model=None if model is None else model.rounded(),
+        )
+        parametric = None if self.parametric is None else self.parametric.rounded()
+        return replace(self, samples=samples, parametric=parametric)
 
 
 def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None = None) -> bytes:

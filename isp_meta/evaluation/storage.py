@@ -14,6 +14,7 @@ from ..codec.local_rbf import pack_local_rbf
 from ..codec.parametric import pack_parametric
 from ..codec.positions import pack_positions
 from ..codec.values import pack_values
+from ..decoder import Guide
 from ..frame import Frame
 from ..samples import ParametricModel
 
@@ -73,9 +74,12 @@ def store(
     payload = codec.Payload(
         samples, frame.camera, binding, codec.Steps.linear(bits), parametric=model
     )
-    data = codec.encode(payload)
+    payload, data = payload.rounded(), codec.encode(payload)
     if enhancement is not None:
-        data = enhance(data, frame, pixels, enhancement)
+        raw, guide = frame.require("raw", "store"), Guide(srgb)
+        found = enhance(payload, len(data), raw, guide, enhancement)
+        payload = dataclasses.replace(payload, enhancement=found)
+        data = codec.encode(payload)
     decoded = codec.decode(data)
     header = Header.parse(data)
     parameters = b"" if model is None else pack_parametric(model)

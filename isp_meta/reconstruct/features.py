@@ -19,7 +19,8 @@ from torch.nn import functional
 from ..decoder.correction import matern
 from ..decoder.cubic import apply_polynomial, fit_polynomial
 from ..decoder.detail import DetailBands
-from ..decoder.guess import LOG_FLOOR, clipped, log_gain
+from ..decoder.guess import LOG_FLOOR, log_gain
+from ..decoder.guide import clipped
 from ..frame import Frame
 from .inputs import picture_and_samples
 from .local_rbf import LocalRBFReconstructor

@@ -6,9 +6,9 @@ from smooth_scenes import cubic, smooth
 from torch.nn.functional import avg_pool2d
 
 from isp_meta.decoder.cubic import apply_polynomial, fit_polynomial
-from isp_meta.decoder.guess import GUESSES, clipped, first_guesses, log_gain, times_gain
+from isp_meta.decoder.guess import GUESSES, FirstGuess, fit_guesses, log_gain, times_gain
+from isp_meta.decoder.guide import Guide, clipped
 from isp_meta.networks import FeatureNetwork
-from isp_meta.workers import workers
 
 HEIGHT, WIDTH = 96, 128
 
@@ -29,12 +29,16 @@ def network():
 
 
 def every(step, dtype=torch.float32, features=None):
-    """Guesses of a picture of which every so manieth pixel is known; raw, index and value."""
+    """Guesses of a picture of which every nth pixel is known; the picture, raw, index and value."""
     srgb, raw = picture(dtype)
+    guide = Guide(srgb)
     index = torch.arange(step // 2, HEIGHT * WIDTH, step)
     value = raw.flatten(1)[:, index].T.contiguous().to(dtype)
-    with workers() as pool:
-        return first_guesses(srgb, index, value, pool, features), raw, index, value
+    return fit_guesses(guide, index, value, features), guide, raw, index, value
+
+
+def whole(guess, guide):
+    return guess.formula.rows(guide, 0, HEIGHT)
 
 
 def decibels(estimate, truth):
@@ -47,20 +51,20 @@ def test_there_are_all_where_samples_suffice_and_a_cubic_everywhere():
     assert list(every(29, features=network())[0]) == list(GUESSES)
     few = every(211)[0]
     assert list(few) == ["cubic"]
-    assert few["cubic"].correction is None
+    assert few["cubic"].formula.correction is None
 
 
 def test_the_cubic_is_the_fit_to_the_samples():
-    guesses, _, index, value = every(29)
-    srgb = picture()[0]
+    guesses, guide, _, index, value = every(29)
+    srgb = guide.srgb
     expected = apply_polynomial(fit_polynomial(srgb.flatten(1)[:, index].T, value), srgb)
-    assert torch.equal(guesses["cubic"].rows(0, HEIGHT), expected)
+    assert torch.equal(whole(guesses["cubic"], guide), expected)
     assert torch.equal(guesses["cubic"].left_out, guesses["cubic"].at_samples)
 
 
 def test_each_tells_more_than_the_one_before():
-    guesses, raw, _, _ = every(17)
-    cubic_only, color, detail = (decibels(g.rows(0, HEIGHT), raw) for g in guesses.values())
+    guesses, guide, raw, _, _ = every(17)
+    cubic_only, color, detail = (decibels(whole(g, guide), raw) for g in guesses.values())
     assert color > cubic_only + 1
     assert detail > color + 3
 
@@ -68,16 +72,16 @@ def test_each_tells_more_than_the_one_before():
 @pytest.mark.parametrize("name", GUESSES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_at_samples_are_the_rows_there(name, dtype):
-    guesses, _, index, _ = every(17, dtype, network())
+    guesses, guide, _, index, _ = every(17, dtype, network())
     guess = guesses[name]
-    rows = guess.rows(0, HEIGHT)
+    rows = whole(guess, guide)
     assert rows.shape == (3, HEIGHT, WIDTH)
     for values in (rows, guess.at_samples, guess.left_out):
         assert values.dtype == dtype
         assert bool(((values >= 0) & (values <= 1)).all())
     atol = 1e-5 if dtype == torch.float32 else 1e-12
     torch.testing.assert_close(rows.flatten(1)[:, index].T, guess.at_samples, rtol=0, atol=atol)
-    pieces = [guess.rows(top, min(HEIGHT, top + 7)) for top in range(0, HEIGHT, 7)]
+    pieces = [guess.formula.rows(guide, top, min(HEIGHT, top + 7)) for top in range(0, HEIGHT, 7)]
     torch.testing.assert_close(torch.cat(pieces, 1), rows, rtol=0, atol=atol)
 
 
@@ -85,10 +89,10 @@ def test_at_samples_are_the_rows_there(name, dtype):
 def test_left_out_tells_the_error_elsewhere_and_hardly_differs_where_samples_are_many(name):
     shift, optimism = {}, {}
     for step in (61, 3):
-        guesses, raw, _, value = every(step, features=network())
+        guesses, guide, raw, _, value = every(step, features=network())
         guess = guesses[name]
         shift[step] = float((guess.left_out - guess.at_samples).square().mean().sqrt())
-        true = decibels(guess.rows(0, HEIGHT), raw)
+        true = decibels(whole(guess, guide), raw)
         optimism[step] = [decibels(g, value) - true for g in (guess.at_samples, guess.left_out)]
     seen, left_out = optimism[61]
     assert seen > 3
@@ -127,10 +131,20 @@ def test_a_jump_where_colors_are_clipped_is_followed():
     assert 20 < int(white.flatten()[index].sum()) < 0.5 * len(index)
     raw = cubic(srgb)
     raw = torch.where(white, 1.0, 0.6 * raw)
-    with workers() as pool:
-        guesses = first_guesses(srgb, index, raw.flatten(1)[:, index].T.contiguous(), pool)
-    missed = {
-        n: float((g.rows(0, HEIGHT) - raw)[:, white].abs().mean()) for n, g in guesses.items()
-    }
+    guide = Guide(srgb)
+    guesses = fit_guesses(guide, index, raw.flatten(1)[:, index].T.contiguous())
+    missed = {n: float((whole(g, guide) - raw)[:, white].abs().mean()) for n, g in guesses.items()}
     assert missed["cubic"] > 0.1
     assert missed["color"] < 0.3 * missed["cubic"]
+
+
+def test_a_guess_is_worked_out_once_and_formulas_that_say_the_same_share_it(monkeypatch):
+    guesses, guide, _, _, _ = every(17, features=network())
+    formula = guesses["learned"].formula
+    made = guide.guess(formula)
+    assert torch.equal(made, whole(guesses["learned"], guide))
+    monkeypatch.setattr(FirstGuess, "rows", None)
+    same = FirstGuess(formula.cubic.clone(), formula.correction, formula.network)
+    assert guide.guess(same) is made
+    for other in (FirstGuess(formula.cubic), FirstGuess(2 * formula.cubic, formula.correction)):
+        assert not other.equals(formula)

@@ -10,12 +10,15 @@ from smooth_scenes import cubic, smooth
 from torch.nn.functional import avg_pool2d
 
 from isp_meta.baselines import RBFReconstructor
+from isp_meta.decoder import Guide, LocalRBFSetting
+from isp_meta.decoder import decoder as decoder_module
+from isp_meta.decoder import guide as guide_module
 from isp_meta.decoder.cubic import apply_polynomial, fit_polynomial
-from isp_meta.decoder.guess import GUESSES, first_guesses
+from isp_meta.decoder.guess import GUESSES, fit_guesses
+from isp_meta.decoder.search import LeftOut, settings
+from isp_meta.decoder.systems import NearestSamples
 from isp_meta.frame import Frame
 from isp_meta.reconstruct import LocalRBFReconstructor
-from isp_meta.reconstruct import local_rbf as local_rbf_module
-from isp_meta.reconstruct.local_rbf import GuidedPicture, LocalRBFSetting
 from isp_meta.samples import Samples
 from isp_meta.stages import Sharpening
 from isp_meta.workers import workers
@@ -53,14 +56,26 @@ def decibels(estimate, truth):
     return -10 * math.log10(float((estimate - truth).square().mean()))
 
 
-def picture_of(frame):
+def left_out_of(frame, neighbors=9, trials=10**6):
+    """Samples to leave out: every one, or a few."""
+    guide, samples = Guide(frame.srgb), frame.samples
+    value = samples.value.to(frame.srgb)
     with workers() as pool:
-        return GuidedPicture.of(frame.srgb, frame.samples, pool)
+        return LeftOut.of(
+            guide.points(samples.index),
+            value,
+            fit_guesses(guide, samples.index, value),
+            NearestSamples(samples.index, samples.width),
+            neighbors,
+            trials,
+            pool,
+        )
 
 
-def known(picture, guess="cubic"):
+def known(left_out, guess="cubic"):
     """Points and values of the samples, and what the guess is there."""
-    return (t.numpy() for t in (picture.points, picture.value, picture.guesses[guess].at_samples))
+    at_samples = left_out.guesses[guess].at_samples
+    return (t.numpy() for t in (left_out.points, left_out.value, at_samples))
 
 
 @pytest.fixture
@@ -68,9 +83,9 @@ def only_cubic(monkeypatch):
     """Lets the reconstructor know no first guess but the cubic, from the moment it is called."""
 
     def cubic_of(*arguments):
-        return {"cubic": first_guesses(*arguments)["cubic"]}
+        return {"cubic": fit_guesses(*arguments)["cubic"]}
 
-    return lambda: monkeypatch.setattr(local_rbf_module, "first_guesses", cubic_of)
+    return lambda: monkeypatch.setattr(decoder_module, "fit_guesses", cubic_of)
 
 
 class Oracle:
@@ -106,17 +121,17 @@ def test_error_left_out_is_that_of_fitting_again_without_the_sample(setting):
     srgb, raw = varied(40, 56)
     weight = torch.rand(63, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
     for dtype, exactness in ((torch.float64, 1e-9), (torch.float32, 1e-3)):
-        picture = picture_of(sampled(srgb.to(dtype), raw, cell=6))
-        around = picture.nearest(picture.points[:, :2], 10)
-        assert around[:, 0].tolist() == list(range(63))
-        points, value, guess = known(picture)
+        every = left_out_of(sampled(srgb.to(dtype), raw, cell=6))
+        every = replace(every, weight=weight.to(dtype))
+        assert sorted(every.around[:, 0].tolist()) == list(range(63))
+        points, value, guess = known(every)
         errors = []
-        for left_out, *others in around.tolist():
+        for left_out, *others in every.around.tolist():
             fit = Oracle(setting, points[others], value[others], guess[others])
             one = slice(left_out, left_out + 1)
             errors.append(fit(points[one], guess[one]) - value[one])
         squares = np.square(errors).mean((1, 2))
-        got = LocalRBFReconstructor._left_out_error(setting, picture, around, weight.to(dtype))
+        got = every.error(setting, 1)
         assert got == pytest.approx(np.average(squares, weights=weight), rel=exactness)
 
 
@@ -128,9 +143,8 @@ def test_pixels_are_the_interpolation_of_their_blocks_nearest_samples(setting):
     height, width, block, neighbors = 21, 27, 5, 7
     assert round(math.sqrt(height * width / len(frame.samples))) == block
     got = LocalRBFReconstructor(neighbors, setting=setting)(frame)
-    picture = picture_of(frame)
-    points, value, guess = known(picture)
-    guide, estimate = picture.guide(0, height).numpy(), global_estimate(frame).numpy()
+    points, value, guess = known(left_out_of(frame))
+    guide, estimate = Guide(frame.srgb).rows(0, height).numpy(), global_estimate(frame).numpy()
     expected = np.full((3, height, width), np.nan)
     for top, left in itertools.product(range(0, height, block), range(0, width, block)):
         rows, columns = np.mgrid[top : top + block, left : left + block].reshape(2, -1)
@@ -155,8 +169,8 @@ def test_guide_is_color_and_the_brightness_and_clipped_share_around(size):
     height, width = size
     srgb = (1.3 * smooth(height, width)).clamp(max=1).double()
     frame = sampled(srgb, srgb, cell=2)
-    picture = picture_of(frame)
-    guide = picture.guide(0, height)
+    picture = Guide(srgb)
+    guide = picture.rows(0, height)
     assert torch.equal(guide[:3], srgb)
     rows, columns = (np.minimum(np.arange(-(-n // 4) * 4), n - 1) for n in size)
     padded = srgb.numpy()[:, rows][:, :, columns]
@@ -166,8 +180,9 @@ def test_guide_is_color_and_the_brightness_and_clipped_share_around(size):
         wanted = weight * map_coordinates(means, at, order=1, mode="nearest")
         np.testing.assert_allclose(guide[number], wanted, rtol=0, atol=1e-12)
     at_samples = guide.flatten(1)[:, frame.samples.index].T
-    torch.testing.assert_close(picture.points[:, 2:], at_samples, rtol=0, atol=1e-12)
-    parts = [picture.guide(top, min(height, top + 5)) for top in range(0, height, 5)]
+    points = picture.points(frame.samples.index)
+    torch.testing.assert_close(points[:, 2:], at_samples, rtol=0, atol=1e-12)
+    parts = [picture.rows(top, min(height, top + 5)) for top in range(0, height, 5)]
     torch.testing.assert_close(torch.cat(parts, 1), guide, rtol=0, atol=1e-12)
 
 
@@ -180,17 +195,10 @@ def test_where_the_picture_is_clipped_the_surroundings_tell():
     frame = sampled(srgb, raw)
     assert 0.05 < float((srgb == 1).all(0).float().mean()) < 0.3
     got = LocalRBFReconstructor()(frame)
-    picture = picture_of(frame)
-    blind = torch.cat([picture.points[:, :5], torch.zeros(len(picture.points), 2)], 1)
-    around = picture.nearest(picture.points[:, :2], 37)
+    every = left_out_of(frame, 36)
+    blind = torch.cat([every.points[:, :5], torch.zeros(len(every.points), 2)], 1)
     chosen = LocalRBFSetting("log_gain", "exponential", 64.0, 0.1)
-    weight = torch.ones(len(around))
-    errors = [
-        LocalRBFReconstructor._left_out_error(
-            chosen, replace(picture, points=points), around, weight
-        )
-        for points in (picture.points, blind)
-    ]
+    errors = [replace(every, points=p).error(chosen, 1) for p in (every.points, blind)]
     assert errors[0] < 0.6 * errors[1]
     assert decibels(got, raw) > 30
 
@@ -199,16 +207,16 @@ def test_trials_are_drawn_evenly_from_what_is_clipped_and_what_is_not():
     srgb = smooth(96, 128)
     srgb[:, :20, :30] = 1
     frame = sampled(srgb, srgb, cell=4)
-    picture = picture_of(frame)
-    burnt = picture.points[:, -1] > 0
-    chosen, weight = LocalRBFReconstructor(trials=60)._trials(picture)
+    some = left_out_of(frame, trials=60)
+    burnt = some.points[:, -1] > 0
+    chosen, weight = some.around[:, 0], some.weight
     assert len(chosen.unique()) == len(chosen) == 60
     assert int(burnt[chosen].sum()) == 30
     total = [float(weight[burnt[chosen] == side].sum()) for side in (True, False)]
     assert total == pytest.approx([int(burnt.sum()), int((~burnt).sum())])
-    every, weight = LocalRBFReconstructor(trials=10**6)._trials(picture)
-    assert sorted(every.tolist()) == list(range(len(burnt)))
-    assert bool((weight == 1).all())
+    every = left_out_of(frame)
+    assert sorted(every.around[:, 0].tolist()) == list(range(len(burnt)))
+    assert bool((every.weight == 1).all())
 
 
 @pytest.mark.parametrize("setting", [None, *SETTINGS], ids=str)
@@ -254,7 +262,7 @@ def test_strips_change_nothing(size, setting, monkeypatch):
     frame = sampled(srgb.double(), raw)
     reconstructor = LocalRBFReconstructor(setting=setting)
     whole = reconstructor(frame)
-    monkeypatch.setattr(LocalRBFReconstructor, "_STRIP_PIXELS", 1)
+    monkeypatch.setattr(guide_module, "_STRIP_PIXELS", 1)
     torch.testing.assert_close(reconstructor(frame), whole, rtol=0, atol=1e-10)
 
 
@@ -262,7 +270,7 @@ def test_what_is_chosen_does_not_depend_on_strips(monkeypatch):
     srgb, raw = varied(64, 64)
     frame, first, second = sampled(srgb, raw), LocalRBFReconstructor(), LocalRBFReconstructor()
     whole = first(frame)
-    monkeypatch.setattr(LocalRBFReconstructor, "_STRIP_PIXELS", 1)
+    monkeypatch.setattr(guide_module, "_STRIP_PIXELS", 1)
     torch.testing.assert_close(second(frame), whole, rtol=0, atol=1e-4)
     assert first.chosen == second.chosen
 
@@ -278,9 +286,10 @@ def test_the_setting_chosen_is_nearly_the_best_of_all(scene, monkeypatch):
     reconstructor = LocalRBFReconstructor()
     chosen = decibels(reconstructor(frame), raw)
     # Every candidate starts from the same guesses: fitting them once is enough.
-    guesses = picture_of(frame).guesses
-    monkeypatch.setattr(local_rbf_module, "first_guesses", lambda *_: guesses)
-    candidates = LocalRBFReconstructor._candidates(4.0, GUESSES[:3])
+    guesses = left_out_of(frame).guesses
+    monkeypatch.setattr(decoder_module, "fit_guesses", lambda *_: guesses)
+    candidates = [*settings(4.0, GUESSES[:3])]
+    candidates += [replace(c, target="value") for c in settings(4.0, GUESSES[:1])]
     every = {c: decibels(LocalRBFReconstructor(setting=c)(frame), raw) for c in candidates}
     assert reconstructor.chosen in every
     assert len(every) == 160
@@ -339,16 +348,14 @@ def test_few_samples_leave_the_cubic():
 def test_the_error_left_out_is_against_the_guess_left_out(guess):
     frame = sampled(*(t.double() for t in sharpened(64, 80)), cell=5)
     setting = replace(SETTINGS[0], guess=guess)
-    picture = picture_of(frame)
-    around = picture.nearest(picture.points[:, :2], 10)
-    points, value, at_samples = known(picture, guess)
-    left_out = picture.guesses[guess].left_out.numpy()
+    every = left_out_of(frame)
+    points, value, at_samples = known(every, guess)
+    left_out = every.guesses[guess].left_out.numpy()
     squares = []
-    for one, *others in around.tolist():
+    for one, *others in every.around.tolist():
         fit = Oracle(setting, points[others], value[others], at_samples[others])
         squares.append(np.square(fit(points[[one]], left_out[[one]]) - value[one]).mean())
-    weight = torch.ones(len(around), dtype=torch.float64)
-    got = LocalRBFReconstructor._left_out_error(setting, picture, around, weight)
+    got = every.error(setting, 1)
     assert got == pytest.approx(np.mean(squares), rel=1e-8)
 
 
@@ -360,7 +367,7 @@ def test_a_setting_that_is_given_is_used_and_without_trials_the_first_is():
     assert given.chosen == SETTINGS[3]
     untried = LocalRBFReconstructor(trials=0)
     untried(frame)
-    assert untried.chosen == next(LocalRBFReconstructor._candidates(8.0, ["cubic"]))
+    assert untried.chosen == next(settings(8.0, ["cubic"]))
 
 
 def test_the_picture_given_is_left_as_it_was():

@@ -11,34 +11,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import TypeGuard
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...decoder import block_side
 from ...frame import Frame, Reconstructor
-from ...reconstruct import TrainableReconstructor
-from ...reconstruct.local_rbf import block_side
 from ...samples import Samples
 from .blocks import PRICE, Blocks
 from .decibels import won
-from .network_values import ControlValues
 
-__all__ = ["BlackBox", "improvements", "moved_samples", "takes_controls"]
+__all__ = ["BlackBox", "improvements", "moved_samples"]
 
 # Blocks from one tried to the next.
 _APART = 4
 # What is kept of moves that make the whole picture worse together: those that gain most.
 _FEWER = 4
-
-
-def takes_controls(reconstructor: Reconstructor) -> TypeGuard[TrainableReconstructor]:
-    """Whether control values can be made for it: what its network says is what it makes."""
-    return (
-        isinstance(reconstructor, TrainableReconstructor)
-        and type(reconstructor).forward is TrainableReconstructor.forward
-    )
 
 
 @dataclass(frozen=True, eq=False)
@@ -83,32 +72,20 @@ def improvements(
 
     Args:
         samples: at least one, of the box's picture, as measured.
-        effort: rounds of moves; from 2 on with control values for a network.
+        effort: rounds of moves.
         room: bits that places may take, about.
         step: called with the name of each step as it begins, and with the decibels won.
     """
     step("reconstructing")
     missed = box.missed(samples)
-    start = least = float(missed.sum())
+    start = float(missed.sum())
     # From here on there is something to keep: these very ones, as chosen by trying.
-    samples = replace(samples)
-    yield samples
+    yield replace(samples)
     step("moving samples")
     for moved, least in moved_samples(box, samples, missed, effort, room):
         # Before it is told of, so that an interrupt there does not lose it.
         yield moved
-        samples = moved
         step(f"moving samples{won(start, least)}")
-    if effort == 1 or not takes_controls(box.reconstructor):
-        return
-    step(f"choosing values{won(start, least)}")
-    values = ControlValues(box.reconstructor, box.frame, samples, box.counts)
-    for controls, error in values.better(effort, box.error):
-        # Measured values are pasted, and not rounded here: controls have both to make up for.
-        if error < least:
-            yield controls
-            least = error
-        step(f"choosing values{won(start, least)}")
 
 
 def moved_samples(

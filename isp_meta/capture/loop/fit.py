@@ -1,7 +1,7 @@
 """The decoder's model, fitted to what it is to make: first guess and setting, found by trying.
 
-truth ─▶ pixels of some rows ─▶ first guesses ─┬─▶ blocks of those rows ─▶ error ─▶ best setting
-samples ───────────────────────────────────────┘
+truth ─▶ pixels of some blocks ─▶ first guesses ─┬─▶ those blocks decoded ─▶ error ─▶ best setting
+samples ─────────────────────────────────────────┘
 
 Recovery can only leave samples out and guess; here every pixel is known.
 """
@@ -11,23 +11,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from itertools import product, repeat
-from operator import itemgetter
+from itertools import product
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
 from ...codec.local_rbf import pack_local_rbf
+from ...decoder import Guide, LocalRBFSetting, block_side
 from ...decoder.correction import Correction, fit_correction
 from ...decoder.cubic import apply_polynomial, fit_polynomial
-from ...decoder.guess import clipped, log_gain, times_gain
-from ...decoder.learned import LearnedBands
+from ...decoder.guess import log_gain, times_gain
+from ...decoder.guide import clipped
+from ...decoder.search import search, settings
+from ...decoder.systems import NearestSamples, predict
 from ...networks.shipped import FEATURES, shipped_features
-from ...reconstruct.local_rbf import GuidedPicture, LocalRBFSetting, block_side
 from ...samples import LocalRBFModel, Samples
-from .systems import Systems
-from .truth import Truth
+from ...workers import workers
 
 __all__ = ["fit_model", "model_bytes"]
 
@@ -37,6 +37,8 @@ _BLOCKS, _FITTED = 4096, 32768
 _CENTERS, _PIXELS_A_CENTER = 128, 1536
 # Bytes that name and check two sections: the model's, and the one that tells control values.
 _SECTIONS = 24
+# Blocks that are decoded at a time.
+_RUN = 512
 
 
 def _centers(pixels: int) -> int:
@@ -58,23 +60,25 @@ class _Blocks:
     """What is known of some of the picture's blocks.
 
     Attributes:
-        pixels: (B, P, 7) position and guide. around: (B, K, 7) the same of the neighbors.
-        neighbors: (B, K) numbers of their nearest samples. truth: (B, P, 3) raw.
+        corner: (B, 2) row and column of the first pixel. guide: (B, 5, side, side) color and
+            surroundings. truth: (B, P, 3) raw.
+        around: (B, K, 7) position and guide of the nearest samples. neighbors: (B, K) which.
         features: (F, B * P), those of the network last.
         weight: (B,) how many blocks each stands for.
     """
 
-    pixels: Tensor
+    corner: Tensor
+    guide: Tensor
+    truth: Tensor
     around: Tensor
     neighbors: Tensor
-    truth: Tensor
     features: Tensor
     weight: Tensor
 
     @property
     def srgb(self) -> Tensor:
         """(3, B * P)."""
-        return self.pixels[..., 2:5].flatten(0, 1).T
+        return self.guide[:, :3].flatten(2).transpose(0, 1).flatten(1)
 
 
 @dataclass(frozen=True)
@@ -86,37 +90,40 @@ class _Guess:
     at_blocks: Tensor  # (B, P, 3)
 
 
+@torch.no_grad()
 def fit_model(
-    truth: Truth, samples: Samples, neighbors: int, pool: Executor
+    guide: Guide, raw: Tensor, samples: Samples, neighbors: int, counts: Tensor | None = None
 ) -> LocalRBFModel | None:
     """The model with which these samples rebuild raw best, of those tried; rounded as stored.
 
     Args:
-        samples: of the truth's raw, at least one. neighbors: in each block's system, 1 to 96.
-        pool: of single-core workers.
+        guide: the picture. raw: (3, H, W), the truth. samples: of it, at least one.
+        neighbors: in each block's system, 1 to 96.
+        counts: (H, W) bool, which pixels are to be met; None: all.
 
     Returns:
         The model; None where the picture has no whole block that counts.
     """
-    side, srgb = block_side(samples), truth.srgb
-    cubic, center, weights = torch.zeros(3, 20), torch.zeros(0, 3), torch.zeros(3, 0)
-    bare = LocalRBFModel("rational", 1, 1, 1, neighbors, cubic, center, center, weights)
-    picture = GuidedPicture.of(srgb, replace(samples, model=bare), pool)
-    index, weight = _some_blocks(picture, truth.counts, side)
+    side = block_side(samples)
+    index, weight = _some_blocks(guide, counts, side)
     if not len(index):
         return None
-    features = _features(picture, truth.bands, torch.cat([samples.index, index.flatten()]), pool)
-    at_samples, at_blocks = torch.split(features, [len(samples), index.numel()], 1)
-    pixels = picture.points_at(index.flatten()).view(*index.shape, -1)
-    near = picture.nearest(pixels[..., :2].mean(1), min(neighbors, len(samples)))
-    value = truth.raw.reshape(3, -1)[:, index].permute(1, 2, 0)
-    blocks = _Blocks(pixels, picture.points[near], near, value, at_blocks, weight)
-    centers = _centers(srgb[0].numel())
-    guesses = list(_guesses(blocks, picture.points[:, 2:5].T, at_samples, centers, bare, pool))
-    return _choose(guesses, blocks, picture, side, pool)
+    with workers() as pool:
+        pixels = torch.cat([samples.index, index.flatten()])
+        features = _features(guide, pixels, pool)
+        at_samples, at_blocks = torch.split(features, [len(samples), index.numel()], 1)
+        shown = guide.points(index.flatten()).view(len(index), side, side, -1)
+        corner, points = shown[:, 0, 0, :2], guide.points(samples.index)
+        nearest = NearestSamples(samples.index, samples.width)
+        near = nearest(corner + (side - 1) / 2, min(neighbors, len(samples)))
+        truth = raw.reshape(3, -1)[:, index].permute(1, 2, 0)
+        known = shown[..., 2:].permute(0, 3, 1, 2).contiguous()
+        blocks = _Blocks(corner, known, truth, points[near], near, at_blocks, weight)
+        guesses = dict(_guesses(blocks, points[:, 2:5].T, at_samples, neighbors, guide, pool))
+        return _choose(guesses, blocks, samples.value.to(raw), float(side), pool)
 
 
-def _some_blocks(picture: GuidedPicture, counts: Tensor | None, side: int) -> tuple[Tensor, Tensor]:
+def _some_blocks(guide: Guide, counts: Tensor | None, side: int) -> tuple[Tensor, Tensor]:
     """(B, P) pixels of some whole blocks, flat, and (B,) how many blocks each stands for.
 
     Half of them where something is clipped: there lies most of the error.
@@ -124,13 +131,13 @@ def _some_blocks(picture: GuidedPicture, counts: Tensor | None, side: int) -> tu
     Args:
         counts: (H, W) bool, which pixels count; None: all.
     """
-    height, width = picture.srgb.shape[1:]
+    height, width = guide.srgb.shape[1:]
     down, across = height // side, width // side
     if not down or not across:
         return torch.zeros(0, side * side, dtype=torch.int64), torch.zeros(0)
     corner = (torch.arange(down)[:, None] * width + torch.arange(across)).flatten() * side
     inside = (torch.arange(side)[:, None] * width + torch.arange(side)).flatten()
-    burnt = functional.adaptive_max_pool2d(picture.surroundings[1:2], (down, across)).flatten() > 0
+    burnt = functional.adaptive_max_pool2d(guide.surroundings[1:2], (down, across)).flatten() > 0
     generator = torch.Generator().manual_seed(0)
     chosen, weight = [], []
     whole = torch.ones_like(burnt)
@@ -142,50 +149,51 @@ def _some_blocks(picture: GuidedPicture, counts: Tensor | None, side: int) -> tu
         some = members[torch.randperm(len(members), generator=generator)[: _BLOCKS // 2]]
         chosen.append(some)
         weight.append(torch.full((len(some),), len(members) / max(1, len(some))))
-    # Mixed, so that every so manieth is a fair choice too.
+    # Mixed, so that every nth is a fair choice too.
     order = torch.randperm(sum(map(len, chosen)), generator=generator)
     index = corner[torch.cat(chosen)[order]][:, None] + inside
-    return index.to(picture.srgb.device), torch.cat(weight)[order].to(picture.srgb.device)
+    return index.to(guide.srgb.device), torch.cat(weight)[order].to(guide.srgb.device)
 
 
-def _features(picture: GuidedPicture, bands: LearnedBands, index: Tensor, pool: Executor) -> Tensor:
+def _features(guide: Guide, index: Tensor, pool: Executor) -> Tensor:
     """(F, N) of the pixels of (N,) a flat index in any order."""
     pixels, place = torch.unique(index, return_inverse=True)
-    contrast = bands.at(pixels, pool)[place].T
-    return torch.cat([clipped(picture.srgb.reshape(3, -1)[:, index]), contrast])
+    bands = guide.bands(shipped_features()).at(pixels, pool)[place].T
+    return torch.cat([clipped(guide.srgb.reshape(3, -1)[:, index]), bands])
 
 
 def _guesses(
     blocks: _Blocks,
     color: Tensor,
     features: Tensor,
-    centers: int,
-    bare: LocalRBFModel,
+    neighbors: int,
+    guide: Guide,
     pool: Executor,
-) -> Iterator[_Guess]:
-    """The cubic alone, and corrected by color, contrast and what a network tells.
+) -> Iterator[tuple[str, _Guess]]:
+    """By name: the cubic alone, and corrected by color, contrast and what a network tells.
 
     Each without and with what is clipped: without, clipped pixels get a guess that does not jump,
     from which the samples lead on.
 
     Args:
-        color: (3, N) sRGB of the samples. features: (F, N) of them. centers: at most.
-        bare: the model to fill. pool: of single-core workers, of which each fits one.
+        color: (3, N) sRGB of the samples. features: (F, N) of them. neighbors: of the model.
+        pool: of single-core workers, of which each fits one.
     """
     step = -(-blocks.srgb.shape[1] // _FITTED)
     fitted = blocks.srgb[:, ::step].T.contiguous()
     value = blocks.truth.flatten(0, 1)[::step]
-    most = bare.LARGEST
-    bare = replace(bare, cubic=fit_polynomial(fitted, value).float().clamp_(-most, most))
-    at_samples, at_blocks = (apply_polynomial(bare.cubic, c) for c in (color, blocks.srgb))
+    most, nothing = LocalRBFModel.LARGEST, torch.zeros(0, 3)
+    cubic = fit_polynomial(fitted, value).float().clamp_(-most, most)
+    bare = LocalRBFModel("rational", 1, 1, 1, neighbors, cubic, nothing, nothing, nothing.T)
+    at_samples, at_blocks = (apply_polynomial(cubic, c) for c in (color, blocks.srgb))
     shape = blocks.truth.shape
 
     def guess(model: LocalRBFModel, samples: Tensor, pixels: Tensor) -> _Guess:
         return _Guess(model, samples.T.contiguous(), pixels.T.reshape(shape))
 
-    yield guess(bare, at_samples, at_blocks)
-    target = log_gain(value, apply_polynomial(bare.cubic, fitted.T).T)
-    by_hand = max(bare.FEATURES)
+    yield "cubic", guess(bare, at_samples, at_blocks)
+    target = log_gain(value, apply_polynomial(cubic, fitted.T).T)
+    by_hand, centers = max(bare.FEATURES), _centers(guide.srgb[0].numel())
 
     def corrected(kind: tuple[str, tuple[float, float]]) -> _Guess | None:
         network, (weight, burnt) = kind
@@ -215,47 +223,32 @@ def _guesses(
             times_gain(at_blocks.clone(), correction(blocks.srgb, blocks.features[:count])),
         )
 
-    kinds = product(("", FEATURES), ((1e-3, 0.0), (0.25, 1.0)))
-    yield from filter(None, pool.map(corrected, kinds if centers else ()))
-
-
-def _settings(side: int) -> Iterator[LocalRBFSetting]:
-    bases = product(("exponential", "rational"), (1, 2, 4, 8, 16), (0.05, 0.1, 0.2, 0.4))
-    for kernel, steps, color_scale in bases:
-        yield LocalRBFSetting("log_gain", kernel, float(steps * side), color_scale)
+    kinds = list(product(("", FEATURES), ((1e-3, 0.0), (0.25, 1.0)))) if centers else []
+    for kind, found in zip(kinds, pool.map(corrected, kinds), strict=True):
+        if found is not None:
+            yield f"{kind}", found
 
 
 def _choose(
-    guesses: list[_Guess], blocks: _Blocks, picture: GuidedPicture, side: int, pool: Executor
+    guesses: dict[str, _Guess], blocks: _Blocks, value: Tensor, spacing: float, pool: Executor
 ) -> LocalRBFModel:
     """The guess and setting with the smallest mean squared error in raw over the blocks."""
-    candidates = list(product(range(len(guesses)), _settings(side)))
-    gains = [log_gain(picture.value, guess.at_samples) for guess in guesses]
+    gains = {name: log_gain(value, guess.at_samples) for name, guess in guesses.items()}
 
-    def error(candidate: tuple[int, LocalRBFSetting], step: int) -> float:
-        (number, setting), total = candidate, 0.0
-        for part in torch.split(torch.arange(0, len(blocks.truth), step), 512):
-            systems = Systems(setting, blocks.around[part], blocks.pixels[part])
-            gain = systems.predict(gains[number][blocks.neighbors[part]])
-            found = times_gain(guesses[number].at_blocks[part], gain)
-            missed = (found - blocks.truth[part]).square().sum((1, 2))
-            total += float(missed @ blocks.weight[part])
+    def error(setting: LocalRBFSetting, step: int) -> float:
+        guess, gain, total = guesses[setting.guess], gains[setting.guess], 0.0
+        for part in torch.split(torch.arange(0, len(blocks.truth), step), _RUN):
+            known = blocks.around[part], gain[blocks.neighbors[part]]
+            found = predict(setting.basis, *known, blocks.corner[part], blocks.guide[part])
+            missed = times_gain(guess.at_blocks[part], found) - blocks.truth[part]
+            total += float(missed.square_().sum((1, 2)) @ blocks.weight[part])
         return total
 
-    # A few blocks tell the hopeless from the hopeful.
-    for step, kept, ridges in ((16, 8, (1, 5, 20)), (4, 4, (1,)), (1, 1, (1,))):
-        errors = pool.map(error, candidates, repeat(step))
-        ranked = sorted(zip(errors, candidates, strict=True), key=itemgetter(0))
-        candidates = [
-            (number, replace(setting, ridge=setting.ridge * ridge))
-            for _error, (number, setting) in ranked[:kept]
-            for ridge in ridges
-        ]
-    number, setting = candidates[0]
+    best = search(settings(spacing, guesses), error, pool)
     return replace(
-        guesses[number].model,
-        kernel=setting.kernel,
-        position_scale=setting.position_scale,
-        color_scale=setting.color_scale,
-        ridge=setting.ridge,
+        guesses[best.guess].model,
+        kernel=best.kernel,
+        position_scale=best.position_scale,
+        color_scale=best.color_scale,
+        ridge=best.ridge,
     ).rounded()

@@ -12,29 +12,25 @@ import math
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import replace
-from itertools import cycle, islice
-from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...decoder import Decoder
 from ...decoder.guess import log_gain, times_gain
+from ...decoder.systems import NearestSamples, predict
 from ...samples import Samples
+from ...workers import workers
 from .blocks import PRICE, Blocks
-from .systems import Systems
-from .truth import Decoder
-
-if TYPE_CHECKING:
-    from scipy.spatial import cKDTree
 
 __all__ = ["moved_samples"]
 
 # What a sample's value takes, and that its block has one more.
 _VALUE_BITS = 12.0
-# What is tried in passes: each block's worst pixel in place of its sample, the same beside it, and
-# any pixel in its place.
-_KINDS = ("worst", "more", "any")
+# What is tried, and the share of the samples that it is tried for, those of the largest error: each
+# block's worst pixel in place of its sample, and the same beside it.
+_KINDS, _SHARE = ("worst", "more"), 0.05
 # Blocks from one tried to the next, and how far around each the error is looked at.
 _APART, _REACH = 4, 2
 # More neighbors change little in what a move brings, and cost time by their square.
@@ -45,56 +41,63 @@ _RUN, _FEWEST = 512, 4096
 
 def moved_samples(
     decoder: Decoder,
+    raw: Tensor,
     missed: Tensor,
-    share: float,
-    passes: int,
-    pool: Executor,
+    counts: Tensor | None = None,
     room: float = math.inf,
 ) -> Iterator[tuple[Samples, float]]:
     """The decoder's samples, better and better placed; their values are as measured.
 
     Args:
+        decoder: of samples with a model.
+        raw: (3, H, W), the truth.
         missed: (h, w) squared error of the decoder's blocks.
-        share: of the samples that a pass tries, those of the largest error.
-        passes: over the picture, of the kinds of :data:`_KINDS` in turn.
-        pool: of single-core workers.
+        counts: (H, W) bool, which pixels are to be met; None: all.
         room: bits that places and more samples may take, about.
 
     Yields:
         Samples, and the picture's squared error of them.
     """
-    moves = _Moves(decoder, missed, pool)
-    for kind in islice(cycle(_KINDS), passes):
-        for some in moves.phases(max(_FEWEST, round(share * len(decoder.samples)))):
-            if moves.spent < room and moves.attempt(some, kind):
-                yield moves.samples(), float(moves.missed.sum())
+    with workers() as pool:
+        moves = _Moves(decoder, raw, missed, counts, pool)
+        for kind in _KINDS:
+            for some in moves.phases(max(_FEWEST, round(_SHARE * len(decoder.samples)))):
+                if moves.spent < room and moves.attempt(some, kind):
+                    yield moves.samples(), float(moves.missed.sum())
 
 
 class _Moves:
     """Where samples are by now, and what the decoder misses with them there."""
 
-    def __init__(self, decoder: Decoder, missed: Tensor, pool: Executor) -> None:
-        truth, samples = decoder.truth, decoder.samples
-        self.decoder, self.pool, self.side = decoder, pool, decoder.side
+    def __init__(
+        self,
+        decoder: Decoder,
+        raw: Tensor,
+        missed: Tensor,
+        counts: Tensor | None,
+        pool: Executor,
+    ) -> None:
+        samples = decoder.samples
+        self.decoder, self.truth, self.counts = decoder, raw, counts
+        self.pool, self.side = pool, decoder.side
         self.height, self.width = samples.height, samples.width
         self.blocks = Blocks(self.height, self.width, self.side)
         self.down, self.across = self.blocks.shape
         self.missed, self.index = missed.flatten().clone(), samples.index.clone()
-        self.raw, self.guess = truth.raw.reshape(3, -1), decoder.guess.view(3, -1)
-        self.points, self.gain = decoder.picture.points.clone(), self._measured(self.index)
+        self.raw, self.guess = raw.reshape(3, -1), decoder.guess.view(3, -1)
+        self.points, self.gain = decoder.points.clone(), self._measured(self.index)
         self.taken = torch.zeros(self.height * self.width, dtype=torch.bool)
         self.taken[self.index] = True
         self.most = int(self.height * self.width / (self.side - 0.49) ** 2)
-        self.tree: cKDTree | None = None
+        self.nearest: NearestSamples | None = None
         self.block = self.blocks.of(self.index)
-        self.generator = torch.Generator().manual_seed(0)
         # That most samples stay has to be told of each, once some don't.
         self.spent = 0.15 * len(self.index)
         self.price = PRICE * float(missed.sum()) / (self.height * self.width)
 
     def samples(self) -> Samples:
         """With the model."""
-        found = Samples.at(self.index, self.decoder.truth.raw, self.decoder.samples.cell)
+        found = Samples.at(self.index, self.truth, self.decoder.samples.cell)
         return replace(found, model=self.decoder.samples.model)
 
     def phases(self, count: int) -> Iterator[Tensor]:
@@ -140,12 +143,8 @@ class _Moves:
     def _proposed(self, some: Tensor, kind: str) -> tuple[Tensor, Tensor]:
         """Those of (M,) samples for which there is a pixel to try, and that pixel."""
         blocks = self.block[some]
-        pixels, counts = self._pixels(blocks)
-        if kind == "any":
-            worst = torch.rand(pixels.shape, generator=self.generator) * counts
-        else:
-            worst = self._errors(blocks)
-        best, place = worst.masked_fill(self.taken[pixels], 0).max(1)
+        pixels, _counts = self._pixels(blocks)
+        best, place = self._errors(blocks).masked_fill(self.taken[pixels], 0).max(1)
         if kind == "more":
             # Many more would make the decoder's blocks smaller than the model's.
             best[best.argsort(descending=True)[max(0, self.most - len(self.index)) :]] = 0
@@ -159,21 +158,21 @@ class _Moves:
             some = torch.arange(len(to)) + len(self.index)
             self.index = torch.cat([self.index, to])
             self.gain = torch.cat([self.gain, self._measured(to)])
-            self.points = torch.cat([self.points, self.decoder.picture.points_at(to)])
+            self.points = torch.cat([self.points, self.decoder.guide.points(to)])
             self.block = torch.cat([self.block, self.blocks.of(to)])
         else:
             before = self.index[some]
             self._move(some, to)
         self.taken[to] = True
-        self.tree = None
+        self.nearest = None
         return some, before
 
     def _move(self, some: Tensor, to: Tensor) -> None:
         self.taken[self.index[some]] = False
         self.taken[to] = True
         self.index[some], self.gain[some] = to, self._measured(to)
-        self.points[some] = self.decoder.picture.points_at(to)
-        self.tree = None
+        self.points[some] = self.decoder.guide.points(to)
+        self.nearest = None
 
     def _take_back(self, some: Tensor, before: Tensor | None, which: Tensor) -> None:
         """Undoes what :meth:`_put` did to some; ``which`` of what it put they are."""
@@ -185,34 +184,32 @@ class _Moves:
         kept[some] = False
         self.index, self.gain = self.index[kept], self.gain[kept]
         self.points, self.block = self.points[kept], self.block[kept]
-        self.tree = None
-
-    def _tree(self) -> cKDTree:
-        """Of where samples are."""
-        from scipy.spatial import cKDTree  # 0.3 s to load
-
-        if self.tree is None:
-            place = torch.stack([self.index // self.width, self.index % self.width], 1).numpy()
-            self.tree = cKDTree(place, compact_nodes=False, balanced_tree=False)
-        return self.tree
+        self.nearest = None
 
     def _errors(self, blocks: Tensor) -> Tensor:
         """(B, P) squared error of the pixels that count of (B,) blocks."""
+        if self.nearest is None:
+            self.nearest = NearestSamples(self.index, self.width)
         count = min(_NEIGHBORS, self.decoder.neighbors)
-        middle = torch.stack([blocks // self.across, blocks % self.across], 1) * self.side
-        near = self._tree().query((middle + (self.side - 1) / 2).numpy(), count)[1]
-        near = torch.from_numpy(near).view(len(blocks), count)
+        near = self.nearest(self._corner(blocks) + (self.side - 1) / 2, count)
         parts = self.pool.map(self._error, torch.split(blocks, _RUN), torch.split(near, _RUN))
         return torch.cat(list(parts))
 
     @torch.no_grad()
     def _error(self, blocks: Tensor, near: Tensor) -> Tensor:
         pixels, counts = self._pixels(blocks)
-        guide = self.decoder.picture.points_at(pixels.flatten()).view(*pixels.shape, -1)
-        gain = Systems(self.decoder.setting, self.points[near], guide).predict(self.gain[near])
-        found = times_gain(self.guess[:, pixels].permute(1, 2, 0).to(gain), gain)
+        shown = self.decoder.guide.points(pixels.flatten())[:, 2:]
+        shown = shown.view(len(blocks), self.side, self.side, -1).permute(0, 3, 1, 2).contiguous()
+        known = self.points[near], self.gain[near]
+        corner = self._corner(blocks).to(self.points)
+        gain = predict(self.decoder.setting.basis, *known, corner, shown)
+        found = times_gain(self.guess[:, pixels].permute(1, 2, 0), gain)
         truth = self.raw[:, pixels].permute(1, 2, 0)
         return (found - truth).square_().sum(2).mul_(counts)
+
+    def _corner(self, blocks: Tensor) -> Tensor:
+        """(B, 2) row and column of the first pixel of (B,) blocks."""
+        return torch.stack([blocks // self.across, blocks % self.across], 1) * self.side
 
     def _pixels(self, blocks: Tensor) -> tuple[Tensor, Tensor]:
         """(B, P) of (B,) blocks, and 1 for those that there are and that count, else 0."""
@@ -222,8 +219,8 @@ class _Moves:
         y, x = y.expand(-1, -1, self.side).flatten(1), x.expand(-1, self.side, -1).flatten(1)
         counts = (y < self.height) & (x < self.width)
         pixels = y.clamp(max=self.height - 1) * self.width + x.clamp(max=self.width - 1)
-        if self.decoder.truth.counts is not None:
-            counts &= self.decoder.truth.counts.flatten()[pixels]
+        if self.counts is not None:
+            counts &= self.counts.flatten()[pixels]
         return pixels, counts.to(self.points)
 
     def _around(self, blocks: Tensor) -> tuple[Tensor, Tensor]:
@@ -237,5 +234,4 @@ class _Moves:
 
     def _measured(self, index: Tensor) -> Tensor:
         """(N, 3) log-gains of measured values."""
-        guess = self.guess[:, index].to(self.raw)
-        return log_gain(self.raw[:, index], guess).T.contiguous()
+        return log_gain(self.raw[:, index], self.guess[:, index]).T.contiguous()

@@ -10,17 +10,16 @@ equations, a few small entries a block, by conjugate gradients.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...decoder import Decoder
 from ...decoder.guess import LOG_FLOOR, log_gain, times_gain
-from ...reconstruct.local_rbf import STORED
-from .systems import Systems, in_blocks
-from .truth import Decoder
+from ...decoder.systems import shares
+from ...workers import workers
 
 __all__ = ["control_values"]
 
@@ -43,63 +42,77 @@ class _Equations:
     right: Tensor
 
 
-def control_values(decoder: Decoder, rounds: int, pool: Executor) -> Iterator[Tensor]:
+@torch.no_grad()
+def control_values(
+    decoder: Decoder, raw: Tensor, rounds: int, counts: Tensor | None = None
+) -> Iterator[Tensor]:
     """Values for the decoder's samples, better from band to band of the picture.
 
     Args:
-        rounds: of conjugate gradients. pool: of single-core workers.
+        decoder: of samples with a model of at most 16 neighbors.
+        raw: (3, H, W), the truth. rounds: of conjugate gradients.
+        counts: (H, W) bool, which pixels are to be met; None: all.
 
     Yields:
         (N, 3) in [0, 1].
     """
-    picture, side, samples = decoder.picture, decoder.side, decoder.samples
-    guess = picture.guesses[STORED].at_samples
-    gain = log_gain(picture.value, guess)
+    side, samples = decoder.side, decoder.samples
+    guess = decoder.guess.view(3, -1)[:, samples.index].T.contiguous()
+    gain = decoder.known.clone()
     rows = -(-samples.height // side)
     some = max(1, _BAND_PIXELS // (samples.width * side))
 
     def read(row: int) -> _Equations:
-        return _equations(decoder, row)
+        return _equations(decoder, raw, counts, row)
 
     line = samples.index // (samples.width * side)
-    for top in range(0, rows, some):
-        wanted = range(max(0, top - _HALO), min(rows, top + some + _HALO))
-        parts = list(pool.map(read, wanted))
-        parts_of = zip(*((p.neighbors, p.matrix, p.right) for p in parts), strict=True)
-        solved = _solve(_Equations(*map(torch.cat, parts_of)), gain, rounds)
-        # The last rows' neighbors are not all there yet.
-        final = (line >= top) & (line < top + some) & solved.isfinite().all(1)
-        gain[final] = solved[final]
-        yield times_gain(guess.clone(), gain.clone())
+    _ = decoder.points, decoder.nearest  # before several workers ask for them at once
+    with workers() as pool:
+        for top in range(0, rows, some):
+            wanted = range(max(0, top - _HALO), min(rows, top + some + _HALO))
+            parts = list(pool.map(read, wanted))
+            parts_of = zip(*((p.neighbors, p.matrix, p.right) for p in parts), strict=True)
+            solved = _solve(_Equations(*map(torch.cat, parts_of)), gain, rounds)
+            # The last rows' neighbors are not all there yet.
+            final = (line >= top) & (line < top + some) & solved.isfinite().all(1)
+            gain[final] = solved[final]
+            yield times_gain(guess.clone(), gain.clone())
 
 
-def _equations(decoder: Decoder, row: int) -> _Equations:
+@torch.no_grad()
+def _equations(decoder: Decoder, raw: Tensor, counts: Tensor | None, row: int) -> _Equations:
     """Of a row of blocks."""
-    raw, counts = decoder.truth.raw, decoder.truth.counts
-    picture, setting, side = decoder.picture, decoder.setting, decoder.side
+    guide, basis, side = decoder.guide, decoder.setting.basis, decoder.side
     top, bottom = row * side, min(raw.shape[1], (row + 1) * side)
-    truth, guess = raw[:, top:bottom], picture.guesses[STORED].rows(top, bottom)
+    truth, guess = raw[:, top:bottom], decoder.guess[:, top:bottom]
     weight = (truth + LOG_FLOOR).square().mean(0, keepdim=True)
     if counts is not None:
         weight *= counts[top:bottom]
     height, width = truth.shape[1:]
-    y = torch.arange(top, bottom).to(raw)[:, None].expand(height, width)
-    x = torch.arange(width).to(raw).expand(height, width)
-    parts = torch.cat([torch.stack([y, x]), picture.guide(top, bottom), log_gain(truth, guess)])
+    parts = torch.cat([guide.rows(top, bottom), log_gain(truth, guess)])
     # Outside the picture blocks weigh nothing.
     missing = (0, -width % side, 0, side - height)
-    parts = functional.pad(parts[None], missing, mode="replicate")[0]
-    weight = in_blocks(functional.pad(weight, missing), side)[..., 0]
-    pixels, target = torch.split(in_blocks(parts, side), [7, 3], 2)
-    across = torch.arange(len(pixels)).to(raw) * side + (side - 1) / 2
-    center = torch.stack([across.new_full(across.shape, top + (side - 1) / 2), across], 1)
-    near = picture.nearest(center, decoder.neighbors)
-    runs = (torch.split(part, _RUN) for part in (near, pixels, target, weight))
-    found = [
-        Systems(setting, picture.points[n], p).normal_equations(t, w)
-        for n, p, t, w in zip(*runs, strict=True)
-    ]
+    shown, target = torch.split(functional.pad(parts[None], missing, mode="replicate")[0], [5, 3])
+    weight = _in_blocks(functional.pad(weight, missing), side).flatten(1)
+    target = _in_blocks(target, side).flatten(2).mT
+    left = torch.arange(len(target)).to(raw) * side
+    corner = torch.stack([left.new_full(left.shape, top), left], 1)
+    near = decoder.nearest(corner + (side - 1) / 2, decoder.neighbors)
+    runs = (torch.split(p, _RUN) for p in (near, corner, _in_blocks(shown, side), target, weight))
+    found = []
+    for around, at, seen, wanted, counting in zip(*runs, strict=True):
+        # Squared as a whole, so that rounding leaves no matrix indefinite by more than its own
+        # precision: conjugate gradients would run away along it.
+        share = shares(basis, decoder.points[around], at, seen)
+        weighted = (share * counting[..., None]).mT
+        found.append((torch.bmm(weighted, share), torch.bmm(weighted, wanted)))
     return _Equations(near, *(torch.cat(part) for part in zip(*found, strict=True)))
+
+
+def _in_blocks(picture: Tensor, side: int) -> Tensor:
+    """(B, C, side, side) of a row of blocks, (C, side, B * side)."""
+    channels, _, width = picture.shape
+    return picture.view(channels, side, width // side, side).permute(2, 0, 1, 3).contiguous()
 
 
 def _solve(equations: _Equations, start: Tensor, rounds: int) -> Tensor:

@@ -4,20 +4,17 @@ import pytest
 import torch
 
 from isp_meta.capture.loop.fit import fit_model
-from isp_meta.capture.loop.truth import Truth
 from isp_meta.codec.local_rbf import pack_local_rbf
+from isp_meta.decoder import Guide
 from isp_meta.errors import WeightsFileError
 from isp_meta.networks.shipped import FEATURES, shipped_features
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samplers import UniformSampler
 from isp_meta.samples import Samples
-from isp_meta.workers import workers
 
 
 def model_of(frame, neighbors=24, counts=None):
-    with workers() as pool:
-        truth = Truth.of(frame.srgb, frame.raw, counts, pool)
-        return fit_model(truth, frame.samples, neighbors, pool)
+    return fit_model(Guide(frame.srgb), frame.raw, frame.samples, neighbors, counts)
 
 
 def rebuilt(frame, model):

@@ -1,3 +1,4 @@
+import math
 from dataclasses import replace
 
 import pytest
@@ -6,21 +7,29 @@ import torch
 from isp_meta.capture.loop import moves as module
 from isp_meta.capture.loop.fit import fit_model
 from isp_meta.capture.loop.moves import moved_samples
-from isp_meta.capture.loop.truth import Decoder, Truth
+from isp_meta.decoder import Decoder, Guide, block_side
 from isp_meta.reconstruct import LocalRBFReconstructor
-from isp_meta.reconstruct.local_rbf import block_side
 from isp_meta.samplers import RandomSampler, SuperpixelSampler
-from isp_meta.workers import workers
 
 
-def moved(frame, passes=1, share=1.0, counts=None):
+@pytest.fixture(autouse=True)
+def every_sample_is_tried(monkeypatch):
+    monkeypatch.setattr(module, "_SHARE", 1.0)
+
+
+def decoder_of(frame):
+    guide = Guide(frame.srgb)
+    model = fit_model(guide, frame.raw, frame.samples, 16)
+    return Decoder.of(guide, replace(frame.samples, model=model))
+
+
+def moved(frame, kinds=("worst",), counts=None, room=math.inf):
     """The samples with their model, and as they are moved step by step, with what is missed."""
-    with workers() as pool:
-        truth = Truth.of(frame.srgb, frame.raw, counts, pool)
-        samples = replace(frame.samples, model=fit_model(truth, frame.samples, 16, pool))
-        decoder = Decoder.of(truth, samples, pool)
-        missed = decoder.missed(pool)
-        return samples, list(moved_samples(decoder, missed, share, passes, pool))
+    decoder = decoder_of(frame)
+    missed = decoder.missed(frame.raw, counts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(module, "_KINDS", kinds)
+        return decoder.samples, list(moved_samples(decoder, frame.raw, missed, counts, room))
 
 
 def blocks(samples, side=8):
@@ -35,7 +44,7 @@ def missed_of(frame, samples):
 
 def test_moves_pay_and_stay_inside_their_blocks(scene):
     frame = scene(131, 158)
-    before, steps = moved(frame, passes=2)
+    before, steps = moved(frame, kinds=("worst", "more"))
     after, missed = steps[-1]
     assert missed < 0.9 * missed_of(frame, before)
     assert missed == pytest.approx(missed_of(frame, after), rel=0.02)
@@ -62,7 +71,7 @@ def test_samples_are_only_moved_in_the_first_pass(scene):
 
 
 def test_the_same_each_time(scene):
-    one, other = (moved(scene(64, 96), passes=2)[1][-1] for _ in range(2))
+    one, other = (moved(scene(64, 96), kinds=("worst", "more"))[1][-1] for _ in range(2))
     assert torch.equal(one[0].index, other[0].index)
     assert one[1] == other[1]
 
@@ -100,16 +109,12 @@ def test_a_picture_that_is_met_is_left_alone(scene):
 
 def test_only_so_many_bits_may_be_spent(scene):
     frame = scene()
-    with workers() as pool:
-        truth = Truth.of(frame.srgb, frame.raw, None, pool)
-        samples = replace(frame.samples, model=fit_model(truth, frame.samples, 16, pool))
-        decoder = Decoder.of(truth, samples, pool)
-        missed = decoder.missed(pool)
-        steps = [list(moved_samples(decoder, missed, 1, 2, pool, room)) for room in (0, 500, 1e9)]
+    both = ("worst", "more")
+    steps = [moved(frame, both, room=room)[1] for room in (0, 500, 1e9)]
     assert len(steps[0]) == 0
     assert len(steps[1]) < len(steps[2])
 
 
 def test_a_picture_of_one_block_will_do(scene):
-    before, steps = moved(scene(11, 9), passes=3)
+    before, steps = moved(scene(11, 9), kinds=("worst", "more"))
     assert all(len(samples) >= len(before) for samples, _ in steps)

@@ -12,7 +12,7 @@ from isp_meta.samplers import UniformSampler
 
 def test_effort_pays(scene, missed):
     frame, errors = scene(192, 224), []
-    for effort in (0, 1, 2, 5):
+    for effort in (0, 1, 2):
         samples = ClosedLoopSampler(UniformSampler(8), effort)(frame)
         assert (samples.model is None, samples.control) == (effort == 0, effort > 1)
         assert len(frame.samples) <= len(samples) < 1.2 * len(frame.samples)
@@ -22,7 +22,6 @@ def test_effort_pays(scene, missed):
         errors.append(missed(estimate, frame.raw))
     assert errors[1] < errors[0]
     assert errors[2] < 0.85 * errors[1]
-    assert errors[3] < errors[2]
 
 
 def test_says_what_it_does(scene):
@@ -33,7 +32,7 @@ def test_says_what_it_does(scene):
     assert won == sorted(won)
     assert won[-1] > 0
     assert steps[-1].startswith("choosing values (")
-    assert "effort=3" in repr(ClosedLoopSampler(UniformSampler(8), 3))
+    assert "effort=2" in repr(ClosedLoopSampler(UniformSampler(8), 2))
 
 
 def test_an_interrupt_keeps_the_best_so_far(scene, monkeypatch):
@@ -44,7 +43,7 @@ def test_an_interrupt_keeps_the_best_so_far(scene, monkeypatch):
         yield
 
     monkeypatch.setattr(module, "control_values", stop)
-    samples = close_loop(frame, 3, steps.append)
+    samples = close_loop(frame, 2, steps.append)
     assert samples.model is not None
     assert not samples.control
     assert steps[-1] == "keeping the best so far"
@@ -58,30 +57,20 @@ def test_an_interrupt_keeps_the_moves_so_far(scene):
         if text.startswith("moving samples (") and len(steps) > 4:
             raise KeyboardInterrupt
 
-    samples = close_loop(frame, 3, stop)
+    samples = close_loop(frame, 2, stop)
     assert not samples.control
     assert not torch.equal(samples.index, frame.samples.index)
     assert steps[-1] == "keeping the best so far"
 
 
 def test_values_that_serve_worse_are_not_stored(scene, monkeypatch):
-    def bad(decoder, _rounds, _pool):
+    def bad(decoder, *_):
         yield torch.rand(decoder.samples.value.shape)
 
     monkeypatch.setattr(module, "control_values", bad)
-    samples = close_loop(scene(), 4)
+    samples = close_loop(scene(), 2)
     assert samples.model is not None
     assert not samples.control
-
-
-def test_the_ridge_is_chosen_for_control_values(scene, missed):
-    frame = scene()
-    few, more = (close_loop(frame, effort) for effort in (2, 4))
-    assert more.model.ridge != few.model.ridge
-    errors = [
-        missed(LocalRBFReconstructor()(frame.replace(samples=s)), frame.raw) for s in (few, more)
-    ]
-    assert errors[1] < errors[0]
 
 
 def test_an_interrupt_before_there_is_anything_to_keep_is_one(scene):
@@ -89,12 +78,12 @@ def test_an_interrupt_before_there_is_anything_to_keep_is_one(scene):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        close_loop(scene(), 3, stop)
+        close_loop(scene(), 2, stop)
 
 
-@pytest.mark.parametrize("effort", [-1, 10])
+@pytest.mark.parametrize("effort", [-1, 3])
 def test_efforts_that_there_are_not_are_refused(effort):
-    with pytest.raises(ValueError, match=f"effort must be 0 to 9, not {effort}"):
+    with pytest.raises(ValueError, match=f"effort must be 0 to 2, not {effort}"):
         ClosedLoopSampler(UniformSampler(8), effort)
 
 
@@ -111,4 +100,4 @@ def test_controls_are_no_raw_to_other_reconstructors(scene):
 def test_nothing_sampled_is_left_alone(scene):
     frame = scene()
     none = type(frame.samples).at(torch.zeros(0, dtype=torch.int64), frame.raw)
-    assert close_loop(frame.replace(samples=none), 9) is none
+    assert close_loop(frame.replace(samples=none), 2) is none

@@ -5,27 +5,24 @@ import torch
 
 from isp_meta.capture.loop import values as module
 from isp_meta.capture.loop.fit import fit_model
-from isp_meta.capture.loop.truth import Decoder, Truth
 from isp_meta.capture.loop.values import control_values
+from isp_meta.decoder import Decoder, Guide
 from isp_meta.frame import Frame
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samplers import UniformSampler
-from isp_meta.workers import workers
 
 
 @pytest.fixture(scope="module")
 def fitted(scene):
     """A picture whose sides are no multiples of a block's, its samples with a model."""
     frame = scene(131, 158)
-    with workers() as pool:
-        model = fit_model(Truth.of(frame.srgb, frame.raw, None, pool), frame.samples, 16, pool)
+    model = fit_model(Guide(frame.srgb), frame.raw, frame.samples, 16)
     return frame.replace(samples=replace(frame.samples, model=model))
 
 
 def steps_of(frame: Frame, rounds: int, counts: torch.Tensor | None = None):
-    with workers() as pool:
-        truth = Truth.of(frame.srgb, frame.raw, counts, pool)
-        yield from control_values(Decoder.of(truth, frame.samples, pool), rounds, pool)
+    decoder = Decoder.of(Guide(frame.srgb), frame.samples)
+    yield from control_values(decoder, frame.raw, rounds, counts)
 
 
 def controls(frame: Frame, rounds: int) -> torch.Tensor:

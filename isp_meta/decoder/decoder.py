@@ -1,0 +1,187 @@
+"""The machine that both ends share: what recovery does by default, and what capture tries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from functools import cached_property
+from typing import TYPE_CHECKING, TypeVar
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from ..ops import local_rbf
+from ..samples import Correction, Samples
+from ..workers import workers
+from .guess import GUESSES, FirstGuess, fit_guesses, log_gain, times_gain
+from .guide import Guide
+from .search import LeftOut, search, settings
+from .systems import LocalRBFSetting, NearestSamples, block_side, spacing_of
+
+if TYPE_CHECKING:
+    from ..networks import FeatureNetwork
+
+__all__ = ["Decoder"]
+
+Result = TypeVar("Result")
+
+
+class Decoder:
+    """What is made of a picture and samples of its raw.
+
+    Args:
+        guide: the picture; decoders of one picture share it, and what it knows.
+        samples: at least one, of that picture, on its device.
+        formula: the first guess. setting: of the systems that correct it.
+        neighbors: samples in each block's system, 1 to 96.
+
+    Source: SAM's five-dimensional interpolation (Punnappurath and Brown, WACV 2021), localized; the
+    leave-one-out errors from one factorization as in Rippa, *Adv. Comput. Math.* 11, 1999.
+    """
+
+    def __init__(
+        self,
+        guide: Guide,
+        samples: Samples,
+        formula: FirstGuess,
+        setting: LocalRBFSetting,
+        neighbors: int,
+    ) -> None:
+        self.guide, self.samples, self.formula = guide, samples, formula
+        self.setting, self.neighbors = setting, min(neighbors, len(samples))
+        self.side = block_side(samples)
+
+    @classmethod
+    def of(
+        cls,
+        guide: Guide,
+        samples: Samples,
+        *,
+        features: FeatureNetwork | None = None,
+        setting: LocalRBFSetting | None = None,
+        neighbors: int = 36,
+        trials: int = 16384,
+    ) -> Decoder:
+        """By the model that the samples bring, or by what suits them best.
+
+        Args:
+            guide, samples: as of the class.
+            features: trained, for a first guess more, which is tried as the others are.
+            setting: this one instead of the best; with the cubic where the samples are too few for
+                its first guess.
+            neighbors: samples in each block's system.
+            trials: samples left out, one by one, to choose the setting; 0 takes the first.
+        """
+        if samples.model is not None:
+            formula = FirstGuess.of(samples.model, guide.srgb)
+            chosen = LocalRBFSetting.of(samples.model)
+            return cls(guide, samples, formula, chosen, samples.model.neighbors)
+        value = samples.value.to(guide.srgb)
+        guesses = fit_guesses(guide, samples.index, value, features)
+        if setting is None:
+            # A value needs no guess.
+            spacing = spacing_of(samples)
+            candidates = list(settings(spacing, guesses))
+            values = settings(spacing, GUESSES[:1])
+            candidates += [replace(candidate, target="value") for candidate in values]
+            setting = candidates[0]
+            if len(samples) > 1 and trials:
+                points = guide.points(samples.index)
+                nearest = NearestSamples(samples.index, samples.width)
+                with workers() as pool:
+                    left_out = LeftOut.of(points, value, guesses, nearest, neighbors, trials, pool)
+                    if len(left_out.around):
+                        setting = search(candidates, left_out.error, pool)
+        if setting.guess not in guesses:
+            setting = replace(setting, guess=GUESSES[0])
+        return cls(guide, samples, guesses[setting.guess].formula, setting, neighbors)
+
+    def with_samples(self, samples: Samples) -> Decoder:
+        """The same with other samples of the picture, whose model, if any, has the same guess."""
+        model = samples.model
+        if model is None:
+            return Decoder(self.guide, samples, self.formula, self.setting, self.neighbors)
+        setting = LocalRBFSetting.of(model)
+        return Decoder(self.guide, samples, self.formula, setting, model.neighbors)
+
+    def corrected(self, enhancement: Correction) -> Decoder:
+        """The same with what is stored of its error."""
+        samples = replace(self.samples, enhancement=enhancement)
+        return Decoder(self.guide, samples, self.formula, self.setting, self.neighbors)
+
+    @property
+    def guess(self) -> Tensor:
+        """(3, H, W), the first guess."""
+        return self.guide.guess(self.formula)
+
+    @cached_property
+    def points(self) -> Tensor:
+        """(N, 7) position, color and surroundings of the samples."""
+        return self.guide.points(self.samples.index)
+
+    @cached_property
+    def nearest(self) -> NearestSamples:
+        """Finds samples."""
+        return NearestSamples(self.samples.index, self.samples.width)
+
+    @cached_property
+    def known(self) -> Tensor:
+        """(N, 3) what the systems interpolate: log-gains against the guess, or values."""
+        value = self.samples.value.to(self.guide.srgb)
+        if self.setting.target == "value":
+            return value
+        return log_gain(value, self.guess.view(3, -1)[:, self.samples.index].T).contiguous()
+
+    @torch.no_grad()
+    def raw(self) -> Tensor:
+        """(3, H, W) in [0, 1], equal to measured samples at their pixels."""
+        raw = self.guide.srgb.new_empty(self.guide.srgb.shape)
+
+        def work(rows: tuple[int, int]) -> None:
+            raw[:, slice(*rows)] = self._rows(*rows)
+
+        self._each_strip(work)
+        if self.samples.enhancement is not None:
+            raw = self.samples.enhancement.apply(raw)
+        if not self.samples.control:
+            raw.view(3, -1)[:, self.samples.index] = self.samples.value.T.to(raw)
+        return raw
+
+    @torch.no_grad()
+    def missed(self, truth: Tensor, counts: Tensor | None = None) -> Tensor:
+        """(h, w) squared error of each block, of all its pixels and colors, before any correction.
+
+        Args:
+            truth: (3, H, W) raw. counts: (H, W) bool, which pixels are looked at; None: all.
+        """
+        side = self.side
+
+        def work(rows: tuple[int, int]) -> Tensor:
+            error = (self._rows(*rows) - truth[:, slice(*rows)]).square_().sum(0)
+            if counts is not None:
+                error *= counts[slice(*rows)]
+            error = functional.pad(error, (0, -error.shape[1] % side, 0, -error.shape[0] % side))
+            return error.view(error.shape[0] // side, side, -1, side).sum((1, 3))
+
+        return torch.cat(self._each_strip(work))
+
+    def _each_strip(self, work: Callable[[tuple[int, int]], Result]) -> list[Result]:
+        """What is made of each strip of whole blocks, by all workers."""
+        # Worked out before, so that no two workers do it.
+        _ = self.known, self.nearest, self.points
+        with workers() as pool:
+            return list(pool.map(work, self.guide.strips(self.side)))
+
+    def _rows(self, top: int, bottom: int) -> Tensor:
+        """(3, bottom - top, W) raw of some rows of blocks, neither corrected nor pasted over."""
+        guide, points, side = self.guide.rows(top, bottom), self.points.clone(), self.side
+        points[:, 0] -= top
+        shape = -(-(bottom - top) // side), -(-guide.shape[2] // side)
+        down, across = (torch.arange(n).to(points) * side + (side - 1) / 2 for n in shape)
+        nearest = self.nearest(torch.cartesian_prod(down + top, across), self.neighbors)
+        nearest = nearest.view(1, *shape, -1)
+        found = local_rbf(guide[None], points, self.known, nearest, side, self.setting.basis)[0]
+        if self.setting.target == "value":
+            return found.clamp_(0, 1)
+        return times_gain(self.guess[:, top:bottom].clone(), found)
