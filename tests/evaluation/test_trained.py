@@ -2,6 +2,7 @@ import json
 
 import pytest
 import torch
+from published_checkpoint import published_weights
 
 from isp_meta.errors import WeightsFileError
 from isp_meta.evaluation import Weights
@@ -85,3 +86,32 @@ def test_weights_of_another_network_are_refused(tmp_path):
         path.write_bytes(len(header).to_bytes(8, "little") + header + data[8 + size :])
         with pytest.raises(WeightsFileError, match=r"other\.safetensors"):
             load(path)
+
+
+def test_checkpoints_of_the_papers_code_are_read_by_what_they_hold(tmp_path):
+    torch.save(published_weights(6, 9, 2), tmp_path / "best_sampler.pt")
+    torch.save(published_weights(7, 3, 4), tmp_path / "best_reconstructor.pt")
+    weights = Weights.load("nam", tmp_path)
+    assert isinstance(weights.sampler, LearnedSampler)
+    assert isinstance(weights.reconstructor, UNetReconstructor)
+    assert (weights.sampler.cell, weights.sampler.inputs) == (8, "both")
+    assert (weights.sampler.network.width, weights.reconstructor.network.width) == (2, 4)
+    assert (weights.sampler.network.head, weights.reconstructor.network.head) == (
+        "linear",
+        "sigmoid",
+    )
+    assert not weights.sampler.training
+    assert not weights.reconstructor.training
+    assert weights.about["files"] == ["best_sampler.pt", "best_reconstructor.pt"]
+    assert weights.about["meta_loss"] is None
+    alone = (tmp_path / "best_reconstructor.pt").rename(tmp_path / "mine.pth")
+    assert Weights.load("nam", alone).sampler is None
+    assert Weights.load("nam", tmp_path).reconstructor is None
+
+
+def test_what_a_training_of_ours_wrote_goes_before_a_checkpoint(tmp_path):
+    export(tmp_path)
+    torch.save(published_weights(7, 3, 4), tmp_path / "best_reconstructor.pt")
+    weights = Weights.load("both", tmp_path)
+    assert weights.about["files"] == ["sampler.safetensors", "reconstructor.safetensors"]
+    assert weights.reconstructor.network.width == 2
