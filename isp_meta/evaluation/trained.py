@@ -127,7 +127,9 @@ def _exported(path: str | os.PathLike[str]) -> tuple[Sampler | None, Reconstruct
     data = io.read_bytes(path, WeightsFileError)
     about = _about(data, path)
     try:
-        sampler, reconstructor = systems.build(TrainingConfig.from_dict(about["config"]))
+        # The rest of the config is for people to read.
+        config = {name: about["config"][name] for name in ("samples", about["part"])}
+        sampler, reconstructor = systems.build(TrainingConfig.from_dict(config))
         parts = {"sampler": sampler, "reconstructor": reconstructor}
         part = parts[about["part"]]
         if part is None:

