@@ -14,7 +14,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 from ..errors import TrainingError
-from .sections import Section, number, read_table, read_toml
+from ..io.toml_file import parse_toml, read_text
+from .sections import Section, number, read_table
 
 __all__ = [
     "DataConfig",
@@ -301,7 +302,7 @@ class TrainingConfig(Section):
             TrainingError: it cannot be read, or holds an unknown key, a value of another type or
                 out of range; the text names file, section and key.
         """
-        table = read_toml(path)
+        table = parse_toml(read_text(path, TrainingError), os.fspath(path), TrainingError)
         try:
             return cls.from_dict(table)
         except TrainingError as error:
