@@ -97,8 +97,7 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
     """
     if coding not in get_args(Coding):
         raise ValueError(f"coding must be predicted, range or packed, not {coding!r}")
-    predicted, packed = coding == "predicted", coding == "packed"
-    if predicted and (pixels is None or not payload.binding.holds(pixels)):
+    if coding == "predicted" and (pixels is None or not payload.binding.holds(pixels)):
         raise ValueError("coding predicted needs the pixels that the payload is bound to")
     samples = payload.samples
     header = Header(
@@ -108,14 +107,13 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
         count=len(samples),
         steps=payload.steps,
         orientation=payload.camera.orientation,
-        major=1 if payload.steps.is_depth and not predicted else 2,
     )
     content = {
         b"CAMR": pack_camera(payload.camera),
         b"IDNT": text_field(payload.sampler) + text_field(payload.demosaic),
         b"BIND": payload.binding.pack_digests(),
         b"MEAN": payload.binding.means,
-        b"POSN": pack_positions(samples, header, packed=packed),
+        b"POSN": pack_positions(samples, header, packed=coding == "packed"),
         b"VALU": pack_values(samples, header, coding, pixels),
     }
     if payload.parametric is not None:

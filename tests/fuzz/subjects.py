@@ -119,7 +119,7 @@ def _payloads(
     yield "packed", of(samples, "packed")
     yield "scattered, packed", of(scattered, "packed")
     yield "predicted", of(samples, "predicted")
-    yield "version 1", of(samples, steps=codec.Steps.linear(12))
+    yield "even steps", of(samples, steps=codec.Steps.linear(12))
     yield "lRBF", of(modeled)
     yield "CTRL", of(dataclasses.replace(modeled, control=True))
     yield (

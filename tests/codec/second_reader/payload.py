@@ -37,13 +37,11 @@ def read(data: bytes, picture: np.ndarray | None = None) -> dict[str, object]:
     """All that a payload holds; picture: (3, H, W) 8 bits, for what is predicted from it."""
     assert data[:8] == b"\x89ISPM\r\n\x1a"
     major, minor, size = struct.unpack_from(">BBH", data, 8)
-    total, width, height, cell, count, scale, orientation, levels = struct.unpack_from(
+    total, width, height, cell, count, slope, orientation, levels = struct.unpack_from(
         ">QIIIIBBH", data, 12
     )
-    assert (major in (1, 2), minor, total, size) == (True, 0, len(data), 40)
+    assert (major, minor, total, size) == (1, 0, len(data), 40)
     assert hashlib.sha256(data[:-32]).digest() == data[-32:]
-    if major == 1:
-        scale, levels = 64, 2**scale - 1
     sections = sections_of(data)
     side = cell or max(1, isqrt(width * height // max(count, 1)))
     index = read_positions(sections["POSN"], width, height, side, count)
@@ -57,7 +55,7 @@ def read(data: bytes, picture: np.ndarray | None = None) -> dict[str, object]:
         "size": (height, width, cell),
         "index": index,
         "values": values,
-        "scale": (scale, levels),
+        "scale": (slope, levels),
         "orientation": orientation,
         "levels": struct.unpack_from(">17d", camera),
         "place": struct.unpack_from(">4sHii", camera, 136),
