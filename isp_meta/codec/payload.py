@@ -121,7 +121,7 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
     if samples.model is not None:
         content[b"lRBF"] = pack_local_rbf(samples.model)
     if samples.control:
-        content[b"CTRL"] = text_field(samples.made_for) if samples.made_for else b""
+        content[b"CTRL"] = b""
     if payload.mosaic is not None:
         content[b"mOSA"] = payload.mosaic.pack()
     if payload.depth is not None:
@@ -152,16 +152,15 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     picture = _bound(pixels, binding) if needs_pixels(content[b"VALU"]) else None
     index = unpack_positions(content[b"POSN"], header)
     value = unpack_values(content[b"VALU"], index, header, picture)
-    model, control, made_for = _unpack_model(content)
     size = header.height, header.width, header.cell
-    samples = Samples(torch.from_numpy(index), value, *size, model, control, made_for)
+    samples = Samples(torch.from_numpy(index), value, *size, *_unpack_model(content))
     stored = content.get(b"pARA")
     parametric = None if stored is None else unpack_parametric(stored)
     stored = content.get(b"mOSA")
     mosaic = None if stored is None else Mosaic.unpack(stored)
     stored = content.get(b"DPTH")
     depth = None if stored is None else Depth.unpack(stored)
-    if depth is not None and control:
+    if depth is not None and samples.control:
         raise PayloadCorrupt("sections DPTH and CTRL of the metadata exclude each other")
     if depth is not None and header.steps != depth.steps:
         raise PayloadCorrupt("section DPTH of the metadata does not fit the steps of its values")
@@ -181,23 +180,14 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     )
 
 
-def _unpack_model(content: Mapping[bytes, bytes]) -> tuple[LocalRBFModel | None, bool, str]:
-    """The model that samples are for; whether their values are controls; of which network."""
+def _unpack_model(content: Mapping[bytes, bytes]) -> tuple[LocalRBFModel | None, bool]:
+    """The model that samples are for, and whether their values are controls."""
     stored, control = content.get(b"lRBF"), content.get(b"CTRL")
-    if control is not None and (stored is None) != bool(control):
-        raise PayloadCorrupt(
-            "section CTRL of the raw metadata must be empty beside an lRBF section, "
-            "and name a network without"
-        )
-    model, made_for = None if stored is None else unpack_local_rbf(stored), ""
     if control:
-        text = Reader(control, "section CTRL of the raw metadata")
-        made_for = text.text()
-        text.finish()
-        # Shown in errors and reports, and a stranger's.
-        if not Samples.NETWORK.fullmatch(made_for):
-            raise PayloadCorrupt(f"{text.name} names no network")
-    return model, control is not None, made_for
+        raise PayloadCorrupt("section CTRL of the raw metadata must be empty")
+    if control is not None and stored is None:
+        raise PayloadCorrupt("section CTRL of the raw metadata needs an lRBF section beside it")
+    return None if stored is None else unpack_local_rbf(stored), control is not None
 
 
 def _bound(pixels: Callable[[], Tensor] | None, binding: Binding) -> Tensor:

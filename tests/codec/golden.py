@@ -130,10 +130,6 @@ def files() -> Iterator[tuple[str, Coding, Payload]]:
 
     yield "payload-v1-local-rbf", "range", modeled(local_rbf(33), False)
     yield "payload-v1-control", "range", modeled(local_rbf(49, "features-1"), True)
-    named = dataclasses.replace(
-        whole.samples, control=True, made_for="AnyReconstructor 0f3c0f3c0f3c0f3c"
-    )
-    yield "payload-v1-control-network", "range", dataclasses.replace(whole, samples=named)
     yield "payload-v1-enhanced", "range", dataclasses.replace(whole, enhancement=enhancement())
     alone = Mosaic.of(codes(), "BGGR")
     yield "payload-v1-mosaic", "range", dataclasses.replace(whole, mosaic=alone)

@@ -46,7 +46,6 @@ def test_golden_files_decode_for_ever(file, assert_same):
     assert_same_fields(decoded.parametric, payload.parametric)
     assert_same_fields(decoded.samples.model, payload.samples.model)
     assert decoded.samples.control == payload.samples.control
-    assert decoded.samples.made_for == payload.samples.made_for
     assert decoded.depth == payload.depth
     assert decoded.mosaic == payload.mosaic
     assert_same_enhancement(decoded.enhancement, payload.enhancement)

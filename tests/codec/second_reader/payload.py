@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import struct
 import zlib
 from math import isqrt
@@ -71,11 +70,9 @@ def read_optional(
 ) -> dict[str, object]:
     found: dict[str, object] = {"is_control": "CTRL" in sections}
     if "CTRL" in sections:
-        assert ("lRBF" in sections) == (sections["CTRL"] == b"")
+        assert sections["CTRL"] == b""
+        assert "lRBF" in sections
         assert "DPTH" not in sections
-        found["made_for"] = "".join(texts(sections["CTRL"]))
-        if sections["CTRL"]:
-            assert re.fullmatch(r"[A-Za-z0-9_]{1,64} [0-9a-f]{16}", found["made_for"])
     if "pARA" in sections:
         found["formula"] = read_formula(sections["pARA"])
     if "lRBF" in sections:
