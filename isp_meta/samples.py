@@ -123,6 +123,7 @@ class ParametricModel:
     radius: float
 
     KNOTS: ClassVar[int] = 256
+    COLOR_STEPS: ClassVar[int] = 65535
     MOST_POINTS: ClassVar[int] = 5000
     # Within it no sum in the formula can leave float32.
     LARGEST: ClassVar[float] = 8192.0
@@ -150,10 +151,10 @@ class ParametricModel:
 
     def rounded(self) -> ParametricModel:
         """As metadata keep it: points in steps of 1/65535, weights binary16, radius binary32."""
-        steps = (self.points * 65535).round() / 65535
+        points = _in_steps(self.points, self.COLOR_STEPS)
         radius = float(torch.tensor(self.radius, dtype=torch.float32))
         return dataclasses.replace(
-            self, points=steps, weights=self.weights.half().float(), radius=radius
+            self, points=points, weights=self.weights.half().float(), radius=radius
         )
 
 
@@ -195,6 +196,8 @@ class LocalRBFModel:
 
     KERNELS: ClassVar[tuple[str, ...]] = ("exponential", "rational")
     FEATURES: ClassVar[tuple[int, ...]] = (0, 33)
+    COLOR_STEPS: ClassVar[int] = 255
+    GAIN_STEPS: ClassVar[int] = 4096
     MOST_CENTERS: ClassVar[int] = 255
     LARGEST: ClassVar[float] = 8192.0
     LARGEST_GAIN: ClassVar[float] = 8.0
@@ -233,7 +236,12 @@ class LocalRBFModel:
             position_scale=position_scale,
             color_scale=color_scale,
             ridge=ridge,
-            centers=(self.centers * 255).round() / 255,
-            gains=((self.gains * 4096).round() / 4096).clamp(max=32767 / 4096),
+            centers=_in_steps(self.centers, self.COLOR_STEPS),
+            gains=_in_steps(self.gains, self.GAIN_STEPS).clamp(max=32767 / self.GAIN_STEPS),
             weights=self.weights.half().float(),
         )
+
+
+def _in_steps(value: Tensor, steps: int) -> Tensor:
+    """Multiples of 1 / steps, as a whole number of them is stored: zero has no sign."""
+    return (value * steps).round().int().float() / steps

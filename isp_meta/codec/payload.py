@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import get_args
@@ -23,7 +24,7 @@ from .mosaic import Mosaic
 from .parametric import pack_parametric, unpack_parametric
 from .positions import pack_positions, unpack_positions
 from .reader import Reader, text_field
-from .steps import Steps
+from .steps import Steps, quantize
 from .values import Coding, check_room, needs_pixels, pack_values, unpack_values
 
 __all__ = ["Coding", "Payload", "decode", "encode"]
@@ -37,13 +38,12 @@ class Payload:
     """Samples of a raw picture, and what recovery must know beside them.
 
     Attributes:
-        samples: raw pixels; their values are quantized to ``steps`` once decoded, and their model,
-            if they have one, is rounded.
+        samples: raw pixels, with the model that they have, if any.
         camera: the sensor and its calibration.
         binding: the finished picture that they belong to.
         steps: that values are stored in.
         demosaic, sampler: short names of what made the raw picture and chose the pixels.
-        parametric: how to undo the rendering without samples, or None; rounded once decoded.
+        parametric: how to undo the rendering without samples, or None.
         mosaic: all of the sensor's codes, or None.
         depth: the picture is one of fewer bits, and values are the missing ones, as parts of
             2ⁿ - 1, in place of raw; or None.
@@ -78,6 +78,30 @@ class Payload:
             raise ValueError("missing bits are no control values")
         if self.depth is not None and self.steps != self.depth.steps:
             raise ValueError(f"{self.depth.taken} missing bits need {self.depth.steps}")
+
+    def rounded(self) -> Payload:
+        """What :func:`decode` gives back of :func:`encode`, whatever the coding, on the CPU.
+
+        Values are in ``steps``, models as coarse as stored; what the format does not keep is gone.
+
+        Raises:
+            ValueError: sample values outside [0, 1], or a camera that the format cannot hold.
+        """
+        samples, camera = self.samples, self.camera
+        samples = dataclasses.replace(
+            samples,
+            index=samples.index.cpu(),
+            value=quantize(samples.value.detach().cpu(), self.steps),
+            model=samples.model and samples.model.rounded(),
+            enhancement=None,
+        )
+        return dataclasses.replace(
+            self,
+            samples=samples,
+            camera=unpack_camera(pack_camera(camera), camera.orientation),
+            parametric=self.parametric and self.parametric.rounded(),
+            enhancement=self.enhancement and Enhancement.unpack(self.enhancement.pack()),
+        )
 
 
 def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None = None) -> bytes:
