@@ -33,7 +33,7 @@ def describe(metadata: Metadata) -> dict[str, Any]:
         "levels": payload.steps.levels,
         "slope_at_black": payload.steps.slope / 64,
         "values": "control" if samples.control else "measured",
-        "interpolation": "stored" if samples.model else samples.made_for or "found by recovery",
+        "interpolation": "stored" if samples.model else "found by recovery",
         "mosaic": _mosaic(metadata),
         "mosaic_bytes": 0 if payload.mosaic is None else len(payload.mosaic.data),
         **_depth(metadata),

@@ -118,7 +118,7 @@ def metadata_table(path: Path, file_size: int, metadata: Metadata) -> str:
         ("pixels kept", f"{len(samples):,}"),
         ("values", "control values" if samples.control else "as measured"),
         ("steps", f"{payload.steps.levels:,} from black to white"),
-        ("interpolation", "stored" if samples.model else samples.made_for or "found by recovery"),
+        ("interpolation", "stored" if samples.model else "found by recovery"),
         ("demosaicing", payload.demosaic or "unknown"),
     ]
     if mosaic is not None:
