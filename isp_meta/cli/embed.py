@@ -264,7 +264,7 @@ def _described(made: Embedded) -> dict[str, Any]:
         "width": samples.width,
         "height": samples.height,
         "samples": len(samples),
-        "picture_bytes": made.jpeg_bytes,
+        "picture_bytes": made.picture_bytes,
         "metadata_bytes": made.payload_bytes,
         "bits_per_pixel": made.bits_per_pixel,
     }
@@ -275,7 +275,7 @@ def _report(made: Embedded) -> None:
     where = f" in {made.sidecar}" if made.sidecar else ""
     say(
         f"{made.path}: {samples.width}x{samples.height}, {_kind(made.path)} "
-        f"{made.jpeg_bytes:,} bytes + metadata {made.payload_bytes:,} bytes "
+        f"{made.picture_bytes:,} bytes + metadata {made.payload_bytes:,} bytes "
         f"({made.bits_per_pixel:.3f} bits a pixel, "
         f"{len(samples):,} samples){where}"
     )

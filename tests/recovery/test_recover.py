@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from isp_meta import (
     Camera,
+    CaptureOptions,
     Embedded,
     Frame,
     Reconstructor,
@@ -87,7 +88,7 @@ def test_reconstructor_can_be_chosen(tmp_path, make_frame):
 
 
 def test_sidecar_is_found_by_itself(tmp_path, make_frame, made):
-    beside = embed(make_frame(), tmp_path / "b.jpg", carrier="sidecar")
+    beside = embed(make_frame(), tmp_path / "b.jpg", CaptureOptions(carrier="sidecar"))
     assert recover(beside.path).raw.equal(recover(made.path).raw)
     assert read_metadata(beside.path).source == beside.sidecar
 
@@ -193,7 +194,7 @@ def test_recompressed_picture_is_recovered_nearly_as_well(tmp_path, embedded_sam
 
 
 def test_predicted_values_follow_their_pixels(tmp_path, make_frame):
-    made = embed(make_frame(192, 256), tmp_path / "a.jpg", coding="predicted")
+    made = embed(make_frame(192, 256), tmp_path / "a.jpg", CaptureOptions(coding="predicted"))
     plain = embed(make_frame(192, 256), tmp_path / "b.jpg")
     assert made.payload_bytes < plain.payload_bytes
     expected = recover(plain.path).raw
