@@ -63,9 +63,8 @@ for stage in pipeline.modules():
         stage.register_forward_pre_hook(lambda *_: step("demosaicing"))
         stage.register_forward_hook(lambda *_: step("rendering"))
 raw, jpeg, effort = sys.argv[1:]
-isp_meta.embed(
-    raw, jpeg, pipeline=pipeline, effort=int(effort), overwrite=True, progress=step
-)
+options = isp_meta.CaptureOptions(effort=int(effort))
+isp_meta.embed(raw, jpeg, options, pipeline=pipeline, overwrite=True, progress=step)
 frame = isp_meta.recover(jpeg, progress=lambda name: step("recovery: " + name))
 frame = frame.replace(raw=None)
 step("LocalRBFReconstructor alone")

@@ -23,7 +23,6 @@ import isp_meta
 from isp_meta import presets
 from isp_meta.errors import RateNotReached
 from isp_meta.metrics import psnr
-from isp_meta.samplers import UniformSampler
 
 # Bits a pixel of the metadata of Nam et al., CVPR 2022, and of R2LCM, Wang et al., IJCV 2024.
 PUBLISHED = {"Nam et al.": 0.844, "R2LCM": 0.376}
@@ -34,11 +33,13 @@ WAYS: dict[str, dict[str, Any]] = {
 }
 
 
-def measured(raw: Path, preset: str, options: dict[str, Any], folder: Path) -> dict[str, float]:
+def measured(
+    raw: Path, preset: str, options: isp_meta.CaptureOptions, folder: Path
+) -> dict[str, float]:
     picture = folder / "a.jpg"
     pipeline = getattr(presets, preset)()
     start = time.process_time()
-    made = isp_meta.embed(raw, picture, pipeline=pipeline, overwrite=True, **options)
+    made = isp_meta.embed(raw, picture, options, pipeline=pipeline, overwrite=True)
     middle = time.process_time()
     recovered = isp_meta.recover(picture).raw
     end = time.process_time()
@@ -47,7 +48,7 @@ def measured(raw: Path, preset: str, options: dict[str, Any], folder: Path) -> d
         "bits_per_pixel": made.bits_per_pixel,
         "psnr": psnr(recovered, made.frame.raw),
         "samples": len(samples),
-        "jpeg_bytes": made.jpeg_bytes,
+        "jpeg_bytes": made.picture_bytes,
         "embed_cpu_seconds": round(middle - start, 2),
         "recover_cpu_seconds": round(end - middle, 2),
     }
@@ -60,7 +61,7 @@ def measure(options: argparse.Namespace) -> list[dict[str, Any]]:
         for raw in options.raws:
             for preset in options.presets.split(","):
                 points = [
-                    (way, {**given, "rate": isp_meta.Rate(bpp=bpp, sampler=UniformSampler)}, bpp)
+                    (way, isp_meta.CaptureOptions(**given, bpp=bpp), bpp)
                     for way, given in WAYS.items()
                     for bpp in rates
                 ]

@@ -25,7 +25,7 @@ from machine import describe, machine
 from PIL import Image
 
 import isp_meta
-from isp_meta.capture import Embedded
+from isp_meta.capture.embed import Embedded
 from isp_meta.comparison import compare
 
 # Of a turned picture: rows at the top and bottom, columns at the left and right.
@@ -86,7 +86,7 @@ def measure(raw: Path, folder: Path) -> dict[str, dict[str, object]]:
         picture, both = folder / "picture.jpg", folder / "both.jpg"
         picture.unlink(missing_ok=True)
         develop(raw, picture)
-        rows[name] = figures(raw, isp_meta.embed(raw, both, jpeg_in=picture, overwrite=True))
+        rows[name] = figures(raw, isp_meta.embed(raw, both, existing=picture, overwrite=True))
         print(raw.name, name, rows[name], flush=True)
     rows["isp_meta"] = figures(raw, isp_meta.embed(raw, folder / "own.jpg", overwrite=True))
     print(raw.name, "isp_meta", rows["isp_meta"], flush=True)

@@ -54,7 +54,9 @@ def measure(source: Path, quality: int, folder: Path) -> dict[str, object]:
     mosaic = codes[0].numpy().astype(np.uint16)
     jpeg, dng = folder / "a.jpg", folder / "a.dng"
     made, embed_seconds = timed(
-        lambda: isp_meta.embed(source, jpeg, quality=quality, lossless=True, overwrite=True)
+        lambda: isp_meta.embed(
+            source, jpeg, isp_meta.CaptureOptions(quality=quality, lossless=True), overwrite=True
+        )
     )
     metadata = isp_meta.read_metadata(jpeg)
     stored = metadata.payload.mosaic
@@ -83,7 +85,7 @@ def measure(source: Path, quality: int, folder: Path) -> dict[str, object]:
         "codes": len(np.unique(mosaic)),
         "quality": quality,
         "bytes": {
-            "jpeg": made.jpeg_bytes,
+            "jpeg": made.picture_bytes,
             "metadata": made.payload_bytes,
             "of it the mosaic": len(stored.data),
             "mosaic alone": len(alone.data),

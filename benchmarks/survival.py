@@ -134,7 +134,9 @@ def embed_all(folder: Path) -> dict[str, Path]:
     made = {}
     for carrier, (_, ending) in CARRIERS.items():
         path = folder / f"{carrier}{ending}"
-        isp_meta.embed(frame, path, sampler=SAMPLER, enhancement=STEP, carrier=carrier)
+        isp_meta.embed(
+            frame, path, isp_meta.CaptureOptions(enhancement=STEP, carrier=carrier), sampler=SAMPLER
+        )
         made[carrier] = path
     return made
 

@@ -6,7 +6,7 @@ Writes into demo-output/batch/. The tree is two copies of the sample that comes 
 import shutil
 from pathlib import Path
 
-from isp_meta import batch
+from isp_meta import CaptureOptions, batch
 from isp_meta.data import sample_path
 
 folder = Path("demo-output/batch")
@@ -23,7 +23,7 @@ if __name__ == "__main__":
     for name in ("first", "second"):
         (folder / "raw" / name).mkdir(parents=True, exist_ok=True)
         shutil.copy(sample_path(), folder / "raw" / name / f"{name}.dng")
-    small = batch.Embed(sampler="uniform", effort=0)
+    small = batch.Embed(CaptureOptions(sampler="uniform", effort=0))
     batch.run(small, folder / "raw", folder / "jpeg", jobs=2, report=show)
     again = batch.run(small, folder / "raw", folder / "jpeg", jobs=2)
     print(f"once more: {again.done} done, {again.skipped} skipped")

@@ -16,7 +16,7 @@ folder.mkdir(exist_ok=True)
 jpeg, dng = folder / f"{source.stem}.jpg", folder / f"{source.stem}-recovered.dng"
 
 made = isp_meta.embed(source, jpeg, overwrite=True)
-print(f"{jpeg}: {made.jpeg_bytes:,} bytes of JPEG + {made.payload_bytes:,} bytes of metadata")
+print(f"{jpeg}: {made.picture_bytes:,} bytes of JPEG + {made.payload_bytes:,} bytes of metadata")
 
 carried = isp_meta.read_metadata(jpeg)
 print(f"it holds {len(carried.payload.samples):,} raw pixels; the picture is {carried.match}")

@@ -37,7 +37,7 @@ Image.fromarray(rendered).save(folder / "rawpy.jpg", quality=95, subsampling=0)
 
 frame = isp_meta.Frame(camera, codes=torch.from_numpy(codes)[None])
 jpeg = folder / "rawpy_user.jpg"
-made = isp_meta.embed(frame, jpeg, jpeg_in=folder / "rawpy.jpg", overwrite=True)
+made = isp_meta.embed(frame, jpeg, existing=folder / "rawpy.jpg", overwrite=True)
 print(f"{jpeg}: {made.bits_per_pixel:.3f} bits of metadata a pixel")
 
 recovered = isp_meta.recover(jpeg).raw.permute(1, 2, 0).numpy()  # (H, W, 3), linear, in [0, 1]

@@ -19,8 +19,8 @@ if TYPE_CHECKING:  # what _MEMBERS says, for programs that read without running
     from . import samplers as samplers
     from . import stages as stages
     from .camera import Camera as Camera
-    from .capture import Embedded as Embedded
-    from .capture import Rate as Rate
+    from .capture import CaptureOptions as CaptureOptions
+    from .capture.embed import Embedded as Embedded
     from .capture.embed import embed as embed
     from .comparison import Comparison as Comparison
     from .comparison.compare import compare as compare
@@ -50,8 +50,8 @@ __version__ = "0.1.0"
 _MODULES = ("ops", "presets", "reconstruct", "samplers", "stages")
 _MEMBERS: dict[str, tuple[str, ...]] = {
     "camera": ("Camera",),
-    "capture": ("Embedded", "Rate"),
-    "capture.embed": ("embed",),
+    "capture": ("CaptureOptions",),
+    "capture.embed": ("Embedded", "embed"),
     "comparison": ("Comparison",),
     "comparison.compare": ("compare",),
     "errors": ("IspMetaError",),

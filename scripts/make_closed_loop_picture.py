@@ -14,7 +14,6 @@ import torch
 from matplotlib.figure import Figure
 
 from isp_meta import io, presets, read_raw
-from isp_meta.capture import default_sampler
 from isp_meta.capture.loop import close_loop
 from isp_meta.capture.loop.fit import fit_model
 from isp_meta.capture.loop.truth import Truth
@@ -24,6 +23,7 @@ from isp_meta.metrics import psnr
 from isp_meta.pictures import part_of, plot
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.registration import upright
+from isp_meta.samplers import SuperpixelSampler, UniformSampler
 from isp_meta.samples import Samples
 from isp_meta.workers import workers
 
@@ -36,7 +36,7 @@ def with_model(frame: Frame) -> Samples:
     """Samples at the middles of their cells, with a model fitted to the picture."""
     with workers() as pool:
         truth = Truth.of(frame.srgb, frame.raw, None, pool)
-        samples = default_sampler(1)(frame)
+        samples = UniformSampler()(frame)
         return replace(samples, model=fit_model(truth, samples, 36, pool))
 
 
@@ -47,9 +47,9 @@ def main() -> None:
     shown = io.display_values(io.decode_image(io.encode_jpeg(frame.srgb, quality=95), "sample"))
     frame = frame.replace(srgb=shown.float(), raw=frame.raw.clamp(0, 1), samples=None)
     ways = {
-        "effort 0": default_sampler(0)(frame),
+        "effort 0": SuperpixelSampler()(frame),
         "model alone": with_model(frame),
-        "effort 2": close_loop(frame.replace(samples=default_sampler(2)(frame)), 2),
+        "effort 2": close_loop(frame.replace(samples=UniformSampler()(frame)), 2),
     }
     mpl.rcParams["font.size"] = 7
     figure = Figure(figsize=(10, 5.2), dpi=150, layout="constrained")

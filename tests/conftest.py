@@ -10,7 +10,8 @@ import pytest
 import torch
 from hard_frames import CASES
 
-from isp_meta import Camera, Embedded, Frame, Pipeline, embed, io
+from isp_meta import Camera, CaptureOptions, Embedded, Frame, Pipeline, embed, io
+from isp_meta.capture.options import declared
 from isp_meta.data import sample_path
 from isp_meta.stages import BlackLevel, Demosaic, Gamma, WhiteBalance
 
@@ -48,6 +49,17 @@ def make_frame() -> FrameMaker:
 def embedded_sample(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
     """The sample raw file, embedded as ``isp-meta embed`` does by default; not to be changed."""
     return embed(sample_path(), tmp_path_factory.mktemp("sample") / "sample.jpg")
+
+
+@pytest.fixture(scope="session")
+def changed_options() -> dict[str, CaptureOptions]:
+    """For each option of a capture, by name, options in which it alone has not its default."""
+    changed = {}
+    for option in declared():
+        values = option.choices or (option.kind(1), option.kind(option.low))
+        other = next(value for value in values if value != option.default)
+        changed[option.name] = CaptureOptions(**{option.name: other})
+    return changed
 
 
 @pytest.fixture(scope="session")

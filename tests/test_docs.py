@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from isp_meta import embed, presets, read_raw
+from isp_meta import CaptureOptions, embed, presets, read_raw
 from isp_meta.cli import main
 from isp_meta.data import sample_path
 from isp_meta.io import encode_jpeg, write_mosaic
@@ -58,7 +58,7 @@ def samples(tmp_path_factory) -> Path:
         write_mosaic(folder / f"{name}.dng", replace(whole, codes=codes))
     frame = presets.camera()(read_raw(folder / "photo.dng"))
     (folder / "camera.jpg").write_bytes(encode_jpeg(frame.srgb))
-    embed(folder / "photo.dng", folder / "embedded.jpg", effort=0)
+    embed(folder / "photo.dng", folder / "embedded.jpg", CaptureOptions(effort=0))
     return folder
 
 

@@ -9,11 +9,10 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import ClassVar
 
-from .. import codec, samplers
-from ..capture import DEFAULT_EFFORT, Carrier, Rate, default_sampler, embed
-from ..frame import Sampler
+from ..capture import CaptureOptions
+from ..capture.embed import embed
 from ..io import RAW_SUFFIXES, RENDERED_SUFFIXES
 from ..pipeline import Pipeline
 from ..recovery import Format, recover, verify, write_recovered
@@ -64,53 +63,26 @@ class Job(ABC):
 
 @dataclass(frozen=True)
 class Embed(Job):
-    """Renders raw files to pictures that carry their raw; options as of :func:`isp_meta.embed`.
+    """Renders raw files to pictures that carry their raw; see :func:`isp_meta.embed`.
 
     Attributes:
-        pipeline: as TOML (``Pipeline.to_toml()``); "": the default of :func:`isp_meta.embed`.
+        options: of the capture.
+        pipeline: as TOML (``Pipeline.to_toml()``); "": the default.
         suffix: of the pictures: ".jpg", ".png" or ".tif".
-        sampler: "superpixel", "uniform" or "random"; "": by effort, the default of
-            :func:`isp_meta.embed`. cell: its cells' side, pixels.
-        seed: of the random one.
-        levels, bits: steps of stored values; bits: evenly to this depth. At most one of them.
-        bpp, size, psnr: what the metadata may take or must reach (:class:`isp_meta.Rate`), in place
-            of cell and steps. At most one of them.
 
     Raises:
-        ValueError: options that exclude each other, or an unknown sampler.
+        ValueError: another suffix.
     """
 
+    options: CaptureOptions = CaptureOptions()
     pipeline: str = ""
     suffix: str = ".jpg"
-    sampler: str = ""
-    cell: int = 8
-    seed: int = 0
-    quality: int = 95
-    levels: int | None = None
-    bits: int | None = None
-    coding: codec.Coding = "range"
-    bpp: float | None = None
-    size: int | None = None
-    psnr: float | None = None
-    effort: int = DEFAULT_EFFORT
-    enhancement: float | None = None
-    carrier: Carrier | None = None
-    depth: int | None = None
-    gps: bool = False
-    lossless: bool | Literal["alone"] = False
 
     suffixes: ClassVar[frozenset[str]] = RAW_SUFFIXES
 
     def __post_init__(self) -> None:
-        chosen = (self.levels, self.bits, self.bpp, self.size, self.psnr)
-        if sum(option is not None for option in chosen) > 1:
-            raise ValueError("give one of --levels, --bits, --bpp, --size and --psnr")
         if self.suffix not in RENDERED_SUFFIXES:
             raise ValueError(f"pictures are .jpg, .png or .tif, not {self.suffix!r}")
-        if self.enhancement:
-            codec.Enhancement.exponent_of(self.enhancement)
-        self.make_sampler(self.cell)
-        self.rate  # noqa: B018 (raises where it is none)
 
     @property
     def ending(self) -> str:
@@ -120,48 +92,13 @@ class Embed(Job):
     @property
     def sidecar(self) -> bool:
         """Whether the metadata goes into a file beside the picture."""
-        return self.carrier == "sidecar"
-
-    def make_sampler(self, cell: int) -> Sampler:
-        """The sampler, with cells of this side."""
-        if not self.sampler:
-            return default_sampler(self.effort, cell)
-        if self.sampler == "superpixel":
-            return samplers.SuperpixelSampler(cell)
-        if self.sampler == "uniform":
-            return samplers.UniformSampler(cell)
-        if self.sampler == "random":
-            return samplers.RandomSampler(self.seed, 1 / cell**2)
-        raise ValueError(f"sampler must be superpixel, uniform or random, not {self.sampler!r}")
-
-    @property
-    def rate(self) -> Rate | None:
-        """What the metadata may take or must reach."""
-        if self.bpp is None and self.size is None and self.psnr is None:
-            return None
-        return Rate(self.bpp, self.size, self.psnr, self.make_sampler)
-
-    @property
-    def steps(self) -> codec.Steps | None:
-        """What values are stored in; None for the default."""
-        if self.bits is not None:
-            return codec.Steps.linear(self.bits)
-        return None if self.levels is None else codec.Steps(self.levels)
-
-    def arguments(self) -> dict[str, Any]:
-        """The keyword arguments of :func:`isp_meta.embed` that these options stand for."""
-        same = ("quality", "coding", "effort", "enhancement", "carrier", "depth", "gps", "lossless")
-        return {
-            "pipeline": _pipeline(self.pipeline) if self.pipeline else None,
-            "sampler": self.make_sampler(self.cell) if self.rate is None else None,
-            "steps": self.steps,
-            "rate": self.rate,
-            **{name: getattr(self, name) for name in same},
-        }
+        return self.options.carrier == "sidecar"
 
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Renders one raw file."""
-        samples = embed(source, target, **self.arguments()).frame.require("samples", "batch")
+        pipeline = _pipeline(self.pipeline) if self.pipeline else None
+        made = embed(source, target, self.options, pipeline=pipeline)
+        samples = made.frame.require("samples", "batch")
         return _megapixels(samples.height, samples.width)
 
 
@@ -196,7 +133,7 @@ class Recover(Job):
         if self.format not in _RECOVERED:
             raise ValueError(f"there is no format {self.format!r}")
         if self.cfa and self.format != "dng":
-            raise ValueError(f"--cfa makes a DNG, not {self.format}")
+            raise ValueError(f"cfa makes a DNG, not {self.format}")
 
     @property
     def ending(self) -> str:

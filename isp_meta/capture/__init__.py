@@ -1,17 +1,8 @@
-"""From a raw file to a picture that carries it."""
+"""From a raw file to a picture that carries it; the function is :func:`isp_meta.embed`.
 
-from .embed import DEFAULT_EFFORT, Carrier, Embedded, default_sampler, embed
-from .loop import MOST_EFFORT, ClosedLoopSampler, close_loop
-from .rate import Rate
+The options alone stand here, because the command line takes them without waiting for PyTorch.
+"""
 
-__all__ = [
-    "DEFAULT_EFFORT",
-    "MOST_EFFORT",
-    "Carrier",
-    "ClosedLoopSampler",
-    "Embedded",
-    "Rate",
-    "close_loop",
-    "default_sampler",
-    "embed",
-]
+from .options import CaptureOptions
+
+__all__ = ["CaptureOptions"]

@@ -15,7 +15,7 @@ from .console import errors, out, progress, say
 if TYPE_CHECKING:
     from PIL import Image
 
-    from ..capture import Embedded
+    from ..capture.embed import Embedded
     from ..comparison import Comparison
     from ..frame import Sampler
 
@@ -56,7 +56,7 @@ def command(
 
 def _run(source: Path, stem: Path, sampler: Sampler) -> tuple[str, ...]:
     from .. import io
-    from ..capture import embed
+    from ..capture.embed import embed
     from ..comparison import compare
     from ..pictures import error_map, sample_overlay
     from ..recovery import recover

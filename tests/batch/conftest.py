@@ -10,14 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from isp_meta import io
+from isp_meta import CaptureOptions, io
 from isp_meta.batch import Embed, Job, Row
 from isp_meta.batch.manifest import Manifest
 from isp_meta.batch.order import Order
 from isp_meta.batch.store import open_store
 from isp_meta.batch.tree import find_tasks
 
-EMBED = Embed(sampler="uniform", cell=16, effort=0)
+QUICK = CaptureOptions(sampler="uniform", cell=16, effort=0)
+EMBED = Embed(QUICK)
 """Quick, and the same bytes each time."""
 
 Tree = Callable[..., Path]

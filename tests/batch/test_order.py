@@ -6,13 +6,13 @@ import dataclasses
 
 import pytest
 
-from isp_meta.batch import Recover, Verify
+from isp_meta.batch import Embed, Recover, Verify
 from isp_meta.batch.manifest import MANIFEST, Row, claim_name
 from isp_meta.batch.store import LocalStore
 
-from .conftest import EMBED
+from .conftest import EMBED, QUICK
 
-SIDECAR = dataclasses.replace(EMBED, carrier="sidecar")
+SIDECAR = Embed(dataclasses.replace(QUICK, carrier="sidecar"))
 
 
 def statuses(rows) -> list[str]:
@@ -52,7 +52,7 @@ def test_what_changed_is_done_again(tree, tmp_path, raw_bytes, do, job):
     (folder / "a.dng").write_bytes(raw_bytes[4])
     (results / "b.jpg").unlink()
     assert statuses(do(job)) == ["done", "done", "skipped"]
-    assert statuses(do(dataclasses.replace(job, quality=80))) == ["done"] * 3
+    assert statuses(do(Embed(dataclasses.replace(job.options, quality=80)))) == ["done"] * 3
     assert statuses(do(job)) == ["done"] * 3
 
 
@@ -102,7 +102,7 @@ def test_killed_between_claim_and_manifest(tree, tmp_path, do, job, lost):
 def test_killed_while_its_own_result_is_replaced(tree, tmp_path, do):
     tree("a.dng")
     old = do()["a.dng"]
-    better = dataclasses.replace(EMBED, quality=99)
+    better = Embed(dataclasses.replace(QUICK, quality=99))
     result = tmp_path / "out/a.jpg"
     before = result.read_bytes()
     new = do(better)["a.dng"]

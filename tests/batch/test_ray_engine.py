@@ -20,7 +20,7 @@ from isp_meta.batch.ray_engine import run_ray
 from isp_meta.batch.tree import find_tasks
 from isp_meta.errors import BatchError
 
-from .conftest import EMBED, Deadly, is_alive
+from .conftest import EMBED, QUICK, Deadly, is_alive
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_nothing_is_lost_and_nothing_done_twice(
             killed.append(row.worker)
             os.kill(row.worker, signal.SIGKILL)
 
-    job = Deadly(sampler="uniform", cell=16, effort=0)
+    job = Deadly(QUICK)
     summary = run(job, folder, tmp_path / "out", engine="ray", jobs=2, report=report)
 
     assert (summary.files, summary.done, summary.skipped, summary.failed) == (11, 9, 0, 2)

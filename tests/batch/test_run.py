@@ -16,7 +16,7 @@ from isp_meta.batch.store import LocalStore
 from isp_meta.batch.tree import Task
 from isp_meta.errors import BatchError
 
-from .conftest import EMBED, Deadly, is_alive
+from .conftest import EMBED, QUICK, Deadly, is_alive
 
 
 def test_nothing_is_lost_and_nothing_done_twice(tree, tmp_path, raw_bytes):
@@ -37,7 +37,7 @@ def test_nothing_is_lost_and_nothing_done_twice(tree, tmp_path, raw_bytes):
             killed.append(row.worker)
             os.kill(row.worker, signal.SIGKILL)
 
-    job = Deadly(sampler="uniform", cell=16, effort=0)
+    job = Deadly(QUICK)
     summary = run(job, folder, tmp_path / "out", jobs=2, report=report)
 
     assert (summary.files, summary.done, summary.skipped, summary.failed) == (13, 8, 0, 5)

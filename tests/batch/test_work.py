@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -7,12 +9,12 @@ from isp_meta import embed, recover
 from isp_meta.batch import Embed, Recover, Verify
 from isp_meta.batch.work import work
 
-from .conftest import EMBED
+from .conftest import EMBED, QUICK
 
 
 def test_bytes_to_bytes_and_back(raw_bytes, tmp_path):
     (tmp_path / "a.dng").write_bytes(raw_bytes[0])
-    embed(tmp_path / "a.dng", tmp_path / "a.jpg", **EMBED.arguments())
+    embed(tmp_path / "a.dng", tmp_path / "a.jpg", EMBED.options)
     made = work(EMBED, "x/y/a.dng", raw_bytes[0])
     assert made.data == (tmp_path / "a.jpg").read_bytes()
     assert (made.beside, made.kind, made.error) == (None, "", "")
@@ -28,7 +30,7 @@ def test_bytes_to_bytes_and_back(raw_bytes, tmp_path):
 
 
 def test_a_sidecar_comes_and_goes_beside(raw_bytes):
-    made = work(Embed(carrier="sidecar", sampler="uniform", effort=0), "a.dng", raw_bytes[0])
+    made = work(Embed(dataclasses.replace(QUICK, carrier="sidecar")), "a.dng", raw_bytes[0])
     assert made.beside
     assert work(Verify(), "a.jpg", made.data).kind == "PayloadMissing"
     assert work(Verify(), "a.jpg", made.data, made.beside).error == ""

@@ -12,9 +12,8 @@ import torch
 from PIL import Image, ImageCms, ImageOps
 
 import isp_meta
-from isp_meta import Frame, Pipeline, embed, io, read_metadata, recover
+from isp_meta import CaptureOptions, Frame, Pipeline, embed, io, read_metadata, recover
 from isp_meta.carriers import jpeg as jpeg_carrier
-from isp_meta.codec import Steps
 from isp_meta.errors import CarrierError, ImageFileError, OutputError, PictureMismatch
 from isp_meta.metrics import psnr
 from isp_meta.registration import Placement, upright
@@ -70,11 +69,11 @@ def burnt(picture: Image.Image) -> Image.Image:
 def test_jpeg_of_the_scene_stays_to_the_byte(tmp_path, make_frame, camera_jpeg, edit):
     source = camera_jpeg(edit)
     before = source.read_bytes()
-    made = embed(make_frame(), tmp_path / "a.jpg", jpeg_in=source)
+    made = embed(make_frame(), tmp_path / "a.jpg", existing=source)
     assert source.read_bytes() == before
     whole = made.path.read_bytes()
     assert jpeg_carrier.strip(whole) == before
-    assert made.jpeg_bytes == len(before)
+    assert made.picture_bytes == len(before)
     assert opened(made.path).getexif()[0x010F] == "Another maker"
     assert opened(made.path).info["comment"] == b"theirs"
     assert read_metadata(made.path).match == "exact"
@@ -86,12 +85,12 @@ def test_jpeg_can_be_embedded_into_in_place_and_again(tmp_path, make_frame, came
     path = camera_jpeg()
     before = path.read_bytes()
     with pytest.raises(OutputError, match="exists already"):
-        embed(make_frame(), path, jpeg_in=path)
+        embed(make_frame(), path, existing=path)
     for carrier in ("com", "app11"):
-        embed(make_frame(), path, jpeg_in=path, carrier=carrier, overwrite=True)
+        embed(make_frame(), path, CaptureOptions(carrier=carrier), existing=path, overwrite=True)
         assert jpeg_carrier.strip(path.read_bytes()) == before
         assert read_metadata(path).source == path
-    embed(make_frame(), path, jpeg_in=path, carrier="sidecar", overwrite=True)
+    embed(make_frame(), path, CaptureOptions(carrier="sidecar"), existing=path, overwrite=True)
     assert path.read_bytes() == before
 
 
@@ -116,7 +115,8 @@ def test_a_jpeg_turned_and_cropped_gets_the_raw_of_its_own_pixels(
         return whole.crop((3, 5, whole.width - 6, whole.height - 1))
 
     frame = make_frame(orientation=6, crop=(10, 20), cfa="GRBG")
-    made = embed(frame, tmp_path / "a.jpg", jpeg_in=camera_jpeg(edit), steps=Steps.linear(14))
+    finest = CaptureOptions(levels=65535)
+    made = embed(frame, tmp_path / "a.jpg", finest, existing=camera_jpeg(edit))
     assert made.registration is not None
     assert made.registration.placement == Placement(turn, 5, 3)
     whole = isp_meta.presets.minimal()(frame).raw.clamp(0, 1)
@@ -152,22 +152,22 @@ def test_a_jpeg_turned_and_cropped_gets_the_raw_of_its_own_pixels(
 )
 def test_another_picture_is_refused(tmp_path, make_frame, camera_jpeg, edit, text):
     with pytest.raises(PictureMismatch, match=rf"camera\.jpg: .*({text})"):
-        embed(make_frame(), tmp_path / "a.jpg", jpeg_in=camera_jpeg(edit))
+        embed(make_frame(), tmp_path / "a.jpg", existing=camera_jpeg(edit))
     assert names(tmp_path) == ["camera.jpg"]
 
 
 def test_force_embeds_into_what_would_be_refused(tmp_path, make_frame, camera_jpeg):
     source = camera_jpeg(ImageOps.invert)
-    made = embed(make_frame(), tmp_path / "a.jpg", jpeg_in=source, force=True)
+    made = embed(make_frame(), tmp_path / "a.jpg", CaptureOptions(force=True), existing=source)
     assert read_metadata(made.path).match == "exact"
 
 
 def test_a_sampler_in_the_pipeline_sees_the_jpegs_own_pixels(tmp_path, make_frame, camera_jpeg):
     source = camera_jpeg(lambda picture: ImageOps.mirror(picture).crop((8, 0, 128, 96)))
     pipeline = Pipeline([*isp_meta.presets.minimal(), SampleMetadata(UniformSampler())])
-    made = embed(make_frame(), tmp_path / "a.jpg", jpeg_in=source, pipeline=pipeline)
+    made = embed(make_frame(), tmp_path / "a.jpg", existing=source, pipeline=pipeline)
     plain = tmp_path / "b.jpg"
-    embed(make_frame(), plain, jpeg_in=source, sampler=UniformSampler())
+    embed(make_frame(), plain, existing=source, sampler=UniformSampler())
     assert all(a.equal(b) for a, b in zip(stored(made.path), stored(plain), strict=True))
 
 
@@ -179,13 +179,13 @@ def test_picture_burnt_over_most_of_it_is_recognised(tmp_path, make_frame):
     rendered[:, :224] = 1.0
     source = tmp_path / "burnt.jpg"
     source.write_bytes(io.encode_jpeg(rendered))
-    embed(frame, tmp_path / "a.jpg", jpeg_in=source)
+    embed(frame, tmp_path / "a.jpg", existing=source)
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (2, 3)])
 def test_tiny_jpeg_of_the_scene_is_accepted(tmp_path, make_frame, size):
     made = embed(make_frame(*size), tmp_path / "a.jpg")
-    embed(make_frame(*size), tmp_path / "b.jpg", jpeg_in=made.path)
+    embed(make_frame(*size), tmp_path / "b.jpg", existing=made.path)
     assert read_metadata(tmp_path / "b.jpg").match == "exact"
 
 
@@ -203,7 +203,7 @@ def test_jpeg_that_is_none_is_refused(tmp_path, make_frame, content, error, text
     if content is not None:
         source.write_bytes(content)
     with pytest.raises(error, match=rf"in\.jpg: .*{text}"):
-        embed(make_frame(), tmp_path / "a.jpg", jpeg_in=source)
+        embed(make_frame(), tmp_path / "a.jpg", existing=source)
     assert "a.jpg" not in names(tmp_path)
 
 
@@ -213,7 +213,7 @@ def test_jpeg_cut_anywhere_is_refused(tmp_path, make_frame, camera_jpeg):
     for length in range(0, len(whole), 97):
         source.write_bytes(whole[:length])
         with pytest.raises((ImageFileError, CarrierError), match=r"in\.jpg: "):
-            embed(make_frame(), target, jpeg_in=source)
+            embed(make_frame(), target, existing=source)
         assert not target.exists()
 
 
@@ -226,9 +226,8 @@ def test_what_is_painted_over_is_not_tried_for(tmp_path, make_frame):
         made = embed(
             make_frame(192, 256),
             tmp_path / f"{effort}.jpg",
-            jpeg_in=jpeg,
-            effort=effort,
-            enhancement=0,
+            CaptureOptions(effort=effort, enhancement=0),
+            existing=jpeg,
         )
         samples = made.frame.samples
         y, x = samples.index // samples.width, samples.index % samples.width
@@ -247,7 +246,7 @@ def test_what_is_painted_over_is_not_corrected(tmp_path, make_frame):
     Image.fromarray(picture.movedim(0, -1).numpy()).save(jpeg, quality=92)
     for step in (0, 1 / 64):
         path = tmp_path / f"{step}.jpg"
-        embed(make_frame(192, 256), path, jpeg_in=jpeg, enhancement=step)
+        embed(make_frame(192, 256), path, CaptureOptions(enhancement=step), existing=jpeg)
         found.append(recover(path).raw)
     change = (found[1] - found[0]).abs()
     assert change[:, 40:72, 56:88].max() < 0.01

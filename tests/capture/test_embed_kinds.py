@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from isp_meta import carriers, embed, io, read_metadata, recover
+from isp_meta import CaptureOptions, carriers, embed, io, read_metadata, recover
 from isp_meta.data import sample_path
 from isp_meta.errors import CarrierError
 
@@ -40,7 +40,7 @@ def psnr(estimate: torch.Tensor, truth: torch.Tensor) -> float:
     ],
 )
 def test_png_and_tiff_carry_raw_too(tmp_path, make_frame, name, depth, sixteen):
-    made = embed(make_frame(), tmp_path / name, depth=depth)
+    made = embed(make_frame(), tmp_path / name, CaptureOptions(depth=depth))
     metadata = read_metadata(made.path)
     assert (metadata.match, metadata.source, made.sidecar) == ("exact", made.path, None)
     assert metadata.size == made.payload_bytes
@@ -49,12 +49,15 @@ def test_png_and_tiff_carry_raw_too(tmp_path, make_frame, name, depth, sixteen):
     assert recovered.srgb.equal(made.frame.srgb)
     assert psnr(recovered.raw, made.frame.raw) > 38
     stripped = carriers.strip(made.path.read_bytes())
-    assert made.jpeg_bytes == len(stripped)
+    assert made.picture_bytes == len(stripped)
     assert io.decode_image(stripped, name, deep=True).equal(metadata.codes)
 
 
 def test_sixteen_bits_are_used(tmp_path, make_frame):
-    made = {depth: embed(make_frame(), tmp_path / f"{depth}.png", depth=depth) for depth in (8, 16)}
+    made = {
+        depth: embed(make_frame(), tmp_path / f"{depth}.png", CaptureOptions(depth=depth))
+        for depth in (8, 16)
+    }
     values = {depth: one.frame.srgb.unique().numel() for depth, one in made.items()}
     assert values[8] <= 256 < 5000 < values[16]
 
@@ -63,7 +66,7 @@ def test_sixteen_bits_are_used(tmp_path, make_frame):
     ("name", "options", "text"),
     [
         ("a.jpg", {"depth": 16}, "takes 8 bits, not 16"),
-        ("a.png", {"depth": 12}, "takes 8 or 16 bits, not 12"),
+        ("a.png", {"depth": 12}, "depth must be 8 or 16, not 12"),
         ("a.png", {"carrier": "app11"}, "carrier must be chunk or sidecar"),
         ("a.tif", {"carrier": "chunk"}, "carrier must be tag or sidecar"),
         ("a.jpg", {"carrier": "tag"}, "carrier must be app11 or com or sidecar"),
@@ -74,7 +77,7 @@ def test_what_a_file_cannot_be_is_refused_before_the_work(
 ):
     steps: list[str] = []
     with pytest.raises(ValueError, match=text):
-        embed(make_frame(), tmp_path / name, progress=steps.append, **options)
+        embed(make_frame(), tmp_path / name, CaptureOptions(**options), progress=steps.append)
     assert (steps, names(tmp_path)) == ([], [])
 
 
@@ -82,11 +85,11 @@ def test_existing_png_is_embedded_into(tmp_path, make_frame):
     frame = make_frame()
     bare = tmp_path / "bare.png"
     bare.write_bytes(carriers.strip(embed(frame, tmp_path / "a.png").path.read_bytes()))
-    into = embed(frame, tmp_path / "b.png", jpeg_in=bare)
+    into = embed(frame, tmp_path / "b.png", existing=bare)
     assert carriers.strip(into.path.read_bytes()) == bare.read_bytes()
     assert into.path.read_bytes() == (tmp_path / "a.png").read_bytes()
     with pytest.raises(CarrierError, match=r"bare\.png: is of another kind than .*c\.jpg"):
-        embed(frame, tmp_path / "c.jpg", jpeg_in=bare)
+        embed(frame, tmp_path / "c.jpg", existing=bare)
 
 
 def test_place_passes_only_when_asked(tmp_path):
@@ -101,7 +104,7 @@ def test_place_passes_only_when_asked(tmp_path):
     raw = tmp_path / "photo.dng"
     raw.write_bytes(source[:4] + struct.pack("<I", end) + source[8:] + packed + first.pack(entries))
     for asked in (False, True):
-        made = embed(raw, tmp_path / f"{asked}.jpg", gps=asked)
+        made = embed(raw, tmp_path / f"{asked}.jpg", CaptureOptions(gps=asked))
         with Image.open(made.path) as picture:
             place = picture.getexif().get_ifd(0x8825)
         assert place == (

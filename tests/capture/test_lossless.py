@@ -12,7 +12,7 @@ import rawpy
 import torch
 from PIL import Image
 
-from isp_meta import Embedded, Frame, Pipeline, embed, io, read_metadata, recover
+from isp_meta import CaptureOptions, Embedded, Frame, Pipeline, embed, io, read_metadata, recover
 from isp_meta.carriers import jpeg as jpeg_carrier
 from isp_meta.carriers.sidecar import sidecar_path
 from isp_meta.data import sample_path
@@ -25,7 +25,7 @@ FrameMaker = Callable[..., Frame]
 @pytest.fixture(scope="module")
 def sample(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
     path = tmp_path_factory.mktemp("lossless") / "sample.jpg"
-    return embed(sample_path(), path, lossless=True)
+    return embed(sample_path(), path, CaptureOptions(lossless=True))
 
 
 def visible(path: Path) -> np.ndarray:
@@ -72,7 +72,7 @@ def test_costs_less_than_the_mosaic_beside_the_jpeg(sample, tmp_path):
 def test_raw_is_demosaiced_as_it_was(tmp_path, make_frame, method):
     stages = [BlackLevel(), Demosaic(method), WhiteBalance(), ColorMatrix(), Gamma(), Quantize(8)]
     pipeline = Pipeline(stages)
-    made = embed(make_frame(), tmp_path / "a.jpg", pipeline=pipeline, lossless=True)
+    made = embed(make_frame(), tmp_path / "a.jpg", CaptureOptions(lossless=True), pipeline=pipeline)
     assert torch.equal(recover(made.path).raw, made.frame.raw)
 
 
@@ -80,7 +80,7 @@ def test_raw_is_demosaiced_as_it_was(tmp_path, make_frame, method):
 @pytest.mark.parametrize("cfa", ["RGGB", "GBRG"])
 def test_every_carrier_holds_it(tmp_path, make_frame, carrier, cfa):
     frame = make_frame(97, 131, cfa=cfa)
-    made = embed(frame, tmp_path / "a.jpg", lossless=True, carrier=carrier)
+    made = embed(frame, tmp_path / "a.jpg", CaptureOptions(lossless=True, carrier=carrier))
     assert torch.equal(recover(made.path).codes, frame.codes)
     assert sidecar_path(made.path).exists() == (carrier == "sidecar")
 
@@ -90,7 +90,7 @@ def test_codes_beyond_white_and_below_black_stay(tmp_path, make_frame):
     codes = frame.codes.clone()
     codes[0, :9, :9], codes[0, 9:20, :9] = 4200.0, 3.0
     frame = frame.replace(codes=codes)
-    made = embed(frame, tmp_path / "a.jpg", lossless=True)
+    made = embed(frame, tmp_path / "a.jpg", CaptureOptions(lossless=True))
     again = recover(made.path)
     assert torch.equal(again.codes, codes)
     io.write_mosaic(tmp_path / "a.dng", again)
@@ -98,7 +98,7 @@ def test_codes_beyond_white_and_below_black_stay(tmp_path, make_frame):
 
 
 def test_encoded_again_the_samples_serve(tmp_path, make_frame):
-    made = embed(make_frame(), tmp_path / "a.jpg", lossless=True)
+    made = embed(make_frame(), tmp_path / "a.jpg", CaptureOptions(lossless=True))
     path = saved_again(made)
     metadata = read_metadata(path)
     assert metadata.match == "recompressed"
@@ -111,15 +111,17 @@ def test_encoded_again_the_samples_serve(tmp_path, make_frame):
 
 def test_alone_it_outlives_being_encoded_again(tmp_path, make_frame):
     frame = make_frame(384, 512)
-    made = embed(frame, tmp_path / "a.jpg", lossless="alone")
+    made = embed(frame, tmp_path / "a.jpg", CaptureOptions(lossless="alone"))
     assert torch.equal(recover(saved_again(made, quality=80)).codes, frame.codes)
-    guided = embed(frame, tmp_path / "b.jpg", lossless=True)
+    guided = embed(frame, tmp_path / "b.jpg", CaptureOptions(lossless=True))
     assert guided.payload_bytes < made.payload_bytes
 
 
 def test_another_picture_is_refused_all_the_same(tmp_path, make_frame):
-    made = embed(make_frame(192, 256), tmp_path / "a.jpg", lossless="alone")
-    other = embed(make_frame(192, 256, seed=2), tmp_path / "b.jpg", carrier="sidecar")
+    made = embed(make_frame(192, 256), tmp_path / "a.jpg", CaptureOptions(lossless="alone"))
+    other = embed(
+        make_frame(192, 256, seed=2), tmp_path / "b.jpg", CaptureOptions(carrier="sidecar")
+    )
     payload = jpeg_carrier.extract(made.path.read_bytes())
     other.path.write_bytes(jpeg_carrier.insert(other.path.read_bytes(), payload))
     with pytest.raises(PictureMismatch):
@@ -128,27 +130,33 @@ def test_another_picture_is_refused_all_the_same(tmp_path, make_frame):
 
 def test_into_a_jpeg_that_exists(tmp_path, make_frame):
     frame = make_frame()
-    plain = embed(frame, tmp_path / "plain.jpg", carrier="sidecar", quality=70, subsampling="4:2:0")
-    made = embed(frame, tmp_path / "a.jpg", jpeg_in=plain.path, lossless=True)
+    plain = embed(
+        frame,
+        tmp_path / "plain.jpg",
+        CaptureOptions(carrier="sidecar", quality=70, subsampling="4:2:0"),
+    )
+    made = embed(frame, tmp_path / "a.jpg", CaptureOptions(lossless=True), existing=plain.path)
     assert torch.equal(recover(made.path).codes, frame.codes)
 
 
 def test_not_into_a_jpeg_that_is_turned(tmp_path, make_frame):
     frame = make_frame(192, 256)
-    plain = embed(frame, tmp_path / "plain.jpg", carrier="sidecar")
+    plain = embed(frame, tmp_path / "plain.jpg", CaptureOptions(carrier="sidecar"))
     turned = tmp_path / "turned.jpg"
     Image.open(plain.path).transpose(Image.Transpose.ROTATE_180).save(turned, quality=95)
     with pytest.raises(PictureMismatch, match="turned, cropped"):
-        embed(frame, tmp_path / "a.jpg", jpeg_in=turned, lossless=True)
+        embed(frame, tmp_path / "a.jpg", CaptureOptions(lossless=True), existing=turned)
     assert not (tmp_path / "a.jpg").exists()
 
 
-def test_wrong_arguments(tmp_path, make_frame):
-    with pytest.raises(ValueError, match="lossless must be"):
-        embed(make_frame(), tmp_path / "a.jpg", lossless="maybe")
+def test_codes_that_are_not_whole(tmp_path, make_frame):
     frame = make_frame()
     with pytest.raises(ValueError, match="whole codes"):
-        embed(frame.replace(codes=frame.codes + 0.25), tmp_path / "a.jpg", lossless=True)
+        embed(
+            frame.replace(codes=frame.codes + 0.25),
+            tmp_path / "a.jpg",
+            CaptureOptions(lossless=True),
+        )
     assert list(tmp_path.iterdir()) == []
 
 

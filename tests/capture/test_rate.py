@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from isp_meta import Frame, Rate, embed, read_metadata, recover
-from isp_meta.capture.rate import encode_within
-from isp_meta.codec import Steps, decode
+from isp_meta import CaptureOptions, Frame, embed, read_metadata, recover
+from isp_meta.capture.rate import Rate, encode_within
+from isp_meta.codec import decode
 from isp_meta.data import sample_path
 from isp_meta.errors import RateNotReached
 from isp_meta.metrics import psnr
-from isp_meta.presets import minimal
 from isp_meta.samplers import UniformSampler
 
 
@@ -24,19 +23,19 @@ def picture() -> Frame:
 
 
 @pytest.mark.parametrize("coding", ["range", "predicted"])
-@pytest.mark.parametrize("sampler", [None, UniformSampler])
+@pytest.mark.parametrize("sampler", [None, "superpixel"])
 @pytest.mark.parametrize("bpp", [0.15, 0.5, 1.0])
 def test_size_fills_the_budget(tmp_path, picture, bpp, sampler, coding):
-    rate = Rate(bpp=bpp) if sampler is None else Rate(bpp=bpp, sampler=sampler)
-    made = embed(picture, tmp_path / "a.jpg", rate=rate, coding=coding)
+    options = CaptureOptions(bpp=bpp, sampler=sampler, coding=coding)
+    made = embed(picture, tmp_path / "a.jpg", options)
     assert 0.85 * bpp < made.bits_per_pixel <= bpp
     payload = read_metadata(made.path).payload
-    assert payload.sampler == (sampler.__name__ if sampler else "UniformSampler")
+    assert payload.sampler == ("SuperpixelSampler" if sampler else "UniformSampler")
     assert payload.steps.levels >= 160
 
 
 def test_what_came_after_the_rate_was_fitted_takes_coarser_steps(tmp_path, picture):
-    made = embed(picture, tmp_path / "a.jpg", steps=Steps(640), effort=0)
+    made = embed(picture, tmp_path / "a.jpg", CaptureOptions(levels=640, effort=0))
     metadata = read_metadata(made.path)
     whole = made.payload_bytes
     args = metadata.pixels, "range"
@@ -51,23 +50,24 @@ def test_what_came_after_the_rate_was_fitted_takes_coarser_steps(tmp_path, pictu
 
 
 def test_a_mosaic_is_beside_the_rate(tmp_path, picture):
-    rate = Rate(bpp=0.5)
-    made = embed(picture, tmp_path / "a.jpg", rate=rate, lossless=True)
+    options = CaptureOptions(bpp=0.5, lossless=True)
+    made = embed(picture, tmp_path / "a.jpg", options)
     payload = read_metadata(made.path).payload
-    assert len(payload.mosaic.data) > rate.budget(256 * 384)
-    assert made.payload_bytes - len(payload.mosaic.data) < 1.1 * rate.budget(256 * 384)
+    budget = options.rate.budget(256 * 384)
+    assert len(payload.mosaic.data) > budget
+    assert made.payload_bytes - len(payload.mosaic.data) < 1.1 * budget
 
 
 def test_bytes_are_bits_a_pixel(tmp_path, picture):
-    by_bits = embed(picture, tmp_path / "a.jpg", rate=Rate(bpp=0.5))
-    by_bytes = embed(picture, tmp_path / "b.jpg", rate=Rate(size=256 * 384 // 16))
+    by_bits = embed(picture, tmp_path / "a.jpg", CaptureOptions(bpp=0.5))
+    by_bytes = embed(picture, tmp_path / "b.jpg", CaptureOptions(size=256 * 384 // 16))
     assert by_bits.path.read_bytes() == by_bytes.path.read_bytes()
 
 
 def test_quality_is_reached_and_hardly_exceeded(tmp_path, picture):
     found = []
     for goal in (33.0, 36.0):
-        made = embed(picture, tmp_path / f"{goal}.jpg", rate=Rate(psnr=goal), effort=0)
+        made = embed(picture, tmp_path / f"{goal}.jpg", CaptureOptions(psnr=goal, effort=0))
         reached = psnr(recover(made.path).raw, made.frame.raw)
         assert goal <= reached < goal + 3
         found.append(made.payload_bytes)
@@ -75,14 +75,14 @@ def test_quality_is_reached_and_hardly_exceeded(tmp_path, picture):
 
 
 def test_what_effort_brings_comes_on_top_of_a_quality(tmp_path, picture):
-    made = embed(picture, tmp_path / "a.jpg", rate=Rate(psnr=33.0))
+    made = embed(picture, tmp_path / "a.jpg", CaptureOptions(psnr=33.0))
     assert read_metadata(made.path).payload.samples.model is not None
     assert psnr(recover(made.path).raw, made.frame.raw) > 33.0
 
 
 @pytest.mark.parametrize(("bpp", "stored"), [(0.15, False), (0.5, True)])
 def test_a_model_is_stored_where_the_budget_is_large_enough(tmp_path, picture, bpp, stored):
-    made = embed(picture, tmp_path / "a.jpg", rate=Rate(bpp=bpp), effort=2)
+    made = embed(picture, tmp_path / "a.jpg", CaptureOptions(bpp=bpp, effort=2))
     assert made.bits_per_pixel <= bpp
     samples = read_metadata(made.path).payload.samples
     assert (samples.model is not None) == samples.control == stored
@@ -90,12 +90,12 @@ def test_a_model_is_stored_where_the_budget_is_large_enough(tmp_path, picture, b
 
 def test_what_cannot_be_reached_is_said(tmp_path, picture):
     target = tmp_path / "a.jpg"
-    for rate, text in (
-        (Rate(size=100), "100 bytes are too few .* one sample in 32x32 pixels takes"),
-        (Rate(psnr=120), "120 dB cannot be reached: one sample in 4x4 pixels gives"),
+    for goal, text in (
+        ({"size": 100}, "100 bytes are too few .* one sample in 32x32 pixels takes"),
+        ({"psnr": 120}, "120 dB cannot be reached: one sample in 4x4 pixels gives"),
     ):
         with pytest.raises(RateNotReached, match=rf"\.jpg: {text}"):
-            embed(picture, target, rate=rate, enhancement=0)
+            embed(picture, target, CaptureOptions(**goal, enhancement=0))
     assert not target.exists()
 
 
@@ -107,7 +107,7 @@ def test_a_rate_is_one_positive_number(goals):
         Rate(**goals)
 
 
-@pytest.mark.parametrize("also", [{"steps": Steps()}, {"sampler": UniformSampler(8)}])
-def test_a_rate_chooses_alone(tmp_path, picture, also):
-    with pytest.raises(ValueError, match="give neither sampler nor steps"):
-        embed(picture, tmp_path / "a.jpg", rate=Rate(bpp=1), pipeline=minimal(), **also)
+def test_a_rate_chooses_alone(tmp_path, picture):
+    with pytest.raises(ValueError, match="give no sampler"):
+        embed(picture, tmp_path / "a.jpg", CaptureOptions(bpp=1), sampler=UniformSampler(8))
+    assert list(tmp_path.iterdir()) == []

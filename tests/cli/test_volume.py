@@ -61,9 +61,9 @@ def test_color():
 
 def test_an_interruption_is_one_line_and_leaves_nothing(raw, names):
     script = (
-        "import sys, time, isp_meta.capture\n"
+        "import sys, time, isp_meta.capture.embed\n"
         "def render(*_, progress, **__): progress('rendering'); time.sleep(60)\n"
-        "isp_meta.capture.embed = render\n"
+        "isp_meta.capture.embed.embed = render\n"
         f"sys.argv = ['isp-meta', 'embed', {str(raw)!r}, '--verbose']\n"
         "from isp_meta.cli import main; main()"
     )

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from isp_meta import carriers, io, presets
-from isp_meta.capture import embed
+from isp_meta.capture.embed import embed
 from isp_meta.comparison import compare
 from isp_meta.data import sample_path
 from isp_meta.errors import ImageFileError, PayloadMissing, PictureMismatch, RawFileError
@@ -146,7 +146,7 @@ def test_a_foreign_jpeg_turned_and_cropped_is_measured(folder, tmp_path):
     plain = io.decode_image((folder / "a.jpg").read_bytes(), "a.jpg")
     source = tmp_path / "other.jpg"
     source.write_bytes(io.encode_jpeg(upright(plain, 6)[:, 4:, 3:-6]))
-    made = embed(folder / "raw.dng", tmp_path / "b.jpg", sampler=UniformSampler(), jpeg_in=source)
+    made = embed(folder / "raw.dng", tmp_path / "b.jpg", sampler=UniformSampler(), existing=source)
     figures, got, truth = compare(folder / "raw.dng", made.path)
     whole, _, _ = compare(folder / "raw.dng", folder / "a.jpg")
     assert got.shape == truth.shape == (3, WIDTH - 4, HEIGHT - 9)

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from isp_meta import attach, embed, extract, recover, strip, write_dng
+from isp_meta import CaptureOptions, attach, embed, extract, recover, strip, write_dng
 from isp_meta.data import sample_path
 from isp_meta.errors import OutputError
 
@@ -34,11 +34,16 @@ _DISK = 1 << 24
 
 
 def _embed(folder: Path) -> None:
-    embed(folder / RAW, folder / "photo.jpg", effort=0, overwrite=True)
+    embed(folder / RAW, folder / "photo.jpg", CaptureOptions(effort=0), overwrite=True)
 
 
 def _embed_with_sidecar(folder: Path) -> None:
-    embed(folder / RAW, folder / "photo.jpg", effort=0, carrier="sidecar", overwrite=True)
+    embed(
+        folder / RAW,
+        folder / "photo.jpg",
+        CaptureOptions(effort=0, carrier="sidecar"),
+        overwrite=True,
+    )
 
 
 def _attach(folder: Path) -> None:

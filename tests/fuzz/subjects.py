@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
-from isp_meta import Camera, Frame, carriers, codec, embed, io
+from isp_meta import Camera, CaptureOptions, Frame, carriers, codec, embed, io
 from isp_meta.capture.residual import enhance
 from isp_meta.networks.shipped import FEATURES
 from isp_meta.samplers import RandomSampler, UniformSampler
@@ -79,7 +79,10 @@ def subjects() -> list[Subject]:
 def _subjects(frame: Frame, folder: Path) -> Iterator[Subject]:
     for number, (file, place) in enumerate(CONTAINERS):
         made = embed(
-            frame, folder / f"{number}{file}", carrier=place, sampler=UniformSampler(4), effort=1
+            frame,
+            folder / f"{number}{file}",
+            CaptureOptions(carrier=place, effort=1),
+            sampler=UniformSampler(4),
         )
         plain = carriers.strip(made.path.read_bytes())
         pixels = io.eight_bits(io.decode_image(plain, file, deep=True))

@@ -14,6 +14,7 @@ from PIL import Image, ImageDraw
 
 from isp_meta import (
     Camera,
+    CaptureOptions,
     Embedded,
     Frame,
     Reconstructor,
@@ -92,8 +93,8 @@ def test_values_made_for_a_network_need_it(tmp_path, make_frame):
     network = ResidualUNetReconstructor(ResidualUNet(UNet(13, 3, 2))).eval()
     frame = make_frame(64, 96)
     sampler = ClosedLoopSampler(UniformSampler(8), 2, network)
-    made = embed(frame, tmp_path / "a.jpg", sampler=sampler, effort=0)
-    plain = embed(frame, tmp_path / "b.jpg", sampler=UniformSampler(8), effort=0)
+    made = embed(frame, tmp_path / "a.jpg", CaptureOptions(effort=0), sampler=sampler)
+    plain = embed(frame, tmp_path / "b.jpg", CaptureOptions(effort=0), sampler=UniformSampler(8))
     samples = read_metadata(made.path).payload.samples
     assert samples.control
     assert samples.made_for == network.fingerprint()
@@ -114,7 +115,7 @@ def test_values_made_for_a_network_need_it(tmp_path, make_frame):
 
 
 def test_sidecar_is_found_by_itself(tmp_path, make_frame, made):
-    beside = embed(make_frame(), tmp_path / "b.jpg", carrier="sidecar")
+    beside = embed(make_frame(), tmp_path / "b.jpg", CaptureOptions(carrier="sidecar"))
     assert recover(beside.path).raw.equal(recover(made.path).raw)
     assert read_metadata(beside.path).source == beside.sidecar
 
@@ -220,7 +221,7 @@ def test_recompressed_picture_is_recovered_nearly_as_well(tmp_path, embedded_sam
 
 
 def test_predicted_values_follow_their_pixels(tmp_path, make_frame):
-    made = embed(make_frame(192, 256), tmp_path / "a.jpg", coding="predicted")
+    made = embed(make_frame(192, 256), tmp_path / "a.jpg", CaptureOptions(coding="predicted"))
     plain = embed(make_frame(192, 256), tmp_path / "b.jpg")
     assert made.payload_bytes < plain.payload_bytes
     expected = recover(plain.path).raw

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from isp_meta import Embedded, embed, read_metadata, recover
+from isp_meta import CaptureOptions, Embedded, embed, read_metadata, recover
 from isp_meta.carriers import jpeg as jpeg_carrier
 from isp_meta.carriers.segments import APP11, COM, read_segments
 from isp_meta.codec import encode
@@ -65,7 +65,9 @@ def tiny(tmp_path, make_frame) -> Callable[..., tuple[Path, bytes, bytes]]:
     def make(carrier: str = "app11", text: int = 0) -> tuple[Path, bytes, bytes]:
         exif = {str(n): chr(97 + n) * 60_000 for n in range(text)}
         frame = make_frame(8, 12, exif=exif)
-        path = embed(frame, tmp_path / "a.jpg", carrier=carrier, sampler=UniformSampler(3)).path
+        path = embed(
+            frame, tmp_path / "a.jpg", CaptureOptions(carrier=carrier), sampler=UniformSampler(3)
+        ).path
         jpeg = path.read_bytes()
         return path, jpeg, jpeg_carrier.extract(jpeg)
 
@@ -140,7 +142,10 @@ def test_segments_of_two_pictures_never_mix(tmp_path, make_frame, tiny, carrier)
     path, jpeg, packed = tiny(carrier, text=3)
     exif = {str(n): chr(110 + n) * 60_000 for n in range(3)}
     other = embed(
-        make_frame(8, 12, exif=exif), tmp_path / "b.jpg", carrier=carrier, sampler=UniformSampler(3)
+        make_frame(8, 12, exif=exif),
+        tmp_path / "b.jpg",
+        CaptureOptions(carrier=carrier),
+        sampler=UniformSampler(3),
     ).path.read_bytes()
     marker = APP11 if carrier == "app11" else COM
     ours, theirs = (

@@ -6,12 +6,14 @@ import dataclasses
 
 import pytest
 
-from isp_meta import carriers, codec, embed, recover
+from isp_meta import CaptureOptions, carriers, codec, embed, recover
 from isp_meta.errors import PayloadCorrupt
 
 
 def test_levels_that_make_no_picture(tmp_path, make_frame):
-    path = embed(make_frame(16, 16), tmp_path / "a.png", lossless="alone", effort=0).path
+    path = embed(
+        make_frame(16, 16), tmp_path / "a.png", CaptureOptions(lossless="alone", effort=0)
+    ).path
     whole = path.read_bytes()
     payload = codec.decode(carriers.extract(whole))
     camera = dataclasses.replace(payload.camera, black_level=(64.0, 64.0, -8e208, 64.0))

@@ -34,7 +34,7 @@ def test_embedding_into_an_existing_picture_leaves_no_trace_behind(tmp_path, mak
     original = tmp_path / f"original{photo.suffix}"
     strip(photo, original)
     whole = tmp_path / f"whole{photo.suffix}"
-    embed(make_frame(), whole, jpeg_in=original)
+    embed(make_frame(), whole, existing=original)
     removed = strip(whole, in_place=True)
     assert whole.read_bytes() == original.read_bytes()
     assert removed > 1000

@@ -8,7 +8,7 @@ from base64 import b64decode, b64encode
 
 import pytest
 
-from isp_meta import embed, samplers
+from isp_meta import CaptureOptions, embed
 from isp_meta.comparison import compare
 from isp_meta.errors import OutputError, PayloadMissing, PictureMismatch, RawFileError
 from isp_meta.report import build_report, write_report
@@ -70,16 +70,16 @@ def test_width_bounds_the_pictures(photo):
 
 
 KINDS = {
-    "uniform": {"sampler": samplers.UniformSampler()},
-    "random": {"sampler": samplers.RandomSampler()},
-    "control values": {"effort": 2},
-    "lossless": {"lossless": True},
+    "uniform": CaptureOptions(sampler="uniform"),
+    "random": CaptureOptions(sampler="random"),
+    "control values": CaptureOptions(effort=2),
+    "lossless": CaptureOptions(lossless=True),
 }
 
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_kinds_of_metadata(make_frame, tmp_path, kind):
-    embed(make_frame(64, 80), tmp_path / "a.jpg", **KINDS[kind])
+    embed(make_frame(64, 80), tmp_path / "a.jpg", KINDS[kind])
     said = texts(build_report(tmp_path / "a.jpg"))
     assert ("control values" in said) == (kind == "control values")
     assert ("the whole mosaic is kept" in said) == (kind == "lossless")
@@ -89,7 +89,7 @@ def test_kinds_of_metadata(make_frame, tmp_path, kind):
 @pytest.mark.parametrize("depth", [8, 16])
 def test_kinds_of_files(make_frame, tmp_path, ending, depth):
     path = tmp_path / f"a.{ending}"
-    embed(make_frame(40, 50), path, depth=depth)
+    embed(make_frame(40, 50), path, CaptureOptions(depth=depth))
     assert "50 × 40" in texts(build_report(path))
 
 
