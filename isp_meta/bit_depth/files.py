@@ -19,6 +19,7 @@ from torch import Tensor
 
 from .. import carriers, codec, io
 from ..camera import Camera
+from ..capture import CaptureOptions
 from ..capture.picture_file import PictureFile
 from ..errors import ImageFileError, PayloadCorrupt, PayloadMissing
 from ..frame import Frame, Reconstructor, Sampler
@@ -323,7 +324,7 @@ def code_psnr(codes: Tensor, truth: Tensor, bits: int) -> float:
     return psnr(codes / peak, truth / peak)
 
 
-def _container(bits: int) -> int:
+def _container(bits: int) -> Literal[8, 16]:
     return 8 if bits <= 8 else 16
 
 
@@ -332,9 +333,9 @@ def _check_ending(path: Path) -> None:
         raise ValueError(f"{path}: must be a .png or .tif; a JPEG's losses are not whole bits")
 
 
-def _encode(path: Path, codes: Tensor, bits: int, container: int) -> bytes:
+def _encode(path: Path, codes: Tensor, bits: int, container: Literal[8, 16]) -> bytes:
     _check_ending(path)
     shown = io.display_values(
         replicate(codes, bits, container).to(torch.uint8 if container == 8 else torch.int32)
     )
-    return PictureFile.of(path, container, None).encode(Frame(srgb=shown), 0, "")
+    return PictureFile.of(path, CaptureOptions(depth=container)).encode(Frame(srgb=shown))

@@ -24,7 +24,7 @@ from torch import Tensor
 
 from .. import carriers, codec, io, presets
 from ..decoder import Guide
-from ..errors import ImageFileError, IspMetaError, PictureMismatch, RateNotReached, RawFileError
+from ..errors import IspMetaError, PictureMismatch, RateNotReached, RawFileError
 from ..frame import Frame, Sampler
 from ..pipeline import Pipeline
 from ..registration import Placement, Registration, register
@@ -118,7 +118,7 @@ def embed(
     step = progress or (lambda _name: None)
     target, carrier = Path(picture), options.carrier
     beside = carriers.sidecar.sidecar_path(target) if carrier == "sidecar" else None
-    file = PictureFile.of(target, options.depth, carrier)
+    file = PictureFile.of(target, options)
     sources = [] if isinstance(raw, Frame) else [raw]
     for path in filter(None, (target, beside)):
         io.check_target(path, overwrite=overwrite, sources=sources)
@@ -132,10 +132,7 @@ def embed(
     frame = _render(pipeline, frame, sources)
     step("making the picture")
     name = str(existing or picture)
-    if existing is None:
-        data = file.encode(frame, options.quality, options.subsampling)
-    else:
-        data = file.strip(io.read_bytes(existing, ImageFileError), name)
+    data = file.encode(frame) if existing is None else file.strip(existing)
     codes = io.decode_image(data, name, deep=True)
     pixels, found = io.eight_bits(codes), None
     if existing is not None:

@@ -25,7 +25,7 @@ __all__ = ["CaptureOptions", "Option", "declared"]
 _CELL = 8
 
 
-def option(default: Any, help: str, low: float = -math.inf, high: float = math.inf) -> Any:
+def option(default: Any, help: str, low: float = 0, high: float = math.inf) -> Any:
     """A field with its help in a line, and the bounds of its value, both included."""
     return field(default=default, metadata={"help": help, "low": low, "high": high})
 
@@ -62,14 +62,16 @@ class CaptureOptions:
         None, "Steps of a stored value from black to white, by default 320.", 1, 65535
     )
     coding: Literal["predicted", "range", "packed"] = option("range", "Coding of stored values.")
-    bpp: float | None = option(None, "At most so many bits of metadata a pixel.", 0)
-    size: int | None = option(None, "At most so many bytes of metadata.", 0)
-    psnr: float | None = option(None, "As few metadata as recover the raw to so many dB; slow.", 0)
+    bpp: float | None = option(None, "Metadata of at most so many bits a pixel.")
+    size: int | None = option(None, "Metadata of at most so many bytes.")
+    psnr: float | None = option(
+        None, "The least metadata that recovers the raw to so many dB; slow."
+    )
     effort: int = option(
-        1, "Search for what makes recovery best; at 2 stored values are no longer measured.", 0, 2
+        1, "Search for what recovers best; at 2 values are no longer those measured.", high=2
     )
     enhancement: float | None = option(
-        None, "Steps of what recovery still misses, in parts of full scale: 0.03; 0: none.", 0, 1
+        None, "Steps of what recovery still misses, in parts of full scale: 0.03; 0: none.", high=1
     )
     carrier: Literal["app11", "com", "chunk", "tag", "sidecar"] | None = option(
         None, "Where metadata goes: app11 or com of a JPEG, chunk of a PNG, tag of a TIFF ..."
@@ -132,20 +134,29 @@ class Option:
     Attributes:
         name, default: of the field.
         help: in a line.
-        kind: int, float, str or bool; of choices that of the first.
-        choices: the only values; (): all numbers within the bounds.
-        low, high: the bounds, both included; infinite where there is none.
+        low, high: bounds of a number, both included; infinite where there is none.
+        type: of its values but None, such as int or Literal[8, 16].
         optional: None is a value, too.
     """
 
     name: str
     default: Any
     help: str
-    kind: type
-    choices: tuple[Any, ...]
     low: float
     high: float
+    type: Any
     optional: bool
+
+    @property
+    def choices(self) -> tuple[Any, ...]:
+        """The only values; (): all numbers within the bounds."""
+        return (False, True) if self.type is bool else get_args(self.type)
+
+    @property
+    def kind(self) -> type:
+        """int, float, str or bool; of choices that of the first."""
+        kind: type = type(self.choices[0]) if self.choices else self.type
+        return kind
 
     def checked(self, value: Any) -> Any:
         """A value as its field holds it.
@@ -157,19 +168,16 @@ class Option:
             return None
         if self.kind is float and type(value) is int:
             value = float(value)
-        if self.choices:
-            # To Python 1 is True, but not to those who read it as JSON.
-            fits = any(type(value) is type(known) and value == known for known in self.choices)
-        else:
-            fits = (
-                isinstance(value, int | float)
-                and type(value) is self.kind
-                and math.isfinite(value)
-                and self.low <= value <= self.high
-            )
-        if not fits:
+        if not (self._is_choice(value) if self.choices else self._is_number(value)):
             raise ValueError(f"{self.name} must be {self._allowed()}, not {value!r}")
         return value
+
+    def _is_choice(self, value: Any) -> bool:
+        # To Python 1 is True, but not to those who read it as JSON.
+        return any(type(value) is type(known) and value == known for known in self.choices)
+
+    def _is_number(self, value: Any) -> bool:
+        return type(value) is self.kind and self.low <= value <= self.high and value != math.inf
 
     def _allowed(self) -> str:
         if self.choices:
@@ -191,12 +199,7 @@ def declared() -> tuple[Option, ...]:
 
 
 def _read(hint: Any) -> dict[str, Any]:
-    """What a field's type says: kind, choices, and whether it is optional."""
+    """What a field's type says: its values' type, and whether None is one of them."""
     members = [hint] if get_origin(hint) in (None, Literal) else get_args(hint)
     (kind,) = (member for member in members if member is not type(None))
-    choices = (False, True) if kind is bool else get_args(kind)
-    return {
-        "kind": type(choices[0]) if choices else kind,
-        "choices": choices,
-        "optional": type(None) in members,
-    }
+    return {"type": kind, "optional": type(None) in members}

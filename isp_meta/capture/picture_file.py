@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 from .. import carriers, io
-from ..errors import CarrierError
+from ..errors import CarrierError, ImageFileError
 from ..frame import Frame
+from .options import CaptureOptions
 
 __all__ = ["PictureFile"]
 
@@ -21,32 +23,30 @@ class PictureFile:
     Attributes:
         path: its name.
         depth: bits of a sample: 8, or 16 in a PNG or TIFF.
-        carrier: one of :attr:`places`, "sidecar", or None for the first of them.
+        options: of the capture that it is for.
     """
 
     path: Path
     depth: int
-    carrier: str | None
+    options: CaptureOptions
 
     @classmethod
-    def of(cls, path: Path, depth: int | None, carrier: str | None) -> PictureFile:
-        """The file of that name.
-
-        Args:
-            depth: None: 16 for a TIFF, else 8.
+    def of(cls, path: Path, options: CaptureOptions) -> PictureFile:
+        """The file of that name; 16 bits of a TIFF where the options ask for no depth, else 8.
 
         Raises:
             ValueError: depth or carrier do not go with that kind of file.
         """
-        file = cls(path, 8 if depth is None else depth, carrier)
-        if depth is None and file.places == carriers.tiff.PLACES:
-            file = cls(path, 16, carrier)
-        depths = (8,) if file.places == carriers.jpeg.PLACES else (8, 16)
-        if file.depth not in depths:
-            raise ValueError(f"{path} takes {' or '.join(map(str, depths))} bits, not {depth}")
+        file = cls(path, options.depth or 8, options)
+        if options.depth is None and file.places == carriers.tiff.PLACES:
+            file = cls(path, 16, options)
+        if file.depth != 8 and file.places == carriers.jpeg.PLACES:
+            raise ValueError(f"{path} takes 8 bits, not {file.depth}")
         known = (*file.places, "sidecar")
-        if carrier is not None and carrier not in known:
-            raise ValueError(f"carrier must be {' or '.join(known)} for {path}, not {carrier!r}")
+        if options.carrier is not None and options.carrier not in known:
+            raise ValueError(
+                f"carrier must be {' or '.join(known)} for {path}, not {options.carrier!r}"
+            )
         return file
 
     @property
@@ -54,38 +54,33 @@ class PictureFile:
         """Where in the file metadata can lie."""
         return _PLACES.get(self.path.suffix.lower(), carriers.jpeg.PLACES)
 
-    def encode(self, frame: Frame, quality: int, subsampling: str) -> bytes:
-        """A rendered frame as such a file.
-
-        Args:
-            frame: with ``srgb``.
-            quality, subsampling: of a JPEG.
-        """
+    def encode(self, frame: Frame) -> bytes:
+        """A rendered frame, with ``srgb``, as such a file."""
         srgb, camera, space = frame.require("srgb", "embed"), frame.camera, frame.space
         if self.places == carriers.png.PLACES:
             return io.encode_png(srgb, camera=camera, space=space, bits=self.depth)
         if self.places == carriers.tiff.PLACES:
             return io.encode_tiff(srgb, camera=camera, space=space, bits=self.depth)
+        quality, subsampling = self.options.quality, self.options.subsampling
         return io.encode_jpeg(
             srgb, quality=quality, subsampling=subsampling, camera=camera, space=space
         )
 
-    def strip(self, data: bytes, name: str) -> bytes:
+    def strip(self, existing: str | os.PathLike[str]) -> bytes:
         """An existing picture without metadata.
 
-        Args:
-            data: its bytes. name: of its file, for error messages.
-
         Raises:
+            ImageFileError: it cannot be read.
             CarrierError: it is damaged, or of another kind than this file.
         """
+        data = io.read_bytes(existing, ImageFileError)
         try:
             places = carriers.places(data)
             data = carriers.strip(data)
         except CarrierError as error:
-            raise CarrierError(f"{name}: {error}") from error
+            raise CarrierError(f"{existing}: {error}") from error
         if places != self.places:
             raise CarrierError(
-                f"{name}: is of another kind than {self.path}; give both the same ending"
+                f"{existing}: is of another kind than {self.path}; give both the same ending"
             )
         return data

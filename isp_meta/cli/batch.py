@@ -8,18 +8,19 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from enum import Enum
 from types import FrameType
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
-from . import embed as embed_command
-from . import recover as recover_command
+from ..capture import CaptureOptions
+from .choices import Engine, Format
 from .console import complain, errors, print_json, say, stop
-from .recover import FormatName
+from .options import takes_capture_options
+from .pipelines import PipelineOption, PresetOption, named_pipeline
+from .recover import CfaOption, ForceOption, make_job
 
 if TYPE_CHECKING:
     from ..batch import Job, Row, Summary
@@ -39,21 +40,6 @@ app = typer.Typer(
 )
 
 
-class EngineName(str, Enum):
-    """Engines by their command-line names."""
-
-    local = "local"
-    ray = "ray"
-
-
-class PictureName(str, Enum):
-    """Kinds of pictures by their command-line names."""
-
-    jpg = "jpg"
-    png = "png"
-    tif = "tif"
-
-
 def _whole_tree(
     folder: Annotated[str, typer.Argument(metavar="DIR", help="Folder, or URL (s3://...).")],
     output: Annotated[
@@ -63,8 +49,8 @@ def _whole_tree(
         int | None, typer.Option(min=1, help="Processes, or actors; default: one a core.")
     ] = None,
     engine: Annotated[
-        EngineName, typer.Option(help="Processes of this machine, or Ray (RAY_ADDRESS).")
-    ] = EngineName.local,
+        Engine, typer.Option(help="Processes of this machine, or Ray (RAY_ADDRESS).")
+    ] = "local",
     gpus: Annotated[float, typer.Option(min=0, help="GPUs of an actor, such as 0.25.")] = 0.0,
     overwrite: Annotated[bool, typer.Option(help="Replace files that no batch made.")] = False,
     json: Annotated[bool, typer.Option("--json", help="The summary for programs.")] = False,
@@ -72,24 +58,17 @@ def _whole_tree(
     """The options that all of them have."""
 
 
-def _command(
-    name: str, text: str, *declared: Callable[..., None], without: tuple[str, ...] = ()
-) -> Callable[[Callable[..., Job]], None]:
-    """Adds a command with the options of others, told to the function that makes its job."""
+def _command(name: str, text: str) -> Callable[[Callable[..., Job]], None]:
+    """Adds a command: with the options that all have, and those that its job is made of."""
 
     def add(make: Callable[..., Job]) -> None:
         shared = inspect.signature(_whole_tree, eval_str=True).parameters
-        found = {
-            key: option.replace(kind=option.KEYWORD_ONLY)
-            for function in (*declared, make)
-            for key, option in inspect.signature(function, eval_str=True).parameters.items()
-            if option.kind is not option.VAR_KEYWORD and key not in {*without, *shared}
-        }
+        own = inspect.signature(make, eval_str=True).parameters
 
         def command(**options: Any) -> None:
             _run({key: options.pop(key) for key in shared}, lambda: make(**options))
 
-        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in shared.values()] + [*found.values()]
+        parameters = [p.replace(kind=p.KEYWORD_ONLY) for p in (*shared.values(), *own.values())]
         command.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
         command.__annotations__ = {p.name: p.annotation for p in parameters}
         app.command(name, help=text)(command)
@@ -107,16 +86,22 @@ def _command(
       isp-meta batch embed photos/ -o jpegs/ --jobs 8 --quality 90
       isp-meta batch embed photos/ -o jpegs/ --engine ray
     """,
-    embed_command.command,
-    without=("raws", "jpeg", "force", "as_json"),
 )
+@takes_capture_options("force")
 def _embed(
+    *,
+    pipeline: PipelineOption = None,
+    preset: PresetOption = None,
+    options: CaptureOptions,
     picture: Annotated[
-        PictureName, typer.Option("--format", help="Of the pictures.")
-    ] = PictureName.jpg,
-    **options: Any,
+        Literal["jpg", "png", "tif"], typer.Option("--format", help="Of the pictures.")
+    ] = "jpg",
 ) -> Any:
-    return embed_command.make_job(suffix=f".{picture.value}", **options)
+    from ..batch import Embed
+
+    with errors(pipeline or "embed"):
+        chosen = named_pipeline(pipeline, preset)
+    return Embed(options, "" if chosen is None else chosen.to_toml(), f".{picture}")
 
 
 @_command(
@@ -128,16 +113,13 @@ def _embed(
       isp-meta batch recover jpegs/ -o raws/
       isp-meta batch recover jpegs/ -o raws/ --format tiff --json
     """,
-    recover_command.command,
-    without=("jpegs", "method"),
 )
 def _recover(
-    format: Annotated[
-        FormatName, typer.Option(help="Linear DNG, 16-bit TIFF or float array.")
-    ] = FormatName.dng,
-    **options: Any,
+    format: Annotated[Format, typer.Option(help="Linear DNG, 16-bit TIFF or float array.")] = "dng",
+    cfa: CfaOption = False,
+    force: ForceOption = False,
 ) -> Any:
-    return recover_command.make_job(format, **options)
+    return make_job(format, cfa, force)
 
 
 @_command(
@@ -158,7 +140,7 @@ def _verify() -> Any:
 def _run(shared: dict[str, Any], make: Callable[[], Job]) -> None:
     from .. import batch
 
-    if shared["gpus"] and shared["engine"] is not EngineName.ray:
+    if shared["gpus"] and shared["engine"] != "ray":
         stop("--gpus goes with --engine ray", 2)
     job = make()
     folder, output, as_json = shared.pop("folder"), shared.pop("output"), shared.pop("json")
@@ -169,8 +151,7 @@ def _run(shared: dict[str, Any], make: Callable[[], Job]) -> None:
             latest[:] = [summary]
             show(row, summary)
 
-        engine = shared.pop("engine").value
-        summary = batch.run(job, folder, output, engine=engine, report=report, **shared)
+        summary = batch.run(job, folder, output, report=report, **shared)
     if as_json:
         print_json(summary.to_dict())
     else:

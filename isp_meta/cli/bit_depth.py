@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .choices import Method
 from .console import each, errors, progress, say, stop, targets
 
 if TYPE_CHECKING:
@@ -32,28 +32,7 @@ Bits = Annotated[int, typer.Option(min=1, max=15, help="Of a sample, that are le
 Overwrite = Annotated[bool, typer.Option(help="Replace existing files.")]
 
 
-class MethodName(str, Enum):
-    """What puts bits back, by its command-line name."""
-
-    best = "best"
-    guided = "guided"
-    network = "network"
-    local_rbf = "local-rbf"
-
-
-class SamplerName(str, Enum):
-    """Samplers by their command-line names."""
-
-    largest_error = "largest-error"
-    typical_error = "typical-error"
-    uniform = "uniform"
-    superpixel = "superpixel"
-
-
-_METHOD_OF = {
-    SamplerName.largest_error: MethodName.network,
-    SamplerName.typical_error: MethodName.guided,
-}
+_METHOD_OF: dict[str, Method] = {"largest-error": "network", "typical-error": "guided"}
 
 
 @app.command()
@@ -89,12 +68,11 @@ def embed(
         int | None, typer.Option(min=2, max=16, help="Of the picture; default its file's.")
     ] = None,
     sampler: Annotated[
-        SamplerName | None, typer.Option(help="Which pixels are kept; default by the method.")
+        Literal["largest-error", "typical-error", "uniform", "superpixel"] | None,
+        typer.Option(help="Which pixels are kept; default by the method."),
     ] = None,
     cell: Annotated[int, typer.Option(min=1, max=256, help="One sample in CELL² pixels.")] = 8,
-    method: Annotated[MethodName, typer.Option(help="What is to put the bits back.")] = (
-        MethodName.best
-    ),
+    method: Annotated[Method, typer.Option(help="What is to put the bits back.")] = "best",
     overwrite: Overwrite = False,
 ) -> None:
     """Take the low bits, and hide the true pixels worth keeping in what is left.
@@ -109,13 +87,13 @@ def embed(
     from ..bit_depth import embed as embed_file
 
     wanted = _METHOD_OF.get(sampler) if sampler else None
-    if sampler and wanted and method not in (MethodName.best, wanted):
-        stop(f"--sampler {sampler.value} is the one of --method {wanted.value}", 2)
+    if sampler and wanted and method not in ("best", wanted):
+        stop(f"--sampler {sampler} is the one of --method {wanted}", 2)
     method = wanted or method
     made: Sampler | None = None
-    if sampler is SamplerName.uniform:
+    if sampler == "uniform":
         made = samplers.UniformSampler(cell)
-    elif sampler is SamplerName.superpixel:
+    elif sampler == "superpixel":
         made = samplers.SuperpixelSampler(cell)
 
     def work(item: tuple[Path, Path]) -> None:
@@ -128,7 +106,7 @@ def embed(
                 true_bits=true_bits,
                 sampler=made,
                 cell=cell,
-                method=method.value,
+                method=method,
                 overwrite=overwrite,
                 progress=step,
             )

@@ -2,27 +2,19 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
 
+from .choices import DemosaicMethod
 from .console import errors, out, print_json, progress
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
 
 __all__ = ["command"]
-
-
-class DemosaicName(str, Enum):
-    """Demosaicing methods by their command-line names."""
-
-    malvar = "malvar"
-    bilinear = "bilinear"
-    menon = "menon"
 
 
 def command(
@@ -39,8 +31,8 @@ def command(
         Path | None, typer.Option("--map", help="Write the error map here, as PNG.", readable=False)
     ] = None,
     demosaic: Annotated[
-        DemosaicName, typer.Option(help="Of the truth; a JPEG's metadata says so itself.")
-    ] = DemosaicName.malvar,
+        DemosaicMethod, typer.Option(help="Of the truth; a JPEG's metadata says so itself.")
+    ] = "malvar",
     stops: Annotated[
         bool, typer.Option("--stops", help="Tell the error stop by stop, beside the grain.")
     ] = False,
@@ -63,7 +55,7 @@ def command(
         if picture is not None:
             io.check_target(picture, overwrite=overwrite, sources=[raw, recovered])
         step("comparing")
-        figures, estimate, truth = compare_files(raw, recovered, demosaic.value)
+        figures, estimate, truth = compare_files(raw, recovered, demosaic)
         if picture is not None:
             shown = error_map(estimate, truth)
             io.write_atomic(

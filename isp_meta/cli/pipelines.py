@@ -21,6 +21,7 @@ __all__ = [
     "choose",
     "in_space",
     "make_preset",
+    "named_pipeline",
     "with_bits",
 ]
 
@@ -61,8 +62,8 @@ def make_preset(name: str) -> Pipeline:
     return known[name.replace("_", "-")]()
 
 
-def choose(pipeline: Path | None, preset: str | None) -> Pipeline:
-    """The pipeline that the options name.
+def named_pipeline(pipeline: Path | None, preset: str | None) -> Pipeline | None:
+    """The pipeline that the options name; None: they name none.
 
     Raises:
         PipelineFileError: the file is not right, there is no such preset, or both were given.
@@ -73,7 +74,12 @@ def choose(pipeline: Path | None, preset: str | None) -> Pipeline:
         raise PipelineFileError("give --pipeline or --preset, not both")
     if pipeline is not None:
         return Pipeline.from_toml(pipeline)
-    return make_preset(preset or DEFAULT_PRESET)
+    return None if preset is None else make_preset(preset)
+
+
+def choose(pipeline: Path | None, preset: str | None) -> Pipeline:
+    """The same, and the default preset where the options name none."""
+    return named_pipeline(pipeline, preset) or make_preset(DEFAULT_PRESET)
 
 
 def with_bits(pipeline: Pipeline, bits: int) -> Pipeline:

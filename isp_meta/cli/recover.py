@@ -2,42 +2,27 @@
 
 from __future__ import annotations
 
-from enum import Enum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from .choices import Format
 from .console import each, is_folder, progress, say, stop, targets
 from .pipes import DASH, source
 
 if TYPE_CHECKING:
     from ..batch import Recover
 
-__all__ = ["command"]
+__all__ = ["CfaOption", "ForceOption", "command", "make_job"]
 
 
-class FormatName(str, Enum):
-    """Formats of the recovered raw by their command-line names."""
+CfaOption = Annotated[bool, typer.Option("--cfa", help="DNG with the sensor's mosaic.")]
+ForceOption = Annotated[
+    bool, typer.Option("--force", help="Go on although the picture was edited since.")
+]
 
-    dng = "dng"
-    tiff = "tiff"
-    npy = "npy"
-
-
-class MethodName(str, Enum):
-    """Reconstructors by their command-line names."""
-
-    local_rbf = "local-rbf"
-    rbf = "rbf"
-
-
-_FORMAT = {
-    ".dng": FormatName.dng,
-    ".tif": FormatName.tiff,
-    ".tiff": FormatName.tiff,
-    ".npy": FormatName.npy,
-}
+_FORMAT: dict[str, Format] = {".dng": "dng", ".tif": "tiff", ".tiff": "tiff", ".npy": "npy"}
 
 
 def command(
@@ -49,16 +34,15 @@ def command(
         typer.Option("-o", "--output", help="File, or a folder for several.", readable=False),
     ] = None,
     format: Annotated[
-        FormatName | None,
+        Format | None,
         typer.Option(help="Linear DNG, 16-bit TIFF or float array; by default as -o says, or dng."),
     ] = None,
-    cfa: Annotated[bool, typer.Option("--cfa", help="DNG with the sensor's mosaic.")] = False,
+    cfa: CfaOption = False,
     method: Annotated[
-        MethodName, typer.Option(help="How raw is rebuilt; rbf takes minutes a megapixel.")
-    ] = MethodName.local_rbf,
-    force: Annotated[
-        bool, typer.Option("--force", help="Go on although the picture was edited since.")
-    ] = False,
+        Literal["local-rbf", "rbf"],
+        typer.Option(help="How raw is rebuilt; rbf takes minutes a megapixel."),
+    ] = "local-rbf",
+    force: ForceOption = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
     """Rebuild the linear raw of JPEGs (photo.jpg -> photo-recovered.dng).
@@ -79,7 +63,7 @@ def command(
     file = output if named and len(jpegs) == 1 else None
     chosen = format or _named_format(file)
     job = make_job(format=chosen, cfa=cfa, force=force)
-    reconstructor = RBFReconstructor() if method is MethodName.rbf else None
+    reconstructor = RBFReconstructor() if method == "rbf" else None
 
     def work(item: tuple[Path, Path]) -> None:
         jpeg, path = source(item[0]), item[1]
@@ -90,26 +74,26 @@ def command(
             write_recovered(path, frame, job.format, cfa, overwrite)
         raw = frame.require("raw", "recover")
         exact = ", exact" if frame.codes is not None else ""
-        say(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen.value}{exact}")
+        say(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen}{exact}")
 
     paths = targets(jpegs, output, job.ending)
     each(zip(jpegs, paths, strict=True), work)
 
 
-def make_job(format: FormatName, cfa: bool, force: bool) -> Recover:
+def make_job(format: Format, cfa: bool, force: bool) -> Recover:
     """What the options of ``recover`` stand for; ends the command where they exclude each other."""
     from ..batch import Recover
 
     try:
-        return Recover(format.value, cfa, force)
+        return Recover(format, cfa, force)
     except ValueError as error:
         stop(str(error), 2)
 
 
-def _named_format(file: Path | None) -> FormatName:
+def _named_format(file: Path | None) -> Format:
     """What the name of the file to write says."""
     if file is None:
-        return FormatName.dng
+        return "dng"
     if (named := _FORMAT.get(file.suffix.lower())) is None:
         stop(f"{file}: name it .dng, .tif or .npy, or give --format", 2)
     return named

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from enum import Enum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -12,6 +11,7 @@ import typer
 from rich.table import Table
 
 from ..errors import OutputError, RawFileError
+from .choices import DisplaySpace
 from .console import each, errors, is_folder, out, progress, say, stop, targets
 from .pipelines import PipelineOption, PresetOption, choose, in_space, with_bits
 from .pipes import DASH, source
@@ -22,15 +22,6 @@ if TYPE_CHECKING:
     from ..pipeline.stopwatch import StageTime
 
 __all__ = ["command"]
-
-
-class SpaceName(str, Enum):
-    """Displays' color spaces by their command-line names."""
-
-    srgb = "srgb"
-    display_p3 = "display-p3"
-    rec2020 = "rec2020"
-
 
 _TIFF = (".tif", ".tiff")
 _ENDINGS = (".jpg", ".jpeg", ".png", *_TIFF)
@@ -62,7 +53,7 @@ def command(
     ] = None,
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
-    space: Annotated[SpaceName | None, typer.Option(help="Color space of the picture.")] = None,
+    space: Annotated[DisplaySpace | None, typer.Option(help="Color space of the picture.")] = None,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of a JPEG.")] = 95,
     until: Annotated[
         str | None,
@@ -123,7 +114,7 @@ def command(
 def _prepare(
     pipeline: Path | None,
     preset: str | None,
-    space: SpaceName | None,
+    space: DisplaySpace | None,
     until: str | None,
     ending: str,
 ) -> Pipeline:
@@ -131,7 +122,7 @@ def _prepare(
     if pipeline is None and ending in _TIFF:
         chosen = with_bits(chosen, 16)
     if space is not None:
-        chosen = in_space(chosen, space.value)
+        chosen = in_space(chosen, space)
     if until is not None:
         chosen = chosen.until(int(until) if until.lstrip("-").isdigit() else until)
     return chosen

@@ -3,20 +3,18 @@ from __future__ import annotations
 import json
 
 import numpy as np
-import pytest
 import rawpy
 
 
-@pytest.mark.parametrize("options", [["--lossless"], ["--lossless", "--alone"]])
-def test_there_and_back_to_the_bit(run, raw, options):
-    assert run("embed", raw, *options).code == 0
+def test_there_and_back_to_the_bit(run, raw):
+    assert run("embed", raw, "--lossless").code == 0
     jpeg, dng = raw.with_suffix(".jpg"), raw.with_name("again.dng")
     result = run("recover", jpeg, "--cfa", "-o", dng)
     assert (result.code, result.out) == (0, f"{dng}: 256x192, dng, exact\n")
     with rawpy.imread(str(dng)) as found, rawpy.imread(str(raw)) as true:
         assert np.array_equal(found.raw_image_visible, true.raw_image_visible)
     values = json.loads(run("inspect", jpeg, "--json").out)
-    assert values["mosaic"] == ("alone" if "--alone" in options else "guided by the picture")
+    assert values["mosaic"] == "guided by the picture"
     assert 0 < values["mosaic_bytes"] < values["bytes"]
     linear = run("recover", jpeg, "-o", raw.with_name("linear.dng"))
     assert linear.out.endswith("dng, exact\n")
@@ -29,10 +27,3 @@ def test_without_it_nothing_is_exact(run, raw):
     assert "exact" not in run("recover", jpeg, "--cfa").out
     values = json.loads(run("inspect", jpeg, "--json").out)
     assert (values["mosaic"], values["mosaic_bytes"]) == ("none", 0)
-
-
-def test_alone_needs_lossless(run, raw, names):
-    result = run("embed", raw, "--alone")
-    assert result.code == 2
-    assert any("--alone goes with --lossless" in line for line in result.lines)
-    assert names() == ["photo.dng"]

@@ -6,6 +6,7 @@ import shutil
 
 from PIL import Image
 
+from isp_meta import CaptureOptions, embed
 from isp_meta.carriers import jpeg as jpeg_carrier
 from isp_meta.carriers.sidecar import sidecar_path
 
@@ -45,7 +46,7 @@ def test_cut_off_is_corrupt(run, photo):
 
 
 def test_changed_under_predicted_values(run, raw):
-    assert run("embed", raw, "--coding", "predicted").code == 0
+    embed(raw, raw.with_suffix(".jpg"), CaptureOptions(coding="predicted"))
     photo = raw.with_suffix(".jpg")
     assert run("verify", photo).code == 0
     pristine = photo.read_bytes()
