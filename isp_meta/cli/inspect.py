@@ -24,7 +24,7 @@ def describe(metadata: Metadata) -> dict[str, Any]:
         "picture": metadata.match,
         "source": named(str(metadata.source)),
         "bytes": metadata.size,
-        "bits_per_pixel": 8 * metadata.size / pixels,
+        "bits_per_pixel": metadata.bits_per_pixel,
         "width": samples.width,
         "height": samples.height,
         "samples": len(samples),

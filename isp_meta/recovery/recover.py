@@ -61,8 +61,10 @@ def recover(
         PictureMismatch: the picture is not the one that the metadata was made for.
     """
     step = progress or (lambda _name: None)
-    step("reading")
-    metadata = picture if isinstance(picture, Metadata) else read_metadata(picture)
+    if not isinstance(picture, Metadata):
+        step("reading")
+        picture = read_metadata(picture)
+    metadata = picture
     check_match(metadata, force)
     payload = metadata.payload
     samples = dataclasses.replace(payload.samples, enhancement=payload.enhancement)
