@@ -19,12 +19,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
+from isp_meta.capture.loop.truth import Truth
 from machine import machine
 
 from isp_meta import codec, io
 from isp_meta.capture.loop import close_loop
 from isp_meta.capture.loop.fit import fit_model
-from isp_meta.capture.loop.truth import Truth
 from isp_meta.cli.methods import file_inputs, renderings, split
 from isp_meta.frame import Frame, Sampler
 from isp_meta.metrics import psnr

@@ -10,26 +10,30 @@ from __future__ import annotations
 
 import argparse
 import json
+import tempfile
 import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import get_args
 
+import numpy as np
+import rawpy
 import torch
 from machine import describe, machine
 from torch import Tensor
 
-from isp_meta import presets, read_raw
+from isp_meta import Frame, presets, read_raw, write_dng
 from isp_meta.camera import Camera
 from isp_meta.data import sample_path
 from isp_meta.io import decode_image, remosaic
-from isp_meta.io.libraw_demosaic import LibRawAlgorithm, libraw_demosaic
 from isp_meta.stages import demosaic
 from isp_meta.stages.demosaic import DemosaicMethod
 
 CFA = "RGGB"
 BORDER = 10
+LIBRAW = ("LINEAR", "VNG", "PPG", "AHD", "DCB", "DHT", "AAHD")
+TOP = 65535
 Method = Callable[[Tensor], Tensor]
 
 
@@ -52,16 +56,36 @@ def colour_demosaicing() -> dict[str, Method]:
     return {f"colour-demosaicing {name}": method(f) for name, f in functions.items()}
 
 
+def libraw(mosaic: Tensor, algorithm: str) -> Tensor:
+    """By LibRaw, through a DNG of 16 bits; no white balance, no scaling, no color conversion."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "mosaic.dng")
+        frame = Frame(Camera(cfa=CFA), raw=mosaic.expand(3, -1, -1))
+        write_dng(path, frame, cfa=True, compress=False)
+        with rawpy.imread(str(path)) as raw:
+            codes = raw.postprocess(
+                demosaic_algorithm=rawpy.DemosaicAlgorithm[algorithm],
+                output_color=rawpy.ColorSpace.raw,
+                output_bps=16,
+                gamma=(1, 1),
+                user_wb=[1.0, 1.0, 1.0, 1.0],
+                user_flip=0,
+                user_black=0,
+                user_sat=TOP,
+                no_auto_bright=True,
+                no_auto_scale=True,
+                adjust_maximum_thr=0,
+            )
+    return torch.from_numpy(codes.astype(np.float32)).movedim(-1, 0).to(mosaic).div_(TOP)
+
+
 def methods() -> dict[str, Method]:
     ours = {
         name: lambda mosaic, name=name: demosaic(mosaic, CFA, name)
         for name in get_args(DemosaicMethod)
     }
-    libraw = {
-        f"LibRaw {name}": lambda mosaic, name=name: libraw_demosaic(mosaic, Camera(cfa=CFA), name)
-        for name in get_args(LibRawAlgorithm)
-    }
-    return ours | colour_demosaicing() | libraw
+    theirs = {f"LibRaw {name}": lambda mosaic, name=name: libraw(mosaic, name) for name in LIBRAW}
+    return ours | colour_demosaicing() | theirs
 
 
 def pictures(folder: Path | None) -> list[Tensor]:

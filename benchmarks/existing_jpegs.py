@@ -13,8 +13,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
@@ -23,6 +23,9 @@ import numpy as np
 import rawpy
 from machine import describe, machine
 from PIL import Image
+
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))
+from programs import DARKTABLE, RAWTHERAPEE, Program
 
 import isp_meta
 from isp_meta.capture.embed import Embedded
@@ -33,7 +36,7 @@ CROP = np.s_[37:-20, 13:-50]
 
 
 def rawtherapee(raw: Path, jpeg: Path) -> None:
-    command = ["rawtherapee-cli", "-d", "-j95", "-js3", "-Y", "-o", jpeg, "-c", raw]
+    command = [RAWTHERAPEE.path(), "-d", "-j95", "-js3", "-Y", "-o", jpeg, "-c", raw]
     home = str(jpeg.parent / "rt")
     fresh = {**os.environ, "RT_SETTINGS": home, "RT_CACHE": home}
     subprocess.run(command, check=True, capture_output=True, env=fresh)
@@ -42,7 +45,7 @@ def rawtherapee(raw: Path, jpeg: Path) -> None:
 def darktable(raw: Path, jpeg: Path) -> None:
     folder = jpeg.parent / "dt"
     core = ["--core", "--configdir", folder, "--cachedir", folder, "--library", ":memory:"]
-    command = ["darktable-cli", raw, jpeg, *core]
+    command = [DARKTABLE.path(), raw, jpeg, *core]
     subprocess.run(command, check=True, capture_output=True)
 
 
@@ -57,9 +60,9 @@ def libraw_turned(raw: Path, jpeg: Path) -> None:
     libraw(raw, jpeg, brightness=3.0, turned=True)
 
 
-CONVERTERS: dict[str, tuple[str | None, Callable[[Path, Path], None]]] = {
-    "RawTherapee": ("rawtherapee-cli", rawtherapee),
-    "darktable": ("darktable-cli", darktable),
+CONVERTERS: dict[str, tuple[Program | None, Callable[[Path, Path], None]]] = {
+    "RawTherapee": (RAWTHERAPEE, rawtherapee),
+    "darktable": (DARKTABLE, darktable),
     "LibRaw": (None, libraw),
     "LibRaw, turned, brighter, cropped": (None, libraw_turned),
 }
@@ -81,7 +84,7 @@ def measure(raw: Path, folder: Path) -> dict[str, dict[str, object]]:
     """Converter to figures, for the converters that are here."""
     rows = {}
     for name, (program, develop) in CONVERTERS.items():
-        if program is not None and shutil.which(program) is None:
+        if program is not None and program.find() is None:
             continue
         picture, both = folder / "picture.jpg", folder / "both.jpg"
         picture.unlink(missing_ok=True)

@@ -18,6 +18,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))
+from programs import VALGRIND
+
 HERE = Path(__file__).resolve().parent
 CSRC = HERE.parent / "csrc"
 NUMBERS = HERE / "instructions.json"
@@ -45,7 +48,7 @@ def count() -> dict[str, float]:
         sources = [str(HERE / "instructions.cpp"), str(CSRC / "avx2.cpp")]
         sources += [str(CSRC / "superpixel_loss" / "blocks_avx2.cpp")]
         subprocess.run(["g++", *FLAGS, f"-I{CSRC}", *sources, "-o", str(program)], check=True)
-        tool = ["valgrind", "--tool=callgrind", f"--callgrind-out-file={report}"]
+        tool = [VALGRIND.path(), "--tool=callgrind", f"--callgrind-out-file={report}"]
         tool += ["--compress-strings=no", "--compress-pos=no"]
         # What the loader does on a first call is no loop's.
         now = {**os.environ, "LD_BIND_NOW": "1"}
@@ -77,7 +80,8 @@ def main() -> None:
     parser.add_argument("--check", action="store_true", help="compare with instructions.json")
     parser.add_argument("--write", action="store_true", help="write instructions.json")
     given = parser.parse_args()
-    missing = [p for p in ("valgrind", "g++") if shutil.which(p) is None]
+    missing = [] if VALGRIND.find() else [str(VALGRIND)]
+    missing += [] if shutil.which("g++") else ["g++"]
     if "avx2" not in Path("/proc/cpuinfo").read_text(encoding="utf-8"):
         missing.append("a processor with AVX2")
     if missing:

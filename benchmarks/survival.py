@@ -11,15 +11,18 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import shutil
 import subprocess
+import sys
 import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from PIL import Image
+
+sys.path.append(str(Path(__file__).parents[1] / "scripts"))
+from programs import EXIFTOOL, EXIV2, IMAGEMAGICK, JPEGTRAN, Program
 
 import isp_meta
 from isp_meta.carriers.sidecar import sidecar_path
@@ -48,28 +51,25 @@ class Tool:
 
     Attributes:
         name: in the table.
-        command: program and arguments, SOURCE and TARGET standing for the files; without TARGET it
-            changes SOURCE itself. Or a function of both.
+        program: what must be installed; None for what Python brings.
+        command: its arguments, SOURCE and TARGET standing for the files; without TARGET it changes
+            SOURCE itself. Without a program, a function of both.
         only: endings that it can do; all where empty.
     """
 
     name: str
+    program: Program | None
     command: Sequence[str] | Callable[[Path, Path], None]
     only: tuple[str, ...] = ()
 
     @property
-    def program(self) -> str | None:
-        """What must be installed; None for what Python brings."""
-        return None if callable(self.command) else self.command[0]
-
-    @property
     def is_here(self) -> bool:
         """Whether it can run on this machine."""
-        return self.program is None or shutil.which(self.program) is not None
+        return self.program is None or self.program.find() is not None
 
     def run(self, source: Path, target: Path) -> None:
         """Writes the source anew, as target."""
-        if callable(self.command):
+        if self.program is None:
             self.command(source, target)
             return
         if "TARGET" not in self.command:
@@ -77,7 +77,7 @@ class Tool:
             source = target
         files = {"SOURCE": str(source), "TARGET": str(target)}
         arguments = [files.get(argument, argument) for argument in self.command]
-        subprocess.run(arguments, check=True, capture_output=True)
+        subprocess.run([self.program.path(), *arguments], check=True, capture_output=True)
 
 
 def save_by_pillow(source: Path, target: Path) -> None:
@@ -93,33 +93,34 @@ def save_by_pillow_with_exif(source: Path, target: Path) -> None:
 JPEG = (".jpg",)
 TRANSFORM = ("-outfile", "TARGET", "SOURCE")
 TOOLS = (
-    Tool("copied, renamed or sent alone", lambda source, target: shutil.copy(source, target)),
-    Tool("exiftool: a tag set", ("exiftool", "-Artist=Somebody", "-o", "TARGET", "SOURCE")),
-    Tool("exiv2: a tag set", ("exiv2", "-M", "set Exif.Image.Artist Somebody", "SOURCE")),
-    Tool(
-        "jpegtran -copy all -optimize", ("jpegtran", "-copy", "all", "-optimize", *TRANSFORM), JPEG
-    ),
+    Tool("copied, renamed or sent alone", None, lambda source, target: shutil.copy(source, target)),
+    Tool("exiftool: a tag set", EXIFTOOL, ("-Artist=Somebody", "-o", "TARGET", "SOURCE")),
+    Tool("exiv2: a tag set", EXIV2, ("-M", "set Exif.Image.Artist Somebody", "SOURCE")),
+    Tool("jpegtran -copy all -optimize", JPEGTRAN, ("-copy", "all", "-optimize", *TRANSFORM), JPEG),
     Tool(
         "jpegtran -copy all -progressive",
-        ("jpegtran", "-copy", "all", "-progressive", *TRANSFORM),
+        JPEGTRAN,
+        ("-copy", "all", "-progressive", *TRANSFORM),
         JPEG,
     ),
     Tool(
         "jpegtran -copy all -rotate 90",
-        ("jpegtran", "-copy", "all", "-rotate", "90", *TRANSFORM),
+        JPEGTRAN,
+        ("-copy", "all", "-rotate", "90", *TRANSFORM),
         JPEG,
     ),
-    Tool("ImageMagick: encoded again", ("convert", "SOURCE", "-quality", "85", "TARGET")),
-    Tool("ImageMagick: resized", ("convert", "SOURCE", "-resize", "50%", "TARGET")),
+    Tool("ImageMagick: encoded again", IMAGEMAGICK, ("SOURCE", "-quality", "85", "TARGET")),
+    Tool("ImageMagick: resized", IMAGEMAGICK, ("SOURCE", "-resize", "50%", "TARGET")),
     Tool(
         "ImageMagick: a corner painted over",
-        ("convert", "SOURCE", "-draw", "rectangle 0,0 100,100", "-quality", "95", "TARGET"),
+        IMAGEMAGICK,
+        ("SOURCE", "-draw", "rectangle 0,0 100,100", "-quality", "95", "TARGET"),
     ),
-    Tool("Pillow: saved with its EXIF", save_by_pillow_with_exif),
-    Tool("Pillow: saved", save_by_pillow),
-    Tool("exiftool -all=", ("exiftool", "-all=", "-o", "TARGET", "SOURCE")),
-    Tool("jpegtran -copy none", ("jpegtran", "-copy", "none", *TRANSFORM), JPEG),
-    Tool("ImageMagick -strip", ("convert", "SOURCE", "-strip", "TARGET")),
+    Tool("Pillow: saved with its EXIF", None, save_by_pillow_with_exif),
+    Tool("Pillow: saved", None, save_by_pillow),
+    Tool("exiftool -all=", EXIFTOOL, ("-all=", "-o", "TARGET", "SOURCE")),
+    Tool("jpegtran -copy none", JPEGTRAN, ("-copy", "none", *TRANSFORM), JPEG),
+    Tool("ImageMagick -strip", IMAGEMAGICK, ("SOURCE", "-strip", "TARGET")),
 )
 RENAMED = TOOLS[0]
 
@@ -181,19 +182,9 @@ def table(outcomes: dict[str, dict[str, str]]) -> str:
 
 def versions() -> dict[str, str]:
     """Program to version, for the programs that are here."""
-    options = {
-        "exiftool": "-ver",
-        "exiv2": "--version",
-        "jpegtran": "-version",
-        "convert": "-version",
-    }
-    found = {"Pillow": Image.__version__}
-    for program, option in options.items():
-        if shutil.which(program):
-            told = subprocess.run([program, option], capture_output=True, text=True)
-            number = re.search(r"\d+(\.\d+)+(-\d+)?", told.stdout + told.stderr)
-            found[program] = number.group() if number else "?"
-    return found
+    here = {p.name: p.find() for p in (EXIFTOOL, EXIV2, JPEGTRAN, IMAGEMAGICK)}
+    found = {name: program.version for name, program in here.items() if program is not None}
+    return {"Pillow": Image.__version__, **found}
 
 
 def main() -> None:

@@ -21,9 +21,9 @@ print(f"{jpeg}: {made.picture_bytes:,} bytes of JPEG + {made.payload_bytes:,} by
 carried = isp_meta.read_metadata(jpeg)
 print(f"it holds {len(carried.payload.samples):,} raw pixels; the picture is {carried.match}")
 
-frame = isp_meta.recover(jpeg)  # from the JPEG alone
+frame = isp_meta.recover(carried)  # from the JPEG alone, as recover(jpeg) does
 isp_meta.write_dng(dng, frame, overwrite=True)
 print(f"{dng}: open it in a raw editor")
 
-figures, _estimate, _truth = compare(source, jpeg)
+figures, _estimate, _truth = compare(source, carried, estimate=frame)
 print(f"against the original raw: PSNR {figures.psnr:.2f} dB, SSIM {figures.ssim:.4f}")

@@ -16,8 +16,9 @@ from isp_meta.registration import upright
 folder = Path("demo-output")
 folder.mkdir(exist_ok=True)
 isp_meta.embed(sample_path(), folder / "plots.jpg", overwrite=True)
-frame = isp_meta.recover(folder / "plots.jpg")
-figures, recovered, truth = compare(sample_path(), folder / "plots.jpg")
+carried = isp_meta.read_metadata(folder / "plots.jpg")
+frame = isp_meta.recover(carried)
+figures, recovered, truth = compare(sample_path(), carried, estimate=frame)
 
 figure = Figure(figsize=(12, 9), layout="constrained")
 (picture, part), (error, _) = places = figure.subplots(2, 2)

@@ -13,7 +13,6 @@ __all__ = [
     "ExportError",
     "ImageFileError",
     "IspMetaError",
-    "NotInvertible",
     "OutputError",
     "PayloadCorrupt",
     "PayloadMissing",
@@ -100,10 +99,6 @@ class PipelineOrderError(IspMetaError, ValueError):
 
 class PipelineFileError(IspMetaError, ValueError):
     """A pipeline's file that cannot be read, or a pipeline that a file cannot hold."""
-
-
-class NotInvertible(IspMetaError, ValueError):
-    """A stage that loses information was asked for its inverse."""
 
 
 class TrainingSetError(IspMetaError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import re
 from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
@@ -31,17 +30,13 @@ class Samples:
         cell: side of the cell that the sampler worked with, pixels, >= 1; 0 where it had none.
         model: how they are best interpolated, where capture tried; None: recovery finds out.
         control: the values are not what the sensor measured but what makes the result of the
-            model, or of a network, best, so that they mean nothing without it.
+            model best, so that they mean nothing without it.
         enhancement: of the result that the model, or recovery's search for one, makes of them.
-        made_for: the network that control values are for, by its
-            :meth:`~isp_meta.reconstruct.TrainableReconstructor.fingerprint`; "": the model.
 
     Raises:
         ValueError: shapes that do not fit, an index out of range or out of order, control values
-            with neither a model nor a network, or with both, or a network that is none.
+            without their model.
     """
-
-    NETWORK: ClassVar[re.Pattern[str]] = re.compile(r"[A-Za-z0-9_]{1,64} [0-9a-f]{16}")
 
     index: Tensor
     value: Tensor
@@ -50,7 +45,6 @@ class Samples:
     cell: int = 0
     model: LocalRBFModel | None = None
     control: bool = False
-    made_for: str = ""
     enhancement: Correction | None = None
 
     def __post_init__(self) -> None:
@@ -63,12 +57,8 @@ class Samples:
             )
         if self.height < 1 or self.width < 1 or self.cell < 0:
             raise ValueError("height and width must be >= 1, cell >= 0")
-        if self.made_for and not (self.control and self.model is None):
-            raise ValueError("only control values without a model are made for a network")
-        if self.control and self.model is None and not self.made_for:
-            raise ValueError("control values need the model or the network that they are for")
-        if self.made_for and not self.NETWORK.fullmatch(self.made_for):
-            raise ValueError(f"{self.made_for[:40]!r} is no network's name and digest")
+        if self.control and self.model is None:
+            raise ValueError("control values need the model that they are for")
         if len(self.index):
             if int(self.index[0]) < 0 or int(self.index[-1]) >= self.height * self.width:
                 raise ValueError(f"index leaves the {self.width}x{self.height} picture")
@@ -133,6 +123,7 @@ class ParametricModel:
     radius: float
 
     KNOTS: ClassVar[int] = 256
+    COLOR_STEPS: ClassVar[int] = 65535
     MOST_POINTS: ClassVar[int] = 5000
     # Within it no sum in the formula can leave float32.
     LARGEST: ClassVar[float] = 8192.0
@@ -160,10 +151,10 @@ class ParametricModel:
 
     def rounded(self) -> ParametricModel:
         """As metadata keep it: points in steps of 1/65535, weights binary16, radius binary32."""
-        steps = (self.points * 65535).round() / 65535
+        points = _in_steps(self.points, self.COLOR_STEPS)
         radius = float(torch.tensor(self.radius, dtype=torch.float32))
         return dataclasses.replace(
-            self, points=steps, weights=self.weights.half().float(), radius=radius
+            self, points=points, weights=self.weights.half().float(), radius=radius
         )
 
 
@@ -205,6 +196,8 @@ class LocalRBFModel:
 
     KERNELS: ClassVar[tuple[str, ...]] = ("exponential", "rational")
     FEATURES: ClassVar[tuple[int, ...]] = (0, 33)
+    COLOR_STEPS: ClassVar[int] = 255
+    GAIN_STEPS: ClassVar[int] = 4096
     MOST_CENTERS: ClassVar[int] = 255
     LARGEST: ClassVar[float] = 8192.0
     LARGEST_GAIN: ClassVar[float] = 8.0
@@ -243,7 +236,12 @@ class LocalRBFModel:
             position_scale=position_scale,
             color_scale=color_scale,
             ridge=ridge,
-            centers=(self.centers * 255).round() / 255,
-            gains=((self.gains * 4096).round() / 4096).clamp(max=32767 / 4096),
+            centers=_in_steps(self.centers, self.COLOR_STEPS),
+            gains=_in_steps(self.gains, self.GAIN_STEPS).clamp(max=32767 / self.GAIN_STEPS),
             weights=self.weights.half().float(),
         )
+
+
+def _in_steps(value: Tensor, steps: int) -> Tensor:
+    """Multiples of 1 / steps, as a whole number of them is stored: zero has no sign."""
+    return (value * steps).round().int().float() / steps

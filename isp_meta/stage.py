@@ -1,4 +1,4 @@
-"""What a stage of a pipeline is, what it can say of itself, and how it is undone."""
+"""What a stage of a pipeline is, and what it can say of itself."""
 
 from __future__ import annotations
 
@@ -14,10 +14,9 @@ import torch
 from torch import Tensor, nn
 
 from .camera import Camera
-from .errors import NotInvertible
 from .frame import Frame
 
-__all__ = ["Inverse", "Range", "Stage"]
+__all__ = ["Range", "Stage"]
 
 
 @dataclass(frozen=True)
@@ -143,42 +142,3 @@ class Stage(nn.Module, ABC):
             name: value.tolist() if isinstance(value, Tensor) else value
             for name, value in values.items()
         }
-
-    def invert(self, frame: Frame) -> Frame:
-        """Undoes the stage: reads the fields in ``gives``, fills those in ``needs``.
-
-        Raises:
-            NotInvertible: the stage loses information.
-        """
-        raise NotInvertible(f"{type(self).__name__} loses information and has no inverse")
-
-    def inverse(self) -> Stage:
-        """The stage that undoes this one; see :meth:`invert`.
-
-        Raises:
-            NotInvertible: there is none.
-        """
-        if type(self).invert is Stage.invert:
-            self.invert(Frame())
-        return Inverse(self)
-
-
-class Inverse(Stage):
-    """Undoes a stage: ``Inverse(stage)(stage(frame))`` has the values of ``frame``.
-
-    Args:
-        stage: one that can be undone.
-    """
-
-    def __init__(self, stage: Stage) -> None:
-        super().__init__()
-        self.stage = stage
-        self.needs, self.gives = stage.gives, stage.needs
-
-    def forward(self, frame: Frame) -> Frame:
-        """Fills what ``stage`` needs from what it gives."""
-        return self.stage.invert(frame)
-
-    def inverse(self) -> Stage:
-        """The stage itself."""
-        return self.stage

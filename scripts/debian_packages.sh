@@ -20,15 +20,8 @@ case ${1:-} in
     require g++ g++ --version
     ;;
   test)
-    # The programs of other people that our files must survive.
-    require libimage-exiftool-perl command -v exiftool
-    require exiv2 command -v exiv2
-    require libjpeg-turbo-progs command -v jpegtran
-    require imagemagick command -v convert
-    # Opens the pages of isp-meta report.
-    require chromium command -v chromium
-    # Counts instructions.
-    require valgrind command -v valgrind
+    programs=$("$python" "$(dirname "$0")/programs.py")
+    mapfile -t missing < <(printf '%s' "$programs")
     ;;
   *)
     echo "usage: $0 build|test" >&2

@@ -11,12 +11,12 @@ from pathlib import Path
 
 import matplotlib as mpl
 import torch
+from isp_meta.capture.loop.truth import Truth
 from matplotlib.figure import Figure
 
 from isp_meta import io, presets, read_raw
 from isp_meta.capture.loop import close_loop
 from isp_meta.capture.loop.fit import fit_model
-from isp_meta.capture.loop.truth import Truth
 from isp_meta.data import sample_path
 from isp_meta.frame import Frame
 from isp_meta.metrics import psnr

@@ -8,13 +8,13 @@ The raw file is a sample of gopro/gpr, Apache-2.0 or MIT.
 from __future__ import annotations
 
 import argparse
-import shutil
 import tempfile
 from io import BytesIO
 from pathlib import Path
 
 from PIL import Image
 from playwright.sync_api import Page, sync_playwright
+from programs import CHROMIUM
 
 import isp_meta
 from isp_meta.io import write_atomic
@@ -43,9 +43,7 @@ def main() -> None:
         picture, html = Path(folder, "photo.jpg"), Path(folder, "photo.html")
         isp_meta.embed(options.raw, picture)
         write_report(picture, html, options.raw)
-        browser = playwright.chromium.launch(
-            executable_path=shutil.which("chromium"), args=["--no-sandbox"]
-        )
+        browser = playwright.chromium.launch(executable_path=CHROMIUM.path(), args=["--no-sandbox"])
         for name, width, height, scheme in (
             ("report", 1100, 850, "light"),
             ("report-phone", 360, 1100, "dark"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
@@ -103,3 +104,16 @@ def files(
     (folder / "deep.png").write_bytes(io.encode_png(whole, bits=16))
     (folder / "deep.tif").write_bytes(io.encode_tiff(whole, bits=16))
     return folder
+
+
+@pytest.fixture
+def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each picture was decoded, by its file's name."""
+    counts, decode = Counter[str](), io.decode_image
+
+    def counted(data: bytes, name: str, **options: bool) -> torch.Tensor:
+        counts[Path(name).name] += 1
+        return decode(data, name, **options)
+
+    monkeypatch.setattr(io, "decode_image", counted)
+    return counts

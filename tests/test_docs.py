@@ -18,7 +18,7 @@ from isp_meta import CaptureOptions, embed, presets, read_raw
 from isp_meta.cli import main
 from isp_meta.data import sample_path
 from isp_meta.io import encode_jpeg, write_mosaic
-from isp_meta.pipeline.toml import tomllib
+from isp_meta.io.toml_file import tomllib
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]

@@ -83,18 +83,9 @@ class TestSamples:
         with pytest.raises(ValueError, match=named):
             Samples(index, value, height=2, width=3)
 
-    @pytest.mark.parametrize(
-        "changes",
-        [{"control": True}, {"made_for": "Any 0f3c0f3c0f3c0f3c"}],
-        ids=["for nothing", "measured"],
-    )
-    def test_control_values_are_for_something(self, changes):
-        index, value = torch.tensor([1]), torch.zeros(1, 3)
-        with pytest.raises(ValueError, match="control values"):
-            Samples(index, value, height=2, width=3, **changes)
-        assert Samples(
-            index, value, height=2, width=3, control=True, made_for="Any 0f3c0f3c0f3c0f3c"
-        ).control
+    def test_control_values_need_their_model(self):
+        with pytest.raises(ValueError, match="control values need the model"):
+            Samples(torch.tensor([1]), torch.zeros(1, 3), height=2, width=3, control=True)
 
     @pytest.mark.parametrize("size", [{"height": 0}, {"width": 0}, {"cell": -1}])
     def test_refuses_an_impossible_size(self, size):

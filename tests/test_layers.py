@@ -40,7 +40,7 @@ THIRD_PARTY_OF = {
     "ops": {"torch"},
 }
 ONE_DOOR = {
-    "rawpy": {"io/raw.py", "io/known_camera.py", "io/libraw_demosaic.py"},
+    "rawpy": {"io/raw.py", "io/known_camera.py"},
     "pyexiv2": {"io/exif.py"},
 }
 

@@ -13,7 +13,7 @@ import pytest
 
 import isp_meta
 from isp_meta.cli import installation as doctor
-from isp_meta.pipeline.toml import tomllib
+from isp_meta.io.toml_file import tomllib
 
 ROOT = Path(__file__).parent.parent
 

@@ -3,9 +3,7 @@ import torch
 from torch import nn
 
 from isp_meta.camera import Camera
-from isp_meta.errors import NotInvertible
-from isp_meta.frame import Frame
-from isp_meta.stage import Inverse, Range, Stage
+from isp_meta.stage import Range, Stage
 
 
 class Gain(Stage):
@@ -22,11 +20,8 @@ class Gain(Stage):
     def forward(self, frame):
         return frame.replace(rgb=frame.rgb * self.gain)
 
-    def invert(self, frame):
-        return frame.replace(rgb=frame.rgb / self.gain)
 
-
-class Lossy(Stage):
+class Plain(Stage):
     def forward(self, frame):
         return frame
 
@@ -72,7 +67,7 @@ def test_arguments_make_it_again():
     stage = Gain(2.5, mode="other")
     assert stage.arguments() == {"gain": 2.5, "offset": None, "mode": "other"}
     assert Gain(**stage.arguments()).arguments() == stage.arguments()
-    assert Lossy().arguments() == {}
+    assert Plain().arguments() == {}
     assert list(Gain.constructor()) == ["gain", "offset", "mode"]
 
 
@@ -100,21 +95,6 @@ def test_bind_gives_a_copy():
     bound = stage.bind(Camera())
     bound.gain.fill_(3.0)
     assert float(stage.gain) == 2.0
-
-
-def test_its_inverse_is_a_stage():
-    stage = Gain(2.0)
-    inverse = stage.inverse()
-    assert isinstance(inverse, Inverse)
-    assert (inverse.needs, inverse.gives) == (stage.gives, stage.needs)
-    rgb = torch.rand(3, 2, 2)
-    assert torch.equal(inverse(stage(Frame(rgb=rgb))).rgb, rgb)
-    assert inverse.inverse() is stage
-
-
-def test_what_loses_information_has_none():
-    with pytest.raises(NotInvertible, match="Lossy loses information"):
-        Lossy().inverse()
 
 
 def test_a_range_reads_as_text():

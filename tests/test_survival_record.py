@@ -36,7 +36,7 @@ def embedded(tmp_path_factory):
 @pytest.mark.parametrize("tool", survival.TOOLS, ids=lambda tool: tool.name)
 def test_tools_do_what_is_recorded(tool, embedded, tmp_path):
     if not tool.is_here:
-        pytest.skip(f"{tool.program} is not installed")
+        pytest.skip(f"{tool.program} is not here")
     found = {carrier: survival.outcome(tool, path, tmp_path) for carrier, path in embedded.items()}
     assert found == RECORDED[tool.name]
 

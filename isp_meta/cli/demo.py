@@ -59,16 +59,17 @@ def _run(source: Path, stem: Path, sampler: Sampler) -> tuple[str, ...]:
     from ..capture.embed import embed
     from ..comparison import compare
     from ..pictures import error_map, sample_overlay
-    from ..recovery import recover
+    from ..recovery import read_metadata, recover
 
     jpeg = stem.with_suffix(".jpg")
     start = time.perf_counter()
     made = embed(source, jpeg, sampler=sampler, overwrite=True)
     embedded = time.perf_counter()
-    frame = recover(jpeg)
+    metadata = read_metadata(jpeg)
+    frame = recover(metadata)
     recovered = time.perf_counter()
     io.write_dng(stem.with_suffix(".dng"), frame, overwrite=True)
-    figures, estimate, truth = compare(source, jpeg)
+    figures, estimate, truth = compare(source, metadata, estimate=frame)
     samples = made.frame.require("samples", "demo")
     overlay = sample_overlay(made.frame.require("srgb", "demo"), samples)
     _save(overlay, stem.with_name(f"{stem.name}-samples.png"))

@@ -51,7 +51,7 @@ def command(
 
     with errors(config):
         plan = _changed(TrainingConfig.from_toml(config), data, output, steps)
-        with processes(plan.run.device) as device:
+        with processes() as device:
             try:
                 _train(plan, device, resume)
             except Interrupted as interrupted:

@@ -13,7 +13,7 @@ from .steps import Steps
 __all__ = ["Header"]
 
 MAGIC = b"\x89ISPM\r\n\x1a"
-MAJOR, MINOR = 2, 0
+MAJOR, MINOR = 1, 0
 _VERSION = struct.Struct(">8sBBHQ")
 _PICTURE = struct.Struct(">IIIIBBH")
 
@@ -28,7 +28,6 @@ class Header:
         count: of samples, at most one a pixel and 2^25.
         steps: that values are stored in.
         orientation: EXIF Orientation, 1 to 8.
-        major: version of the format, 1 or 2; 1 knows even steps of a whole depth alone.
 
     Raises:
         ValueError: a field out of its range.
@@ -40,7 +39,6 @@ class Header:
     count: int
     steps: Steps
     orientation: int
-    major: int = MAJOR
 
     SIZE: ClassVar[int] = _VERSION.size + _PICTURE.size
 
@@ -57,17 +55,13 @@ class Header:
             )
         if not 1 <= self.orientation <= 8:
             raise ValueError(f"orientation must be 1 to 8, not {self.orientation}")
-        if self.major == 1 and not self.steps.is_depth:
-            raise ValueError(f"version 1 cannot hold {self.steps}")
 
     def pack(self, total: int) -> bytes:
         """The header of a payload of ``total`` bytes."""
-        version = _VERSION.pack(MAGIC, self.major, MINOR, self.SIZE, total)
-        scale, levels = (
-            (self.steps.bits, 0) if self.major == 1 else (self.steps.slope, self.steps.levels)
-        )
+        version = _VERSION.pack(MAGIC, MAJOR, MINOR, self.SIZE, total)
+        slope, levels = self.steps.slope, self.steps.levels
         return version + _PICTURE.pack(
-            self.width, self.height, self.cell, self.count, scale, self.orientation, levels
+            self.width, self.height, self.cell, self.count, slope, self.orientation, levels
         )
 
     @staticmethod
@@ -85,7 +79,7 @@ class Header:
         if major > MAJOR:
             raise PayloadCorrupt(
                 f"the raw metadata was written by a newer version of isp_meta: its format is "
-                f"{major}.{minor}, this reader knows 1.x and {MAJOR}.x"
+                f"{major}.{minor}, this reader knows {MAJOR}.x"
             )
         if major < 1:
             raise PayloadCorrupt(f"the raw metadata is of version {major}.{minor}, which never was")
@@ -102,12 +96,10 @@ class Header:
         Raises:
             PayloadCorrupt: a field out of its range.
         """
-        major = data[len(MAGIC)]
-        width, height, cell, count, scale, orientation, levels = _PICTURE.unpack_from(
+        width, height, cell, count, slope, orientation, levels = _PICTURE.unpack_from(
             data, _VERSION.size
         )
         try:
-            steps = Steps.linear(scale) if major == 1 else Steps(levels, scale)
-            return cls(width, height, cell, count, steps, orientation, major)
+            return cls(width, height, cell, count, Steps(levels, slope), orientation)
         except ValueError as error:
             raise PayloadCorrupt(f"the raw metadata's header is wrong: {error}") from None

@@ -11,7 +11,6 @@ from .reader import Reader, tensor_field, text_field
 __all__ = ["pack_local_rbf", "unpack_local_rbf"]
 
 _SETTING = "BBfffBB"
-_COLORS, _GAINS = 255, 4096
 
 
 def pack_local_rbf(model: LocalRBFModel) -> bytes:
@@ -31,8 +30,8 @@ def pack_local_rbf(model: LocalRBFModel) -> bytes:
         [
             setting,
             tensor_field(model.cubic, ">f4"),
-            tensor_field((model.centers * _COLORS).round(), ">u1"),
-            tensor_field((model.gains * _GAINS).round(), ">i2"),
+            tensor_field((model.centers * model.COLOR_STEPS).round(), ">u1"),
+            tensor_field((model.gains * model.GAIN_STEPS).round(), ">i2"),
             tensor_field(model.weights, ">f2"),
             text_field(model.network) if model.network else b"",
         ]
@@ -51,10 +50,8 @@ def unpack_local_rbf(data: bytes) -> LocalRBFModel:
     if kernel >= len(LocalRBFModel.KERNELS):
         raise PayloadCorrupt(f"{reader.name} names an unknown kernel")
     cubic = reader.tensor(">f4", 3, 20)
-    centers, gains = (
-        reader.tensor(">u1", count, 3) / _COLORS,
-        reader.tensor(">i2", count, 3) / _GAINS,
-    )
+    centers = reader.tensor(">u1", count, 3) / LocalRBFModel.COLOR_STEPS
+    gains = reader.tensor(">i2", count, 3) / LocalRBFModel.GAIN_STEPS
     weights = reader.tensor(">f2", 3, features)
     network = reader.text() if features > max(LocalRBFModel.FEATURES) else ""
     reader.finish()

@@ -10,8 +10,6 @@ from .reader import Reader, tensor_field
 
 __all__ = ["pack_parametric", "unpack_parametric"]
 
-_STEPS = 65535
-
 
 def pack_parametric(model: ParametricModel) -> bytes:
     """The section's bytes: those of the model :meth:`~ParametricModel.rounded`."""
@@ -19,7 +17,7 @@ def pack_parametric(model: ParametricModel) -> bytes:
         [
             *(tensor_field(value, ">f4") for value in (model.gains, model.matrix, model.curves)),
             struct.pack(">fH", model.radius, len(model.points)),
-            tensor_field((model.points * _STEPS).round(), ">u2"),
+            tensor_field((model.points * model.COLOR_STEPS).round(), ">u2"),
             tensor_field(model.weights, ">f2"),
         ]
     )
@@ -36,7 +34,8 @@ def unpack_parametric(data: bytes) -> ParametricModel:
     gains, matrix = reader.tensor(">f4", 3), reader.tensor(">f4", 3, 3)
     curves = reader.tensor(">f4", 3, ParametricModel.KNOTS)
     radius, count = reader.unpack("fH")
-    points, weights = reader.tensor(">u2", count, 3) / _STEPS, reader.tensor(">f2", count, 3)
+    points = reader.tensor(">u2", count, 3) / ParametricModel.COLOR_STEPS
+    weights = reader.tensor(">f2", count, 3)
     reader.finish()
     try:
         return ParametricModel(gains, matrix, curves, points, weights, radius)

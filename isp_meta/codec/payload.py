@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import get_args
 
 import torch
@@ -37,13 +38,12 @@ class Payload:
     """Samples of a raw picture, and what recovery must know beside them.
 
     Attributes:
-        samples: raw pixels; their values are quantized to ``steps`` once decoded, and their model,
-            if they have one, is rounded.
+        samples: raw pixels, with the model that they have, if any.
         camera: the sensor and its calibration.
         binding: the finished picture that they belong to.
         steps: that values are stored in.
         demosaic, sampler: short names of what made the raw picture and chose the pixels.
-        parametric: how to undo the rendering without samples, or None; rounded once decoded.
+        parametric: how to undo the rendering without samples, or None.
         mosaic: all of the sensor's codes, or None.
         depth: the picture is one of fewer bits, and values are the missing ones, as parts of
             2ⁿ - 1, in place of raw; or None.
@@ -80,15 +80,28 @@ class Payload:
             raise ValueError(f"{self.depth.taken} missing bits need {self.depth.steps}")
 
     def rounded(self) -> Payload:
-        """What :func:`decode` gives back of what :func:`encode` makes of it."""
-        model = self.samples.model
-        samples = replace(
-            self.samples,
-            value=quantize(self.samples.value, self.steps),
-            model=None if model is None else model.rounded(),
+        """What :func:`decode` gives back of :func:`encode`, whatever the coding, on the CPU.
+
+        Values are in ``steps``, models as coarse as stored; what the format does not keep is gone.
+
+        Raises:
+            ValueError: sample values outside [0, 1], or a camera that the format cannot hold.
+        """
+        samples, camera = self.samples, self.camera
+        samples = dataclasses.replace(
+            samples,
+            index=samples.index.cpu(),
+            value=quantize(samples.value.detach().cpu(), self.steps),
+            model=samples.model and samples.model.rounded(),
+            enhancement=None,
         )
-        parametric = None if self.parametric is None else self.parametric.rounded()
-        return replace(self, samples=samples, parametric=parametric)
+        return dataclasses.replace(
+            self,
+            samples=samples,
+            camera=unpack_camera(pack_camera(camera), camera.orientation),
+            parametric=self.parametric and self.parametric.rounded(),
+            enhancement=self.enhancement and Enhancement.unpack(self.enhancement.pack()),
+        )
 
 
 def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None = None) -> bytes:
@@ -108,8 +121,7 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
     """
     if coding not in get_args(Coding):
         raise ValueError(f"coding must be predicted, range or packed, not {coding!r}")
-    predicted, packed = coding == "predicted", coding == "packed"
-    if predicted and (pixels is None or not payload.binding.holds(pixels)):
+    if coding == "predicted" and (pixels is None or not payload.binding.holds(pixels)):
         raise ValueError("coding predicted needs the pixels that the payload is bound to")
     samples = payload.samples
     header = Header(
@@ -119,14 +131,13 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
         count=len(samples),
         steps=payload.steps,
         orientation=payload.camera.orientation,
-        major=1 if payload.steps.is_depth and not predicted else 2,
     )
     content = {
         b"CAMR": pack_camera(payload.camera),
         b"IDNT": text_field(payload.sampler) + text_field(payload.demosaic),
         b"BIND": payload.binding.pack_digests(),
         b"MEAN": payload.binding.means,
-        b"POSN": pack_positions(samples, header, packed=packed),
+        b"POSN": pack_positions(samples, header, packed=coding == "packed"),
         b"VALU": pack_values(samples, header, coding, pixels),
     }
     if payload.parametric is not None:
@@ -134,7 +145,7 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
     if samples.model is not None:
         content[b"lRBF"] = pack_local_rbf(samples.model)
     if samples.control:
-        content[b"CTRL"] = text_field(samples.made_for) if samples.made_for else b""
+        content[b"CTRL"] = b""
     if payload.mosaic is not None:
         content[b"mOSA"] = payload.mosaic.pack()
     if payload.depth is not None:
@@ -165,16 +176,15 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     picture = _bound(pixels, binding) if needs_pixels(content[b"VALU"]) else None
     index = unpack_positions(content[b"POSN"], header)
     value = unpack_values(content[b"VALU"], index, header, picture)
-    model, control, made_for = _unpack_model(content)
     size = header.height, header.width, header.cell
-    samples = Samples(torch.from_numpy(index), value, *size, model, control, made_for)
+    samples = Samples(torch.from_numpy(index), value, *size, *_unpack_model(content))
     stored = content.get(b"pARA")
     parametric = None if stored is None else unpack_parametric(stored)
     stored = content.get(b"mOSA")
     mosaic = None if stored is None else Mosaic.unpack(stored)
     stored = content.get(b"DPTH")
     depth = None if stored is None else Depth.unpack(stored)
-    if depth is not None and control:
+    if depth is not None and samples.control:
         raise PayloadCorrupt("sections DPTH and CTRL of the metadata exclude each other")
     if depth is not None and header.steps != depth.steps:
         raise PayloadCorrupt("section DPTH of the metadata does not fit the steps of its values")
@@ -194,23 +204,14 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     )
 
 
-def _unpack_model(content: Mapping[bytes, bytes]) -> tuple[LocalRBFModel | None, bool, str]:
-    """The model that samples are for; whether their values are controls; of which network."""
+def _unpack_model(content: Mapping[bytes, bytes]) -> tuple[LocalRBFModel | None, bool]:
+    """The model that samples are for, and whether their values are controls."""
     stored, control = content.get(b"lRBF"), content.get(b"CTRL")
-    if control is not None and (stored is None) != bool(control):
-        raise PayloadCorrupt(
-            "section CTRL of the raw metadata must be empty beside an lRBF section, "
-            "and name a network without"
-        )
-    model, made_for = None if stored is None else unpack_local_rbf(stored), ""
     if control:
-        text = Reader(control, "section CTRL of the raw metadata")
-        made_for = text.text()
-        text.finish()
-        # Shown in errors and reports, and a stranger's.
-        if not Samples.NETWORK.fullmatch(made_for):
-            raise PayloadCorrupt(f"{text.name} names no network")
-    return model, control is not None, made_for
+        raise PayloadCorrupt("section CTRL of the raw metadata must be empty")
+    if control is not None and stored is None:
+        raise PayloadCorrupt("section CTRL of the raw metadata needs an lRBF section beside it")
+    return None if stored is None else unpack_local_rbf(stored), control is not None
 
 
 def _bound(pixels: Callable[[], Tensor] | None, binding: Binding) -> Tensor:

@@ -60,11 +60,6 @@ class Steps:
         """Of a code, 1 to 16."""
         return self.levels.bit_length()
 
-    @property
-    def is_depth(self) -> bool:
-        """Whether :meth:`linear` gives these steps."""
-        return self.bits >= 8 and self == Steps.linear(self.bits)
-
     def encode(self, value: Tensor) -> Tensor:
         """The nearest codes on the scale of t, halves to even.
 

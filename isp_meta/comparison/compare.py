@@ -13,18 +13,18 @@ from torch import Tensor
 from .. import io
 from ..camera import Camera
 from ..codec import Payload
-from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PayloadMissing, PictureMismatch
+from ..errors import CarrierError, ImageFileError, PayloadMissing, PictureMismatch
 from ..frame import Frame
 from ..metrics import psnr, ssim
 from ..pipeline import Pipeline
-from ..recovery import read_metadata, read_payload, recover
+from ..recovery import Metadata, read_metadata, recover
 from ..registration import Placement, between, register
 from ..samples import Samples
 from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod
 from .stops import Stop, stops
 
-__all__ = ["Comparison", "compare", "compare_frames", "demosaic_of", "unclipped_pixels"]
+__all__ = ["Comparison", "compare", "unclipped_pixels"]
 
 _JPEG = {".jpg", ".jpeg", ".jpe", ".jfif"}
 
@@ -64,16 +64,20 @@ class Comparison:
 
 def compare(
     raw: str | os.PathLike[str],
-    recovered: str | os.PathLike[str],
+    recovered: str | os.PathLike[str] | Metadata,
     demosaic: DemosaicMethod = "malvar",
+    *,
+    estimate: Frame | None = None,
 ) -> tuple[Comparison, Tensor, Tensor]:
     """Measures a recovered picture against its raw file.
 
     Args:
         raw: the raw file.
-        recovered: a JPEG, PNG or TIFF that carries its raw (it is recovered here, by default
-            means), or a DNG, TIFF or ``.npy`` that was recovered earlier.
+        recovered: a JPEG, PNG or TIFF that carries its raw, what :func:`isp_meta.read_metadata`
+            read of it, or a DNG, TIFF or ``.npy`` that was recovered earlier.
         demosaic: how the truth is demosaiced; metadata says so itself.
+        estimate: what was recovered of such a picture, with ``raw`` and ``camera``; None: it is
+            recovered here, by default means.
 
     Returns:
         The figures, the recovered and the true raw, (3, H, W) each: what both hold, in the order
@@ -82,42 +86,18 @@ def compare(
     Raises:
         IspMetaError: a file cannot be read. PictureMismatch: they are not of one picture's pixels.
     """
-    bits_per_pixel = None
-    method = demosaic
-    if _carries_raw(Path(recovered)):
-        metadata = read_metadata(recovered)
-        samples = metadata.payload.samples
-        bits_per_pixel = 8 * metadata.size / (samples.height * samples.width)
-        method = demosaic_of(metadata.payload, demosaic)
-        estimate = recover(recovered)
-    else:
-        estimate = _read_recovered(recovered, method)
-    return compare_frames(raw, estimate, recovered, method, bits_per_pixel)
-
-
-def compare_frames(
-    raw: str | os.PathLike[str],
-    estimate: Frame,
-    recovered: str | os.PathLike[str],
-    method: DemosaicMethod,
-    bits_per_pixel: float | None = None,
-) -> tuple[Comparison, Tensor, Tensor]:
-    """Measures a recovered frame against its raw file; see :func:`compare`.
-
-    Args:
-        raw: the raw file.
-        estimate: with ``raw`` and ``camera``. recovered: the file that it comes from.
-        method: how the truth is demosaiced. bits_per_pixel: of its metadata.
-
-    Raises:
-        RawFileError: the raw file cannot be read. PictureMismatch: not of one picture's pixels.
-    """
-    true = _to_raw(io.read_raw(raw), method)
-    place = _place(estimate, true, recovered)
+    path = recovered.path if isinstance(recovered, Metadata) else Path(recovered)
+    metadata = recovered if isinstance(recovered, Metadata) else _metadata_of(path)
+    if metadata is not None:
+        demosaic = _stored_method(metadata.payload) or demosaic
+        estimate = estimate or recover(metadata)
+    estimate = estimate or _read_recovered(path, demosaic)
+    true = _to_raw(io.read_raw(raw), demosaic)
+    place = _place(estimate, true, path)
     if place is None:
         size, raw_size = (f.require("raw", "compare").shape for f in (estimate, true))
         raise PictureMismatch(
-            f"{recovered}: has {size[2]}x{size[1]} pixels, {raw} has {raw_size[2]}x{raw_size[1]}; "
+            f"{path}: has {size[2]}x{size[1]} pixels, {raw} has {raw_size[2]}x{raw_size[1]}; "
             "they are not of one picture's pixels"
         )
     got, truth, cfa = _shared(estimate, true, place)
@@ -129,7 +109,7 @@ def compare_frames(
         psnr_mosaic=psnr(*measured),
         ssim=ssim(got, truth),
         unclipped=float(unclipped.float().mean()),
-        bits_per_pixel=bits_per_pixel,
+        bits_per_pixel=None if metadata is None else metadata.bits_per_pixel,
         height=truth.shape[1],
         width=truth.shape[2],
         stops=stops(*measured),
@@ -137,28 +117,24 @@ def compare_frames(
     return figures, got, truth
 
 
-def demosaic_of(payload: Payload, otherwise: DemosaicMethod = "malvar") -> DemosaicMethod:
-    """How the raw picture was demosaiced that a payload is of, where it says so."""
-    stored = [method for method in get_args(DemosaicMethod) if method == payload.demosaic]
-    return stored[0] if stored else otherwise
-
-
-def _carries_raw(path: Path) -> bool:
-    """Whether to recover a file; of a PNG or TIFF its metadata tells, linear ones have none."""
+def _metadata_of(path: Path) -> Metadata | None:
+    """What a picture carries; None of a file that was recovered earlier, which carries nothing."""
     if path.suffix.lower() in _JPEG:
-        return True
+        return read_metadata(path)
     if path.suffix.lower() not in (".png", ".tif", ".tiff"):
-        return False
+        return None
     try:
-        read_payload(path)
+        return read_metadata(path)
     except (CarrierError, ImageFileError, PayloadMissing):
-        return False
-    except PayloadCorrupt:
-        pass  # which recovery says better
-    return True
+        return None
 
 
-def _place(estimate: Frame, true: Frame, name: str | os.PathLike[str]) -> Placement | None:
+def _stored_method(payload: Payload) -> DemosaicMethod | None:
+    """How the raw picture was demosaiced that a payload is of, where it says so."""
+    return next((method for method in get_args(DemosaicMethod) if method == payload.demosaic), None)
+
+
+def _place(estimate: Frame, true: Frame, path: Path) -> Placement | None:
     """Where the recovered pixels lie in the raw."""
     got, truth = estimate.require("raw", "compare"), true.require("raw", "compare")
     size, raw_size = (got.shape[1], got.shape[2]), (truth.shape[1], truth.shape[2])
@@ -166,7 +142,7 @@ def _place(estimate: Frame, true: Frame, name: str | os.PathLike[str]) -> Placem
         place = between(true.camera, estimate.camera, raw_size)
         whole = place.turned_size(raw_size) == size
         return place if whole or _holds(estimate.samples, place.apply(truth, size)) else None
-    if size == raw_size and not _turned(name, estimate, true):
+    if size == raw_size and not _turned(path, estimate, true):
         return Placement()
     try:
         return register(io.to_uint8(got.sqrt()), truth, true.camera.orientation).placement
@@ -191,10 +167,10 @@ def _shared(estimate: Frame, true: Frame, place: Placement) -> tuple[Tensor, Ten
     return got, truth, inner.camera(true.camera, raw_size).cfa
 
 
-def _turned(name: str | os.PathLike[str], estimate: Frame, true: Frame) -> bool:
+def _turned(path: Path, estimate: Frame, true: Frame) -> bool:
     """Whether a recovered file says that its pixels were turned; only a DNG can."""
     differs = estimate.camera.orientation != true.camera.orientation
-    return differs and Path(name).suffix.lower() == ".dng"
+    return differs and path.suffix.lower() == ".dng"
 
 
 def unclipped_pixels(raw: Tensor, camera: Camera) -> Tensor:
@@ -207,8 +183,8 @@ def _to_raw(frame: Frame, method: DemosaicMethod) -> Frame:
     return Pipeline([BlackLevel(), Demosaic(method)])(frame)  # type: ignore[no-any-return]
 
 
-def _read_recovered(path: str | os.PathLike[str], method: DemosaicMethod) -> Frame:
+def _read_recovered(path: Path, method: DemosaicMethod) -> Frame:
     """Linear RGB as it is; a DNG with the sensor's mosaic demosaiced as the truth is."""
-    if Path(path).suffix.lower() == ".dng" and not io.is_linear_dng(path):
+    if path.suffix.lower() == ".dng" and not io.is_linear_dng(path):
         return _to_raw(io.read_raw(path), method)
     return io.read_linear(path)

@@ -16,6 +16,9 @@ from safetensors.torch import load as load_tensors
 from .. import io
 from ..errors import TrainingError, WeightsFileError
 from ..frame import Reconstructor, Sampler
+from ..networks import load_published
+from ..reconstruct import UNetReconstructor
+from ..samplers import LearnedSampler
 
 __all__ = ["Weights", "load"]
 
@@ -28,7 +31,8 @@ class Weights:
         name: such as "main".
         sampler, reconstructor: what the files hold; None: no such network in them.
         about: facts for tables: ``files`` and the ``sha256`` of each; ``samples``, the kind that
-            the networks were trained with, and ``meta_loss``, whether with the meta loss.
+            the networks were trained with, and ``meta_loss``, whether with the meta loss; both None
+            where the files do not say, as those of the paper's code.
     """
 
     name: str
@@ -38,47 +42,94 @@ class Weights:
 
     @classmethod
     def load(cls, name: str, path: str | os.PathLike[str]) -> Weights:
-        """Reads a file of one network, or a folder with ``sampler.safetensors`` and its partner.
+        """Reads a file of one network, or a folder with a sampler's and a reconstructor's.
+
+        Args:
+            name: of the result.
+            path: a file, as :func:`load` takes it, or a folder: with ``sampler.safetensors`` and
+                ``reconstructor.safetensors`` or, failing both, with ``best_sampler.pt`` and
+                ``best_reconstructor.pt``. One of the two is enough.
 
         Raises:
-            WeightsFileError: it cannot be read, or holds no network of ours.
+            WeightsFileError: it cannot be read, or holds no such network.
         """
-        folder = Path(path)
-        names = ("sampler.safetensors", "reconstructor.safetensors")
-        files = [folder / each for each in names] if folder.is_dir() else [folder]
-        files = [file for file in files if file.exists()] if folder.is_dir() else files
-        if not files:
-            raise WeightsFileError(f"{path}: holds none of {', '.join(names)}")
+        files = _files(Path(path))
         loaded = [load(file) for file in files]
         sampler = next((part for part, _ in loaded if part is not None), None)
         reconstructor = next((part for _, part in loaded if part is not None), None)
         digests = [hashlib.sha256(io.read_bytes(f, WeightsFileError)).hexdigest() for f in files]
-        config = _about(io.read_bytes(files[-1], WeightsFileError), files[-1])["config"]
-        about = {
-            "files": [file.name for file in files],
-            "sha256": digests,
-            "samples": config.get("samples", {}).get("kind"),
-            "meta_loss": config.get("loss", {}).get("meta", 0) > 0,
-        }
+        about = {"files": [file.name for file in files], "sha256": digests, **_facts(files[-1])}
         return cls(name, sampler, reconstructor, about)
 
 
 def load(path: str | os.PathLike[str]) -> tuple[Sampler | None, Reconstructor | None]:
-    """The network of a safetensors file that a training exported.
+    """The network of a file.
+
+    Args:
+        path: what a training exported, in safetensors; or, called ``.pt`` or ``.pth``, a checkpoint
+            of the code that the paper's authors published.
 
     Returns:
         A sampler, a reconstructor; None for the part that the file does not hold.
 
     Raises:
-        WeightsFileError: missing, damaged, or not written by a training of ours.
+        WeightsFileError: missing, damaged, or neither of these.
     """
+    if _is_published(path):
+        return _published(path)
+    return _exported(path)
+
+
+_PAIRS = (
+    ("sampler.safetensors", "reconstructor.safetensors"),
+    ("best_sampler.pt", "best_reconstructor.pt"),
+)
+
+
+def _files(path: Path) -> list[Path]:
+    """Those of a folder, the sampler's first; a file alone."""
+    if not path.is_dir():
+        return [path]
+    for pair in _PAIRS:
+        files = [path / name for name in pair if (path / name).exists()]
+        if files:
+            return files
+    names = ", ".join(name for pair in _PAIRS for name in pair)
+    raise WeightsFileError(f"{path}: holds none of {names}")
+
+
+def _is_published(path: str | os.PathLike[str]) -> bool:
+    return Path(path).suffix in (".pt", ".pth")
+
+
+def _facts(path: Path) -> dict[str, Any]:
+    """How a file's network was trained."""
+    if _is_published(path):
+        return {"samples": None, "meta_loss": None}
+    config = _about(io.read_bytes(path, WeightsFileError), path)["config"]
+    return {
+        "samples": config.get("samples", {}).get("kind"),
+        "meta_loss": config.get("loss", {}).get("meta", 0) > 0,
+    }
+
+
+def _published(path: str | os.PathLike[str]) -> tuple[Sampler | None, Reconstructor | None]:
+    network = load_published(path)
+    if network.outputs == 9:
+        return LearnedSampler(network).eval(), None
+    return None, UNetReconstructor(network).eval()
+
+
+def _exported(path: str | os.PathLike[str]) -> tuple[Sampler | None, Reconstructor | None]:
     from ..training import systems  # loads what methods without networks do without
     from ..training.config import TrainingConfig
 
     data = io.read_bytes(path, WeightsFileError)
     about = _about(data, path)
     try:
-        sampler, reconstructor = systems.build(TrainingConfig.from_dict(about["config"]))
+        # The rest of the config is for people to read.
+        config = {name: about["config"][name] for name in ("samples", about["part"])}
+        sampler, reconstructor = systems.build(TrainingConfig.from_dict(config))
         parts = {"sampler": sampler, "reconstructor": reconstructor}
         part = parts[about["part"]]
         if part is None:

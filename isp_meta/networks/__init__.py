@@ -3,7 +3,6 @@
 They know pictures as tensors, (B, C, H, W), and nothing of frames, cameras or files.
 """
 
-from .cost import multiply_adds
 from .depth import DepthNetwork
 from .features import FeatureNetwork
 from .published import load_published
@@ -16,6 +15,5 @@ __all__ = [
     "UNet",
     "Window",
     "load_published",
-    "multiply_adds",
     "run_tiled",
 ]

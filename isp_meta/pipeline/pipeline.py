@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils.hooks import RemovableHandle
 
 from ..camera import Camera
-from ..errors import NotInvertible, PipelineOrderError
+from ..errors import PipelineOrderError
 from ..frame import Frame
 from ..stage import Stage
 from . import toml as pipeline_file
@@ -244,24 +244,6 @@ class Pipeline(Stage):
         for stage in self:
             camera = stage.camera_after(camera)
         return camera
-
-    def inverse(self) -> Pipeline:
-        """The pipeline that undoes this one: its stages' inverses in reverse order.
-
-        Raises:
-            NotInvertible: a stage loses information; it is named.
-        """
-        undone: list[Stage] = []
-        for position, stage in enumerate(self):
-            try:
-                undone.append(stage.inverse())
-            except NotInvertible as error:
-                raise NotInvertible(f"position {position}: {error}") from None
-        return Pipeline(reversed(undone))
-
-    def invert(self, frame: Frame) -> Frame:
-        """Undoes every stage, the last first; see :meth:`inverse`."""
-        return self.inverse()(frame)  # type: ignore[no-any-return]
 
     def arguments(self) -> dict[str, Any]:
         """The stages."""

@@ -11,12 +11,9 @@ name = "Gamma"
 
 from __future__ import annotations
 
-import collections.abc
 import os
 import re
-import sys
 import textwrap
-import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -26,18 +23,12 @@ import tomli_w
 from torch import Tensor
 
 from ..errors import PipelineFileError, PipelineOrderError
-from ..io import read_bytes
+from ..io.toml_file import described, fits, parse_toml, read_text
 from ..stage import Stage
 from .plugins import Installed, Offer, installed
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
 __all__ = ["dump", "load"]
 
-_LARGEST = 1 << 24
 _WIDTH = 100
 _DEEPEST = 32  # pipelines within pipelines
 
@@ -57,17 +48,7 @@ def load(source: str | os.PathLike[str], kind: Kind) -> list[Stage]:
     """
     if isinstance(source, str) and "\n" in source:
         return _Reader("pipeline", source, kind).stages()
-    return _Reader(os.fspath(source), _read(source), kind).stages()
-
-
-def _read(path: str | os.PathLike[str]) -> str:
-    data = read_bytes(path, PipelineFileError)
-    if len(data) > _LARGEST:
-        raise PipelineFileError(f"{path}: has more than {_LARGEST} bytes; is it a pipeline?")
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise PipelineFileError(f"{path}: is no text in UTF-8; is it a pipeline?") from error
+    return _Reader(os.fspath(source), read_text(source, PipelineFileError), kind).stages()
 
 
 class _Reader:
@@ -78,12 +59,7 @@ class _Reader:
         self.known: Installed = installed()
 
     def stages(self) -> list[Stage]:
-        try:
-            tables = tomllib.loads(self.text)
-        except tomllib.TOMLDecodeError as error:
-            raise PipelineFileError(f"{self.name}: is no TOML: {error}") from error
-        except (ValueError, RecursionError) as error:
-            raise PipelineFileError(f"{self.name}: is no TOML that can be read") from error
+        tables = parse_toml(self.text, self.name, PipelineFileError)
         for key in tables:
             if key != "stage":
                 raise self.error((key,), f"unknown key {key!r}; a pipeline is [[stage]] tables")
@@ -131,8 +107,8 @@ class _Reader:
             if key not in takes:
                 names = ", ".join(takes) or "no arguments"
                 raise self.error((*place, key), f"{offer.name} has no {key!r}; it takes {names}")
-            if not _fits(value, hints.get(key, Any)):
-                wanted = _described(hints[key])
+            if not fits(value, hints.get(key, Any)):
+                wanted = described(hints[key])
                 raise self.error((*place, key), f"{offer.name}: {key} must be {wanted}")
             allowed = offer.stage.ranges.get(key)
             numbers = list(_numbers(value))
@@ -157,43 +133,6 @@ def _hints(stage: type[Stage]) -> dict[str, Any]:
         return typing.get_type_hints(stage.__init__)
     except Exception:  # another's annotations need not be names that exist
         return {}
-
-
-def _fits(value: Any, hint: Any) -> bool:
-    """Whether a value of a file is what an annotation asks for."""
-    origin = typing.get_origin(hint)
-    if hint is Any:
-        return True
-    if origin in (typing.Union, types.UnionType):
-        return any(_fits(value, option) for option in typing.get_args(hint))
-    if origin is typing.Literal:
-        return any(value == option and type(value) is type(option) for option in hint.__args__)
-    if hint is float or hint is int:
-        kinds = (int, float) if hint is float else int
-        return isinstance(value, kinds) and not isinstance(value, bool)
-    if isinstance(hint, type) and issubclass(hint, Tensor):
-        return _fits(value, float) or (
-            isinstance(value, list) and all(_fits(item, hint) for item in value)
-        )
-    if origin in (list, tuple, collections.abc.Sequence):
-        item = next(iter(typing.get_args(hint)), Any)
-        return isinstance(value, list) and all(_fits(one, item) for one in value)
-    if origin in (dict, collections.abc.Mapping):
-        return isinstance(value, dict)
-    return isinstance(hint, type) and isinstance(value, hint)
-
-
-def _described(hint: Any) -> str:
-    origin = typing.get_origin(hint)
-    if origin in (typing.Union, types.UnionType):
-        texts = [_described(o) for o in typing.get_args(hint) if o is not type(None)]
-        return " or ".join(dict.fromkeys(texts))
-    if origin is typing.Literal:
-        return " or ".join(repr(option) for option in hint.__args__)
-    if origin is not None or (isinstance(hint, type) and issubclass(hint, Tensor)):
-        return "a list of numbers"
-    known = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
-    return known.get(hint, f"a {getattr(hint, '__name__', hint)}, which a file cannot hold")
 
 
 def _numbers(value: Any) -> Iterator[float]:
@@ -235,7 +174,7 @@ def _places(text: str) -> Iterator[tuple[Place, int]]:
     table: Place = ()
     for line, head in _statements(text):
         is_header = head.startswith("[")
-        value: Any = tomllib.loads(head if is_header else f"{head} = 0")
+        value: Any = parse_toml(head if is_header else f"{head} = 0", head, PipelineFileError)
         place: Place = () if is_header else table
         while isinstance(value, dict) and value:
             (key, value), *_ = value.items()

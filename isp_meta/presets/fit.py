@@ -19,6 +19,7 @@ from ..frame import Frame
 from ..metrics import psnr
 from ..pipeline import Pipeline
 from ..registration import as_stored
+from ..registration.match import directions, match
 from ..stage import Stage
 from ..stages import (
     HighlightReconstruction,
@@ -36,7 +37,8 @@ _MOST_MISSING = 64  # Rows or columns that a raw developer may cut off.
 _FLAT = 0.02  # Spread of a block of pixels, in srgb, that halves its weight.
 _SMOOTH = 1e-2  # Weight of the tone curve's bends, so that levels no pixel has follow the others.
 _MIDDLE = 512  # Pixels a side by which pictures are laid over each other.
-_LEAST_LIKENESS = 0.5
+# Renderings of one photograph correlate by 0.6 and more, of different ones by 0.02 at most.
+_LEAST_LIKENESS = 0.2
 _FIELDS = frozenset({"mosaic", "raw", "rgb"})
 
 # Not pointwise, but they do to a picture's block means what they do to the picture.
@@ -208,40 +210,27 @@ def _align(srgb: Tensor, rendered: Tensor, orientation: int) -> tuple[Tensor, _W
 
 
 def _place(part: Tensor, whole: Tensor) -> tuple[float, int, int]:
-    """Where a picture lies in a slightly larger one: by the correlation of its middle, everywhere.
+    """Where a picture lies in a slightly larger one, by the gradients of its middle.
 
     Args:
         part: (h, w). whole: (H, W), no smaller.
 
     Returns:
-        The largest correlation, and the (top, left) where it is.
+        The largest correlation, and the (top, left) where it is; 1 and the first place where one of
+        them has no gradient, so that nothing says otherwise.
     """
     spans, wider = [], []
     for size, full in zip(part.shape, whole.shape, strict=True):
         start = max(0, (size - _MIDDLE) // 2)
         spans.append(slice(start, min(size, start + _MIDDLE)))
         wider.append(slice(start, min(size, start + _MIDDLE) + full - size))
-    middle, around = part[tuple(spans)].double(), whole[tuple(wider)].double()
-    middle, around = middle - middle.mean(), around - around.mean()
-    mean = _correlate(around, torch.full_like(middle, 1 / middle.numel()))
-    square = _correlate(around.square(), torch.full_like(middle, 1 / middle.numel()))
-    spread = ((square - mean.square()).clamp(min=0) * middle.square().mean()).sqrt()
-    covariance = _correlate(around, middle / middle.numel())
-    # A flat picture fits everywhere: nothing in it says otherwise.
-    flat = spread < 1e-9
-    likeness = torch.where(flat, 1.0, covariance / spread.masked_fill(flat, 1.0))
-    best = int(likeness.argmax())
-    top, left = divmod(best, likeness.shape[1])
-    return float(likeness.flatten()[best]), top, left
-
-
-def _correlate(around: Tensor, middle: Tensor) -> Tensor:
-    """Sums of products at every place where ``middle`` lies within ``around``."""
-    size = around.shape
-    product = torch.fft.rfft2(around) * torch.fft.rfft2(middle, s=size).conj()
-    places = (slice(n - m + 1) for n, m in zip(size, middle.shape, strict=True))
-    sums: Tensor = torch.fft.irfft2(product, s=size)[tuple(places)]
-    return sums
+    if min(part.shape) < 3:  # a gradient takes three pixels
+        return 1.0, 0, 0
+    middle, around = directions(part[tuple(spans)]), directions(whole[tuple(wider)])
+    if not bool(middle.any() and around.any()):
+        return 1.0, 0, 0
+    found = match(middle, around, slack=0)
+    return found.likeness, round(found.top), round(found.left)
 
 
 def _shrink(frame: Frame, window: _Window, side: int) -> Frame:

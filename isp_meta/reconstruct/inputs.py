@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from torch import Tensor
 
 from ..frame import Frame
@@ -12,22 +10,20 @@ from ..samples import Samples
 __all__ = ["picture_and_samples"]
 
 
-def picture_and_samples(
-    frame: Frame, by: str, *, made_for: Callable[[], str] | None = None
-) -> tuple[Tensor, Samples]:
+def picture_and_samples(frame: Frame, by: str, *, controls: bool = False) -> tuple[Tensor, Samples]:
     """The frame's sRGB picture and samples that fit it.
 
     Args:
         frame: with ``srgb`` and ``samples``.
         by: who asks, for the error's text.
-        made_for: what control values, which are no raw, must be made for; None: none will do.
+        controls: whether control values, which are no raw, will do beside their model.
 
     Returns:
         srgb, (3, H, W), and at least one sample of an H x W picture.
 
     Raises:
         PipelineOrderError: a field is empty. ValueError: no sample, a picture of another
-        size, or control values made for something else.
+        size, or control values where measured ones are needed.
     """
     srgb: Tensor = frame.require("srgb", by)
     samples: Samples = frame.require("samples", by)
@@ -39,8 +35,8 @@ def picture_and_samples(
         )
     if not len(samples):
         raise ValueError("cannot reconstruct from no samples")
-    if samples.control and (made_for is None or made_for() != samples.made_for):
-        needed = "measured values" if made_for is None else "measured values, or its own controls"
-        others = samples.made_for or "LocalRBFReconstructor"
-        raise ValueError(f"{by} needs {needed}; these are controls, made for {others}")
+    if samples.control and not controls:
+        raise ValueError(
+            f"{by} needs measured values; these are control values for LocalRBFReconstructor"
+        )
     return srgb, samples

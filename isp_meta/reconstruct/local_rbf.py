@@ -64,7 +64,7 @@ class LocalRBFReconstructor(Reconstructor):
         Raises:
             ValueError: the frame holds no sample, or samples of a picture of another size.
         """
-        srgb, samples = picture_and_samples(frame, "LocalRBFReconstructor", made_for=lambda: "")
+        srgb, samples = picture_and_samples(frame, "LocalRBFReconstructor", controls=True)
         decoder = Decoder.of(
             Guide(srgb),
             samples,

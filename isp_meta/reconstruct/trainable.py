@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from abc import abstractmethod
 from dataclasses import dataclass
 from typing import TypeVar
@@ -112,10 +111,9 @@ class TrainableReconstructor(Reconstructor):
 
         Raises:
             PipelineOrderError: srgb or samples is empty. ValueError: no sample, or of another size;
-            control values for another network, or where it is to be fine-tuned.
+            control values, which are no raw.
         """
-        by = type(self).__name__
-        srgb, samples = picture_and_samples(frame, by, made_for=self.fingerprint)
+        srgb, samples = picture_and_samples(frame, type(self).__name__)
         tuned = self
         if self.fine_tune_steps:
             steps, lr = self.fine_tune_steps, self.fine_tune_lr
@@ -123,21 +121,8 @@ class TrainableReconstructor(Reconstructor):
         size = (samples.height, samples.width)
         reader = tuned.window_reader(srgb, samples)
         raw = run_tiled(tuned.network, reader, size, dtype=self.dtype).to(srgb).clamp_(0, 1)
-        if not samples.control:
-            raw.flatten(1)[:, samples.index.to(raw.device)] = samples.value.T.to(raw)
+        raw.flatten(1)[:, samples.index.to(raw.device)] = samples.value.T.to(raw)
         return raw
-
-    def fingerprint(self) -> str:
-        """Class and digest of the network's weights: what control values are made for.
-
-        Training, fine-tuning and another dtype of the weights change it; a device doesn't.
-        """
-        digest = hashlib.sha256()
-        for name, value in sorted(self.network.state_dict().items()):
-            digest.update(f"{name} {value.dtype} {tuple(value.shape)};".encode())
-            flat = value.detach().cpu().contiguous().flatten()
-            digest.update(flat.view(torch.uint8).numpy().tobytes())
-        return f"{type(self).__name__} {digest.hexdigest()[:16]}"
 
     def fine_tune(
         self: _Tuned,

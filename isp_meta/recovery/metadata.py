@@ -36,7 +36,7 @@ class Metadata:
         payload: samples, camera, binding and names.
         match: "exact", "recompressed" (pixels changed slightly), "edited" or "foreign".
         source: the file that the payload came from: the picture, or its sidecar.
-        size: of the payload, bytes.
+        size: of the payload, bytes. file_size: of the picture's file.
         codes: (3, H, W) the picture: uint8, or int32 in 0 to 65535 of a file of 16 bits.
     """
 
@@ -45,12 +45,19 @@ class Metadata:
     match: codec.Match
     source: Path
     size: int
+    file_size: int
     codes: Tensor
 
     @property
     def pixels(self) -> Tensor:
         """(3, H, W) uint8, the picture."""
         return io.eight_bits(self.codes)
+
+    @property
+    def bits_per_pixel(self) -> float:
+        """Of the payload, for each pixel of the picture that it was made for."""
+        samples = self.payload.samples
+        return 8 * self.size / (samples.height * samples.width)
 
     @property
     def usable_mosaic(self) -> codec.Mosaic | None:
@@ -119,7 +126,7 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
     codes = functools.cache(lambda: io.decode_image(data, str(path), deep=True))
     payload, packed, source = read_payload(path, data, lambda: io.eight_bits(codes()))
     match = payload.binding.compare(io.eight_bits(codes()), _scan_digest(data))
-    return Metadata(Path(path), payload, match, source, len(packed), codes())
+    return Metadata(Path(path), payload, match, source, len(packed), len(data), codes())
 
 
 def _scan_digest(data: bytes) -> bytes:

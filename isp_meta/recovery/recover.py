@@ -17,8 +17,7 @@ import torch
 from .. import io
 from ..errors import PayloadCorrupt, PayloadMissing
 from ..frame import Frame, Reconstructor
-from ..reconstruct import LocalRBFReconstructor, TrainableReconstructor
-from ..samples import Samples
+from ..reconstruct import LocalRBFReconstructor
 from ..stages import BlackLevel, Demosaic
 from ..stages.demosaic import METHODS
 from .metadata import Metadata, check_match, read_metadata
@@ -62,8 +61,10 @@ def recover(
         PictureMismatch: the picture is not the one that the metadata was made for.
     """
     step = progress or (lambda _name: None)
-    step("reading")
-    metadata = picture if isinstance(picture, Metadata) else read_metadata(picture)
+    if not isinstance(picture, Metadata):
+        step("reading")
+        picture = read_metadata(picture)
+    metadata = picture
     check_match(metadata, force)
     payload = metadata.payload
     samples = dataclasses.replace(payload.samples, enhancement=payload.enhancement)
@@ -79,19 +80,8 @@ def recover(
     if not len(samples):
         raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
     reconstructor = reconstructor or LocalRBFReconstructor.shipped()
-    if samples.made_for and not _is_made_for(samples, reconstructor):
-        raise PayloadMissing(
-            f"{metadata.source}: holds control values made for {samples.made_for}, and no raw; "
-            "only isp_meta.recover with that reconstructor makes raw of them"
-        )
     step("reconstructing")
     return frame.replace(raw=reconstructor.to(device)(frame.to(device)).cpu())
-
-
-def _is_made_for(samples: Samples, reconstructor: Reconstructor) -> bool:
-    if not isinstance(reconstructor, TrainableReconstructor):
-        return False
-    return reconstructor.fingerprint() == samples.made_for
 
 
 @torch.no_grad()

@@ -118,7 +118,7 @@ def attach(
         raise PayloadCorrupt(f"{source}: {error}") from error
     try:
         match = payload.binding.compare(io.eight_bits(codes), carriers.scan_digest(data))
-        found = Metadata(Path(picture), payload, match, source, len(packed), codes)
+        found = Metadata(Path(picture), payload, match, source, len(packed), len(data), codes)
         check_match(found, force)
         whole = carriers.insert(data, packed, place=place)
     except CarrierError as error:

@@ -13,7 +13,6 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import resources
-from pathlib import Path
 from string import Template
 
 import torch
@@ -21,9 +20,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from .. import io
-from ..comparison import Comparison
-from ..comparison.compare import compare_frames, demosaic_of
-from ..errors import ImageFileError, PayloadCorrupt
+from ..comparison import Comparison, compare
+from ..errors import PayloadCorrupt
 from ..frame import Frame
 from ..recovery import Metadata, read_metadata, recover
 from ..registration import upright
@@ -49,13 +47,11 @@ class Subject:
     """What the page is about.
 
     Attributes:
-        path: the picture. file_size: its bytes. metadata: what it carries.
+        metadata: what the picture carries.
         frame: recovered: ``raw``, ``srgb`` and ``samples``.
         comparison: with the raw file, where there is one. error: (h, w) of its worst channel.
     """
 
-    path: Path
-    file_size: int
     metadata: Metadata
     frame: Frame
     comparison: Comparison | None = None
@@ -63,7 +59,7 @@ class Subject:
 
 
 def write_report(
-    picture: str | os.PathLike[str],
+    picture: str | os.PathLike[str] | Metadata,
     output: str | os.PathLike[str],
     raw: str | os.PathLike[str] | None = None,
     *,
@@ -84,7 +80,8 @@ def write_report(
     Raises:
         As :func:`build_report`; OutputError: it cannot be written.
     """
-    sources = [picture] if raw is None else [picture, raw]
+    path = picture.path if isinstance(picture, Metadata) else picture
+    sources = [path] if raw is None else [path, raw]
     io.check_target(output, overwrite=overwrite, sources=sources)
     page = build_report(picture, raw, width=width, force=force, progress=progress).encode()
     io.write_atomic(output, page, overwrite=overwrite)
@@ -92,7 +89,7 @@ def write_report(
 
 
 def build_report(
-    picture: str | os.PathLike[str],
+    picture: str | os.PathLike[str] | Metadata,
     raw: str | os.PathLike[str] | None = None,
     *,
     width: int = 1600,
@@ -102,7 +99,7 @@ def build_report(
     """A page about a picture that carries its raw: one HTML text that needs nothing beside it.
 
     Args:
-        picture: a JPEG, PNG or TIFF.
+        picture: a JPEG, PNG or TIFF, or what :func:`isp_meta.read_metadata` read of it.
         raw: the raw file that it was made from; None: nothing is said of how near recovery comes.
         width: of its pictures' longest side at most, pixels, 320 to 4096.
         force: goes on where the picture was edited since.
@@ -121,25 +118,24 @@ def build_report(
     if not LEAST_WIDTH <= width <= MOST_WIDTH:
         raise ValueError(f"width must be {LEAST_WIDTH} to {MOST_WIDTH}, not {width}")
     step = progress or (lambda _name: None)
-    subject = _read(Path(picture), raw, force, step)
+    if not isinstance(picture, Metadata):
+        step("reading")
+        picture = read_metadata(picture)
+    subject = _subject(picture, raw, force, step)
     step("drawing")
     with torch.no_grad():
         return _page(subject, width)
 
 
-def _read(path: Path, raw: str | os.PathLike[str] | None, force: bool, step: Progress) -> Subject:
-    frame = recover(path, force=force, progress=step)
-    metadata = read_metadata(path)
-    size = len(io.read_bytes(path, ImageFileError))
+def _subject(
+    metadata: Metadata, raw: str | os.PathLike[str] | None, force: bool, step: Progress
+) -> Subject:
+    frame = recover(metadata, force=force, progress=step)
     if raw is None:
-        return Subject(path, size, metadata, frame)
+        return Subject(metadata, frame)
     step("comparing")
-    samples = metadata.payload.samples
-    bits = 8 * metadata.size / (samples.height * samples.width)
-    method = demosaic_of(metadata.payload)
-    comparison, got, truth = compare_frames(raw, frame, path, method, bits)
-    error = got.sub(truth).abs_().amax(0)
-    return Subject(path, size, metadata, frame, comparison, error)
+    comparison, got, truth = compare(raw, metadata, estimate=frame)
+    return Subject(metadata, frame, comparison, got.sub(truth).abs_().amax(0))
 
 
 def _seen(subject: Subject, width: int) -> Seen:
@@ -160,23 +156,24 @@ def _seen(subject: Subject, width: int) -> Seen:
 def _page(subject: Subject, width: int) -> str:
     seen = _seen(subject, width)
     metadata, comparison = subject.metadata, subject.comparison
+    name = metadata.path.name
     style, script = (_part(name) for name in ("page.css", "page.js"))
     return Template(_part("page.html")).substitute(
         style=style,
         script=script,
         style_hash=_digest(style),
         script_hash=_digest(script),
-        name=text(subject.path.name),
+        name=text(name),
         headline=headline(metadata),
-        figures=figures(metadata, subject.file_size, comparison),
+        figures=figures(metadata, comparison),
         quality="" if comparison else _NO_RAW,
-        pictures=static_pictures(seen, subject.path.name),
+        pictures=static_pictures(seen, name),
         viewer=viewer_data(seen),
         sampling=sampling_section(subject.frame, metadata, seen, width),
         error=error_section(subject.error, subject.frame.camera.orientation, width),
         histogram=Histogram.of(seen.shown, seen.raw).svg(),
         histogram_text=_histogram_text(seen),
-        table=metadata_table(subject.path, subject.file_size, metadata),
+        table=metadata_table(metadata),
     )
 
 

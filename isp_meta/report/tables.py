@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import re
-from pathlib import Path
 
 from ..camera import Camera
 from ..comparison import Comparison
@@ -33,11 +32,11 @@ def _decibels(value: float) -> str:
     return "exact" if math.isinf(value) else f"{value:.2f} dB"
 
 
-def figures(metadata: Metadata, file_size: int, comparison: Comparison | None) -> str:
+def figures(metadata: Metadata, comparison: Comparison | None) -> str:
     """The few numbers at the top, as items of a list."""
     samples = metadata.payload.samples
     pixels = samples.height * samples.width
-    share = _percent(metadata.size / max(file_size, 1))
+    share = _percent(metadata.size / metadata.file_size)
     beside = "beside it" if metadata.source.suffix == ".ispmeta" else f"{share} of the file"
     items: list[tuple[str, str]] = []
     if comparison is not None:
@@ -49,7 +48,7 @@ def figures(metadata: Metadata, file_size: int, comparison: Comparison | None) -
             ),
             ("–" if math.isnan(comparison.ssim) else f"{comparison.ssim:.4f}", "SSIM"),
         ]
-    items += [(f"{8 * metadata.size / pixels:.3f}", "bits of metadata a pixel")]
+    items += [(f"{metadata.bits_per_pixel:.3f}", "bits of metadata a pixel")]
     items += [(_size(metadata.size), f"metadata, {beside}")]
     if len(samples):
         one_in = pixels / len(samples)
@@ -105,7 +104,7 @@ def _short(value: str) -> str:
     return f"{number:g}"
 
 
-def metadata_table(path: Path, file_size: int, metadata: Metadata) -> str:
+def metadata_table(metadata: Metadata) -> str:
     """All that is known of the picture and what it carries, as groups of rows."""
     payload, samples = metadata.payload, metadata.payload.samples
     camera, mosaic = payload.camera, payload.mosaic
@@ -118,7 +117,7 @@ def metadata_table(path: Path, file_size: int, metadata: Metadata) -> str:
         ("pixels kept", f"{len(samples):,}"),
         ("values", "control values" if samples.control else "as measured"),
         ("steps", f"{payload.steps.levels:,} from black to white"),
-        ("interpolation", "stored" if samples.model else samples.made_for or "found by recovery"),
+        ("interpolation", "stored" if samples.model else "found by recovery"),
         ("demosaicing", payload.demosaic or "unknown"),
     ]
     if mosaic is not None:
@@ -135,8 +134,8 @@ def metadata_table(path: Path, file_size: int, metadata: Metadata) -> str:
         ("orientation", camera.orientation),
     ]
     file: Rows = [
-        ("name", path.name),
-        ("size", f"{file_size:,} bytes"),
+        ("name", metadata.path.name),
+        ("size", f"{metadata.file_size:,} bytes"),
         ("pixels", f"{samples.width} × {samples.height}"),
     ]
     exif: Rows = [(_HUMP.sub(" ", name), value) for name, value in camera.exif.items()]

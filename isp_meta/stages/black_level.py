@@ -63,8 +63,6 @@ def _row_pairs(
 class BlackLevel(Stage):
     """Codes to mosaic; see :func:`black_level`.
 
-    The inverse is exact where nothing was clipped.
-
     Args:
         black: (4,) codes; None: the camera's ``black_level``.
         white: code; None: the camera's ``white_level``.
@@ -106,8 +104,8 @@ class BlackLevel(Stage):
         return frame.replace(mosaic=black_level(codes, *self._levels(frame.camera), self.clip))
 
     def invert(self, frame: Frame) -> Frame:
-        """Fills ``codes``; they are not rounded."""
-        mosaic = frame.require("mosaic", by="BlackLevel's inverse")
+        """Fills ``codes`` from ``mosaic``: not rounded, exact where nothing was clipped."""
+        mosaic = frame.require("mosaic", by="BlackLevel.invert")
         pairs, level, span = _row_pairs(mosaic, *self._levels(frame.camera))
         codes = torch.addcmul(level, pairs, span).flatten(-3, -2)
         return frame.replace(codes=codes[..., : mosaic.shape[-2], :])

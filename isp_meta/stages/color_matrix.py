@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..camera import Camera
-from ..errors import NotInvertible
 from ..frame import Frame
 from ..stage import Range, Stage
 
@@ -21,7 +20,6 @@ __all__ = [
     "MatrixStage",
     "camera_to_srgb",
     "color_matrix",
-    "invert_matrix",
 ]
 
 # Linear sRGB to XYZ (D65) as IEC 61966-2-1 rounds it: the inverse of Camera's default matrix.
@@ -80,19 +78,6 @@ def color_matrix(rgb: Tensor, matrix: Tensor, clip: bool = True) -> Tensor:
     return product.clamp(0, 1) if clip else product
 
 
-def invert_matrix(matrix: Tensor) -> Tensor:
-    """Inverse of a (3, 3) matrix, float64.
-
-    Raises:
-        NotInvertible: it is singular.
-    """
-    inverse, failed = torch.linalg.inv_ex(matrix.double())
-    if bool(failed):
-        raise NotInvertible("a singular color matrix loses information and has no inverse")
-    found: Tensor = inverse
-    return found
-
-
 class MatrixStage(Stage):
     """Multiplies rgb by a matrix: what :class:`ColorMatrix` and its kin have in common.
 
@@ -131,12 +116,6 @@ class MatrixStage(Stage):
         """Replaces ``rgb``."""
         rgb = frame.require("rgb", by=type(self).__name__)
         return frame.replace(rgb=color_matrix(rgb, self.matrix_for(frame.camera), self.clip))
-
-    def invert(self, frame: Frame) -> Frame:
-        """Replaces ``rgb`` by what it was; exact where nothing was clipped."""
-        rgb = frame.require("rgb", by=type(self).__name__)
-        inverse = invert_matrix(self.matrix_for(frame.camera))
-        return frame.replace(rgb=color_matrix(rgb, inverse, clip=False))
 
     def bind(self, camera: Camera) -> MatrixStage:
         """A copy that holds the matrix for this camera."""

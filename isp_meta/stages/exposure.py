@@ -93,11 +93,6 @@ class Exposure(Stage):
         lit = exposure(rgb, self.stops_for(frame.camera), self.shoulder)
         return frame.replace(rgb=lit.clamp(0, 1) if self.clip else lit)
 
-    def invert(self, frame: Frame) -> Frame:
-        """Replaces ``rgb`` by what it was; exact where nothing was clipped."""
-        rgb = frame.require("rgb", by="Exposure")
-        return frame.replace(rgb=exposure(rgb, -self.stops_for(frame.camera), self.shoulder))
-
     def bind(self, camera: Camera) -> Exposure:
         """A copy that holds the stops for this camera."""
         bound = copy.deepcopy(self)

@@ -95,12 +95,6 @@ class Gamma(Stage):
         transfer = TRANSFERS[self.transfer or SPACES[frame.space].transfer]
         return frame.replace(srgb=transfer.encode(rgb.clamp(0, 1)))
 
-    def invert(self, frame: Frame) -> Frame:
-        """Fills ``rgb`` from ``srgb``."""
-        srgb = frame.require("srgb", by="Gamma")
-        transfer = TRANSFERS[self.transfer or SPACES[frame.space].transfer]
-        return frame.replace(rgb=transfer.decode(srgb))
-
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""
         return "" if self.transfer is None else f"transfer={self.transfer!r}"

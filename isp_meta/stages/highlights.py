@@ -25,7 +25,6 @@ __all__ = [
     "HighlightCompression",
     "HighlightReconstruction",
     "compress_highlights",
-    "expand_highlights",
     "reconstruct_highlights",
     "saturation_level",
     "smoothstep",
@@ -278,21 +277,6 @@ def compress_highlights(rgb: Tensor, start: Tensor | float, white: Tensor | floa
     return _in_bands_or_whole(bend, rgb, first, most)
 
 
-def expand_highlights(rgb: Tensor, start: Tensor | float, white: Tensor | float) -> Tensor:
-    """The inverse of :func:`compress_highlights`, with the same arguments."""
-    first, most = (torch.as_tensor(p).to(rgb) for p in (start, white))
-    scale = 1 - first
-    reach = (most - first) / scale
-
-    def unbend(light: Tensor) -> Tensor:
-        v = ((light - first) / scale).clamp(min=0)
-        # The quadratic's root in the form that does not cancel below white.
-        t = 2 * v / (1 - v + ((1 - v) ** 2 + 4 * v / reach**2).sqrt())
-        return torch.where(light <= first, light, first + scale * t)
-
-    return _in_bands_or_whole(unbend, rgb, first, most)
-
-
 def _in_bands_or_whole(
     function: Callable[[Tensor], Tensor], light: Tensor, *parameters: Tensor
 ) -> Tensor:
@@ -341,12 +325,6 @@ class HighlightCompression(Stage):
         rgb = frame.require("rgb", by="HighlightCompression")
         white = self.white_for(frame.camera)
         return frame.replace(rgb=compress_highlights(rgb, self.start, white))
-
-    def invert(self, frame: Frame) -> Frame:
-        """Replaces ``rgb`` by what it was; exact up to ``white``."""
-        rgb = frame.require("rgb", by="HighlightCompression")
-        white = self.white_for(frame.camera)
-        return frame.replace(rgb=expand_highlights(rgb, self.start, white))
 
     def bind(self, camera: Camera) -> HighlightCompression:
         """A copy that holds the white for this camera."""

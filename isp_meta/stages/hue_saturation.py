@@ -11,7 +11,6 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..colorimetry import SPACES, TRANSFERS
-from ..errors import NotInvertible
 from ..frame import Frame
 from ..stage import Range, Stage
 from .camera_profile import first_weight
@@ -317,18 +316,6 @@ class Saturation(Stage):
         """Replaces ``rgb``."""
         rgb = frame.require("rgb", by="Saturation")
         return frame.replace(rgb=saturation(rgb, self.amount, self.weights, self.clip))
-
-    def invert(self, frame: Frame) -> Frame:
-        """Replaces ``rgb`` by what it was; exact where nothing was clipped.
-
-        Raises:
-            NotInvertible: amount is 0.
-        """
-        rgb = frame.require("rgb", by="Saturation")
-        if not bool(self.amount > 0):
-            raise NotInvertible("Saturation(0) makes gray, which has no inverse")
-        back = saturation(rgb, 1 / self.amount.double(), self.weights, clip=False)
-        return frame.replace(rgb=back)
 
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""

@@ -23,9 +23,7 @@ ShadingField = Literal["mosaic", "rgb"]
 _BAND = 256
 
 
-def lens_shading(
-    picture: Tensor, maps: Sequence[GainMap], cfa: str = "RGGB", undo: bool = False
-) -> Tensor:
+def lens_shading(picture: Tensor, maps: Sequence[GainMap], cfa: str = "RGGB") -> Tensor:
     """Multiplies by gains that are interpolated bilinearly between the points of coarse grids.
 
         v(y) = ((y + 1/2) / H - origin) / spacing, confined to the grid; likewise u(x)
@@ -38,7 +36,6 @@ def lens_shading(
         picture: (..., 1, H, W) mosaic or (..., 3, H, W) linear rgb, float32 or float64.
         maps: see :class:`isp_meta.camera.GainMap`.
         cfa: of the mosaic; without effect unless there are three colors.
-        undo: divide instead.
 
     Returns:
         Same shape, not confined to any range.
@@ -60,24 +57,15 @@ def lens_shading(
         for shading in maps:
             if shading.planes[0] == 0:
                 rows, columns = _pixels(shading, picture.shape[-2:])
-                _multiply(
-                    corrected[..., rows, columns], _gain(shading, picture, rows, columns), undo
-                )
+                corrected[..., rows, columns].mul_(_gain(shading, picture, rows, columns))
         return corrected
     for channel, color in enumerate("RGB" if maps else ""):
         places = [place for place in range(4) if cfa[place] == color]
         for top in range(0, picture.shape[-2], _BAND):
             band = slice(top, min(top + _BAND, picture.shape[-2]))
             gains = [_gain_at(place, maps, picture, band) for place in places]
-            _multiply(corrected[..., channel, band, :], torch.stack(gains).mean(0), undo)
+            corrected[..., channel, band, :].mul_(torch.stack(gains).mean(0))
     return corrected
-
-
-def _multiply(pixels: Tensor, gain: Tensor, undo: bool) -> None:
-    if undo:
-        pixels.div_(gain)
-    else:
-        pixels.mul_(gain)
 
 
 def _pixels(shading: GainMap, size: Sequence[int]) -> tuple[slice, slice]:
@@ -131,7 +119,6 @@ def vignette(
     picture: Tensor,
     coefficients: Tensor | Sequence[float],
     center: Tensor | Sequence[float] = (0.5, 0.5),
-    undo: bool = False,
 ) -> Tensor:
     """Multiplies by a gain that grows with the distance from the optical center.
 
@@ -141,7 +128,6 @@ def vignette(
         picture: (..., H, W) linear, float32 or float64, any size.
         coefficients: (5,) k0 to k4; they must leave the gain positive.
         center: (vertical, horizontal), relative to the picture's size.
-        undo: divide instead.
 
     Returns:
         Same shape, not confined to any range; differentiable with respect to all three.
@@ -172,7 +158,7 @@ def vignette(
     binomial = k.new_tensor([[math.comb(i + j, i) for j in range(6)] for i in range(6)])
     mixed = binomial * torch.stack([series[i : i + 6] for i in range(6)])
     gain = powers[0].T @ (mixed @ powers[1])
-    return picture / gain if undo else picture * gain
+    return picture * gain
 
 
 class _Shading(Stage):
@@ -187,26 +173,21 @@ class _Shading(Stage):
         self.needs = self.gives = frozenset({field})
 
     @abstractmethod
-    def _correct(self, picture: Tensor, camera: Camera, undo: bool) -> Tensor:
-        """A new picture, multiplied or divided by the gain."""
+    def _correct(self, picture: Tensor, camera: Camera) -> Tensor:
+        """A new picture, multiplied by the gain."""
 
     def forward(self, frame: Frame) -> Frame:
         """Replaces the field."""
         picture = frame.require(self.field, by=type(self).__name__)
-        corrected = self._correct(picture, frame.camera, undo=False)
+        corrected = self._correct(picture, frame.camera)
         return frame.replace(**{self.field: corrected.clamp_(0, 1) if self.clip else corrected})
-
-    def invert(self, frame: Frame) -> Frame:
-        """Replaces the field by what it was, where nothing was clipped."""
-        picture = frame.require(self.field, by=f"{type(self).__name__}'s inverse")
-        return frame.replace(**{self.field: self._correct(picture, frame.camera, undo=True)})
 
 
 class LensShading(_Shading):
     """Undoes the lens's shading by gain maps; see :func:`lens_shading`.
 
     On the mosaic, where a DNG's OpcodeList2 has it; or on rgb, after white balance, so that
-    ``frame.raw`` remains what the sensor measured. The inverse is exact where nothing was clipped.
+    ``frame.raw`` remains what the sensor measured.
 
     Args:
         maps: of :class:`isp_meta.camera.GainMap`, or mappings of its attributes; None: the
@@ -229,9 +210,9 @@ class LensShading(_Shading):
         super().__init__(field, clip)
         self.maps = None if maps is None else tuple(_map(shading) for shading in maps)
 
-    def _correct(self, picture: Tensor, camera: Camera, undo: bool) -> Tensor:
+    def _correct(self, picture: Tensor, camera: Camera) -> Tensor:
         maps = camera.gain_maps if self.maps is None else self.maps
-        return lens_shading(picture, maps, camera.cfa, undo)
+        return lens_shading(picture, maps, camera.cfa)
 
     def bind(self, camera: Camera) -> Stage:
         """A copy that holds the camera's gain maps, where none were given."""
@@ -267,8 +248,6 @@ def _map(given: GainMap | Mapping[str, Any]) -> GainMap:
 
 class Vignette(_Shading):
     """Undoes a fall-off that depends on the distance from the optical center; see :func:`vignette`.
-
-    The inverse is exact where nothing was clipped.
 
     Args:
         coefficients: (5,) k0 to k4; an ``nn.Parameter`` is learned.
@@ -310,8 +289,8 @@ class Vignette(_Shading):
         square = math.tan(math.radians(angle)) ** 2
         return cls((2 * square, square**2, 0.0, 0.0, 0.0), field=field, clip=clip)
 
-    def _correct(self, picture: Tensor, camera: Camera, undo: bool) -> Tensor:
-        return vignette(picture, self.coefficients, self.center, undo)
+    def _correct(self, picture: Tensor, camera: Camera) -> Tensor:
+        return vignette(picture, self.coefficients, self.center)
 
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor, nn
 
-from ..errors import NotInvertible
 from ..frame import Frame
 from ..stage import Stage
 
@@ -35,7 +34,11 @@ def linearize(codes: Tensor, table: Tensor) -> Tensor:
 
     Source: DNG specification 1.7.1, LinearizationTable.
     """
-    table = _checked(codes, table)
+    if not codes.is_floating_point():
+        raise TypeError(f"codes must be floating point, not {codes.dtype}")
+    if table.dim() != 1 or len(table) < 1:
+        raise ValueError(f"table must be (K,) with K >= 1, not {tuple(table.shape)}")
+    table = table.to(codes)
     rise = torch.cat([table.diff(), table.new_zeros(1)])
 
     def look_up(band: Tensor) -> Tensor:
@@ -44,46 +47,15 @@ def linearize(codes: Tensor, table: Tensor) -> Tensor:
         start, slope = (t.index_select(0, below).view_as(band) for t in (table, rise))
         return torch.addcmul(start, slope, inside - below.view_as(band))
 
-    return _in_bands(look_up, codes)
-
-
-def _delinearize(linear: Tensor, table: Tensor) -> Tensor:
-    """The stored codes, not rounded, of a table of at least two entries that rises strictly."""
-    table = _checked(linear, table)
-    rise = table.diff()
-
-    def search(band: Tensor) -> Tensor:
-        inside = band.clamp(table[0], table[-1])
-        # Interior entries alone: the last piece includes the table's end.
-        interior = table[1:-1].detach().contiguous()
-        below = torch.searchsorted(interior, inside.detach(), right=True, out_int32=True)
-        start, slope = (
-            t.index_select(0, below.flatten()).view_as(band) for t in (table[:-1], rise)
-        )
-        return below + (inside - start) / slope
-
-    return _in_bands(search, linear)
-
-
-def _checked(codes: Tensor, table: Tensor) -> Tensor:
-    if not codes.is_floating_point():
-        raise TypeError(f"codes must be floating point, not {codes.dtype}")
-    if table.dim() != 1 or len(table) < 1:
-        raise ValueError(f"table must be (K,) with K >= 1, not {tuple(table.shape)}")
-    return table.to(codes)
-
-
-def _in_bands(function: Callable[[Tensor], Tensor], codes: Tensor) -> Tensor:
     rows = max(_BAND // codes.shape[-1], 1)
-    return torch.cat([function(band) for band in torch.split(codes, rows, -2)], -2)
+    return torch.cat([look_up(band) for band in torch.split(codes, rows, -2)], -2)
 
 
 class Linearize(Stage):
     """Stored codes to linear codes; see :func:`linearize`.
 
     For raw pixels without a file around them: LibRaw has applied a DNG's own LinearizationTable
-    before :func:`isp_meta.io.read_raw` returns. The inverse is exact for codes within the table,
-    which must rise strictly.
+    before :func:`isp_meta.io.read_raw` returns.
 
     Args:
         table: (K,) linear code of each stored code, K >= 1; an ``nn.Parameter`` is learned.
@@ -107,17 +79,6 @@ class Linearize(Stage):
         """Replaces ``codes``."""
         codes = frame.require("codes", by="Linearize")
         return frame.replace(codes=linearize(codes, self.table))
-
-    def invert(self, frame: Frame) -> Frame:
-        """Replaces ``codes`` by the stored ones, not rounded.
-
-        Raises:
-            NotInvertible: the table does not rise strictly.
-        """
-        if len(self.table) < 2 or not bool((self.table.diff() > 0).all()):
-            raise NotInvertible("Linearize: a table that does not rise strictly has no inverse")
-        codes = frame.require("codes", by="Linearize's inverse")
-        return frame.replace(codes=_delinearize(codes, self.table))
 
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""

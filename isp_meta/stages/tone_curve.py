@@ -11,7 +11,6 @@ import torch
 from torch import Tensor
 
 from ..camera import Camera, ColorProfile
-from ..errors import NotInvertible
 from ..frame import Frame
 from ..stage import Range, Stage
 
@@ -89,8 +88,6 @@ def tone_curve(
     rgb: Tensor, y: Tensor, x: Tensor | None = None, mode: ToneMode = "channel"
 ) -> Tensor:
     """Piecewise linear curve through the points (x, y).
-
-    Exchanging ``x`` and ``y`` gives the inverse of a strictly increasing curve, in either mode.
 
         channel:  each channel through the curve f; strong curves turn hues
         hue:      the largest and the smallest through f, the middle one between them where it was:
@@ -182,9 +179,9 @@ class ToneCurve(Stage):
         curve = None if camera.profile is None else profile_curve(camera.profile)
         return self.default if curve is None else curve
 
-    def points(self, camera: Camera | None = None) -> tuple[Tensor, Tensor]:
+    def points(self) -> tuple[Tensor, Tensor]:
         """Positions and heights of the knots, (K,) each; float64, since thirds are no float32."""
-        knots = self.knots_for(camera or Camera())
+        knots = self.knots_for(Camera())
         knots = torch.tensor([0.0, 1.0]) if knots is None else knots
         y = (knots if knots.dim() == 1 else knots[:, 1]).double()
         if knots.dim() == 2:
@@ -205,29 +202,6 @@ class ToneCurve(Stage):
             return frame
         y, x = (knots, None) if knots.dim() == 1 else (knots[:, 1], knots[:, 0])
         return frame.replace(rgb=tone_curve(rgb, y, x, self.mode))
-
-    def invert(self, frame: Frame) -> Frame:
-        """Replaces ``rgb`` by what it was; exact within the ends of the curve.
-
-        Raises:
-            NotInvertible: the curve has a level stretch.
-        """
-        rgb = frame.require("rgb", by="ToneCurve")
-        x, y = self.points(frame.camera)
-        _check_invertible(y)
-        return frame.replace(rgb=tone_curve(rgb, x, y, self.mode))
-
-    def inverse(self) -> Stage:
-        """The curve that undoes this one.
-
-        Raises:
-            NotInvertible: a level stretch, which cannot be undone.
-        """
-        if self.knots is None:
-            return super().inverse()
-        x, y = self.points()
-        _check_invertible(y)
-        return ToneCurve(torch.stack([y, x], dim=1).detach(), self.mode)
 
     def bind(self, camera: Camera) -> ToneCurve:
         """A copy that holds the curve for this camera."""
@@ -255,8 +229,3 @@ def _check_knots(knots: Tensor) -> None:
         knots.dim() == 2 and not bool((knots[:, 0].diff() > 0).all())
     ):
         raise ValueError("knots must rise: x strictly, y never falling")
-
-
-def _check_invertible(y: Tensor) -> None:
-    if not bool((y.diff() > 0).all()):
-        raise NotInvertible("a tone curve with a level stretch has no inverse")

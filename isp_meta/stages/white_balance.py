@@ -12,7 +12,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..frame import Frame
 from ..stage import Range, Stage
-from .camera_profile import camera_neutral, neutral_of_temperature
+from .camera_profile import neutral_of_temperature
 
 __all__ = ["GrayWorld", "WhiteBalance", "as_shot_gains", "gray_world", "white_balance"]
 
@@ -172,13 +172,6 @@ class WhiteBalance(Stage):
             frame = frame.replace(camera=frame.camera.replace(neutral=None))
         return frame.replace(rgb=rgb)
 
-    def invert(self, frame: Frame) -> Frame:
-        """Fills ``raw`` from ``rgb``; exact where nothing was clipped."""
-        rgb = frame.require("rgb", by="WhiteBalance")
-        return frame.replace(
-            raw=white_balance(rgb, 1 / self.gains_for(frame.camera).double(), clip=False)
-        )
-
     def bind(self, camera: Camera) -> WhiteBalance:
         """A copy that holds the gains for this camera; a learned temperature is fixed by it."""
         if self.gains is not None:
@@ -216,12 +209,6 @@ class GrayWorld(Stage):
         """Fills ``rgb``."""
         gains = gray_world(frame.require("raw", by="GrayWorld"))
         return _balanced(frame, gains, self.clip, "GrayWorld")
-
-    def invert(self, frame: Frame) -> Frame:
-        """Fills ``raw`` from ``rgb``, by the recorded neutral; exact where nothing was clipped."""
-        rgb = frame.require("rgb", by="GrayWorld")
-        gains = as_shot_gains(camera_neutral(frame.camera))
-        return frame.replace(raw=white_balance(rgb, 1 / gains, clip=False))
 
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""

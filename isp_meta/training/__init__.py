@@ -1,7 +1,7 @@
 """Training: sets of renderings on disk, and what is trained on them."""
 
 from .config import TrainingConfig
-from .dataset import CropDataset, EpochSampler
+from .dataset import CropDataset
 from .depth_dataset import DepthDataset
 from .manifest import Manifest, Shard
 from .prepare import Prepared, prepare
@@ -10,7 +10,6 @@ from .trainer import Interrupted, Trainer
 __all__ = [
     "CropDataset",
     "DepthDataset",
-    "EpochSampler",
     "Interrupted",
     "Manifest",
     "Prepared",

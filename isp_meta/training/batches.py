@@ -40,7 +40,7 @@ class Batches:
 
     Args:
         crops: to draw from.
-        config: size and memory format of a batch.
+        config: size of a batch.
         device: to bring them to.
     """
 
@@ -61,9 +61,8 @@ class Batches:
         self._ahead = {
             at: self._ahead.get(at) or self._readers.submit(self._read, at) for at in wanted
         }
-        layout = torch.channels_last if self.config.channels_last else torch.contiguous_format
         srgb, raw = (
-            part.to(self.device, non_blocking=True).contiguous(memory_format=layout)
+            part.to(self.device, non_blocking=True).contiguous(memory_format=torch.channels_last)
             for part in self._ahead[step].result()
         )
         return srgb, raw

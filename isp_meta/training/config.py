@@ -14,13 +14,13 @@ from dataclasses import asdict, dataclass, field
 from typing import Any, ClassVar, Literal
 
 from ..errors import TrainingError
-from .sections import Section, number, read_table, read_toml
+from ..io.toml_file import parse_toml, read_text
+from .sections import Section, number, read_table
 
 __all__ = [
     "DataConfig",
     "LossConfig",
     "MetaConfig",
-    "NetworkConfig",
     "OptimizerConfig",
     "RunConfig",
     "SamplesConfig",
@@ -43,7 +43,6 @@ class DataConfig(Section):
     Attributes:
         folder: made by ``isp-meta prepare``; a relative one counts from the current folder.
         crop: side of a crop, pixels, at most that of the stored ones.
-        augment: cut, flip and transpose at random; else the middle of each stored crop as it is.
         bits: that pictures are brought down to, to be led back from, with spaces between; one that
             stands twice is drawn twice as often. ``folder`` then holds just pictures, and ``val``
             says which of them to validate on: patterns of their names with spaces between. Empty:
@@ -54,7 +53,6 @@ class DataConfig(Section):
 
     folder: str = ""
     crop: int = number(128, 8)
-    augment: bool = True
     bits: str = ""
     val: str = ""
 
@@ -77,42 +75,35 @@ class DataConfig(Section):
 
 
 @dataclass(frozen=True)
-class NetworkConfig(Section):
-    """A network.
+class SamplerConfig(Section):
+    """The sampler's network, a U-Net.
+
+    Attributes:
+        width: channels at full resolution.
+        inputs: what it sees (Table 3 of the paper).
+        clip: limit of the gradient that goes straight through; 0: none, 1: the published code's.
+    """
+
+    SECTION: ClassVar[str] = "sampler"
+
+    width: int = number(32, 1)
+    inputs: Literal["srgb", "raw", "both"] = "both"
+    clip: float = number(0.0, 0)
+
+
+@dataclass(frozen=True)
+class ReconstructorConfig(Section):
+    """The reconstructor's network.
 
     Attributes:
         kind: a name of :mod:`isp_meta.training.systems`.
         width: channels at full resolution.
     """
 
+    SECTION: ClassVar[str] = "reconstructor"
+
     kind: str = "unet"
     width: int = number(32, 1)
-
-
-@dataclass(frozen=True)
-class SamplerConfig(NetworkConfig):
-    """The sampler's network.
-
-    Attributes:
-        inputs: what it sees (Table 3 of the paper).
-        alpha: of the superpixel loss, weight of sRGB against raw.
-        m: of the superpixel loss, compactness, in 8-bit levels a cell.
-        clip: limit of the gradient that goes straight through; 0: none, 1: the published code's.
-    """
-
-    SECTION: ClassVar[str] = "sampler"
-
-    inputs: Literal["srgb", "raw", "both"] = "both"
-    alpha: float = number(0.2, 0, 1)
-    m: float = number(10.0, 0)
-    clip: float = number(0.0, 0)
-
-
-@dataclass(frozen=True)
-class ReconstructorConfig(NetworkConfig):
-    """The reconstructor's network."""
-
-    SECTION: ClassVar[str] = "reconstructor"
 
 
 @dataclass(frozen=True)
@@ -172,8 +163,6 @@ class MetaConfig(Section):
         task: what one θ′ is for: the whole "batch", as published, or each "picture", which is what
             fine-tuning does at recovery; it takes as long.
         pictures: of a batch that the meta loss sees; 0: all. Six passes each, so this is its cost.
-        second_order: differentiates through the inner steps; needs a network whose operators all
-            have second derivatives, and memory for all steps at once.
         batch_norm: "running": the running statistics, left as they are, which is what fine-tuning
             does. "published": those of the batch, which also enter the running ones.
     """
@@ -184,7 +173,6 @@ class MetaConfig(Section):
     rate: float = number(1e-3, 0, above=True)
     task: Literal["batch", "picture"] = "batch"
     pictures: int = number(0, 0)
-    second_order: bool = False
     batch_norm: Literal["running", "published"] = "running"
 
 
@@ -210,19 +198,14 @@ class ScheduleConfig(Section):
     """The learning rate over time.
 
     Attributes:
-        kind: "constant", as the paper's; "cosine" falls to ``final``; "plateau" is multiplied by
-            ``factor`` when ``patience`` validations in a row brought nothing better.
+        kind: "constant", as the paper's; "cosine" falls to a hundredth.
         warmup: steps in which the rate rises from near 0.
-        final: share of the rate that is left at the end.
     """
 
     SECTION: ClassVar[str] = "schedule"
 
-    kind: Literal["constant", "cosine", "plateau"] = "constant"
+    kind: Literal["constant", "cosine"] = "constant"
     warmup: int = number(0, 0)
-    final: float = number(0.01, 0, 1)
-    factor: float = number(0.5, 0, 1, above=True)
-    patience: int = number(3, 1)
 
 
 @dataclass(frozen=True)
@@ -233,7 +216,6 @@ class ValidationConfig(Section):
         every: steps between; 0: once, at the end.
         pictures: crops at most, spread over the validation set.
         fine_tune: steps of fine-tuning a crop; 0: none, and the best is that without.
-        rate: of fine-tuning.
     """
 
     SECTION: ClassVar[str] = "validation"
@@ -241,7 +223,6 @@ class ValidationConfig(Section):
     every: int = number(1000, 0)
     pictures: int = number(32, 1)
     fine_tune: int = number(10, 0)
-    rate: float = number(1e-4, 0, above=True)
 
 
 @dataclass(frozen=True)
@@ -254,9 +235,6 @@ class RunConfig(Section):
         batch: crops a step, over all processes.
         steps, epochs: how long; one of the two. The paper's: 120 epochs.
         precision: "bfloat16" computes networks in it, and keeps weights and losses in float32.
-        channels_last: memory format of the networks.
-        sync_batch_norm: statistics of batch norm over all processes (CUDA).
-        device: "auto": CUDA where there is one.
         log_every, save_every: steps between lines of the log and between checkpoints.
         tensorboard: writes its event files too.
     """
@@ -269,9 +247,6 @@ class RunConfig(Section):
     steps: int | None = number(None, 1)
     epochs: int | None = number(None, 1)
     precision: Literal["float32", "bfloat16"] = "float32"
-    channels_last: bool = True
-    sync_batch_norm: bool = False
-    device: Literal["auto", "cpu", "cuda"] = "auto"
     log_every: int = number(50, 1)
     save_every: int = number(1000, 1)
     tensorboard: bool = True
@@ -327,7 +302,7 @@ class TrainingConfig(Section):
             TrainingError: it cannot be read, or holds an unknown key, a value of another type or
                 out of range; the text names file, section and key.
         """
-        table = read_toml(path)
+        table = parse_toml(read_text(path, TrainingError), os.fspath(path), TrainingError)
         try:
             return cls.from_dict(table)
         except TrainingError as error:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from abc import ABC, abstractmethod
 from bisect import bisect_right
-from collections.abc import Iterator
 from itertools import accumulate
 from pathlib import Path
 from typing import Literal
@@ -14,13 +13,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.utils.data import Dataset, Sampler
+from torch.utils.data import Dataset
 
 from ..errors import TrainingSetError
-from .manifest import Manifest, Shard, sha256_of
+from .manifest import Manifest, Shard
 from .renderings import FULL
 
-__all__ = ["CropDataset", "EpochSampler", "Epochs", "Place"]
+__all__ = ["CropDataset", "Epochs", "Place"]
 
 Place = tuple[int, int]
 """(epoch, index): what chance depends on, besides the seed."""
@@ -134,18 +133,6 @@ class CropDataset(Epochs, Dataset[dict[str, Tensor]]):
                 f"{path}: has {size} bytes in place of {shard.size}; prepare the set again"
             )
 
-    def verify(self) -> None:
-        """Compares every shard's content with its SHA-256 in the manifest.
-
-        Raises:
-            TrainingSetError: one differs.
-        """
-        for shard in self.shards:
-            if sha256_of(self.folder / shard.file) != shard.sha256:
-                raise TrainingSetError(
-                    f"{self.folder / shard.file}: damaged; prepare the set again"
-                )
-
     def __len__(self) -> int:
         return self._ends[-1]
 
@@ -185,43 +172,3 @@ class CropDataset(Epochs, Dataset[dict[str, Tensor]]):
         if transpose:
             cut = cut.transpose(0, 2, 1)
         return cut[:, :: -1 if flip_rows else 1, :: -1 if flip_columns else 1]
-
-
-class EpochSampler(Sampler[list[Place]]):
-    """Batches of a :class:`CropDataset` from one step to another, for a DataLoader.
-
-        DataLoader(crops, batch_sampler=EpochSampler(crops, 128, steps=10_000, start=resumed))
-
-    Args:
-        crops: the data set.
-        batch: items a step, over all processes together.
-        steps: of the whole training, >= ``start``.
-        start: the first step to give, from 0.
-        world_size, rank: see :meth:`CropDataset.batch_indices`.
-
-    Raises:
-        ValueError: out of range.
-    """
-
-    def __init__(
-        self,
-        crops: CropDataset,
-        batch: int,
-        *,
-        steps: int,
-        start: int = 0,
-        world_size: int = 1,
-        rank: int = 0,
-    ) -> None:
-        if not 0 <= start <= steps:
-            raise ValueError(f"start must be 0 to {steps}, not {start}")
-        crops.batch_indices(start, batch, world_size, rank)
-        self.crops, self.batch, self.steps, self.start = crops, batch, steps, start
-        self.world_size, self.rank = world_size, rank
-
-    def __iter__(self) -> Iterator[list[Place]]:
-        for step in range(self.start, self.steps):
-            yield self.crops.batch_indices(step, self.batch, self.world_size, self.rank)
-
-    def __len__(self) -> int:
-        return self.steps - self.start

@@ -75,7 +75,6 @@ class DepthDataset(Epochs, Dataset[dict[str, Tensor]]):
         val: Sequence[str],
         crop: int,
         bits: Sequence[int],
-        augment: bool = True,
         seed: int = 0,
     ) -> tuple[DepthDataset, DepthDataset]:
         """The pictures to train on and those to validate on.
@@ -90,7 +89,7 @@ class DepthDataset(Epochs, Dataset[dict[str, Tensor]]):
         kept = [any(fnmatch.fnmatchcase(name, one) for one in val) for name in names]
         train = [path for path, held in zip(files, kept, strict=True) if not held]
         held = [path for path, is_held in zip(files, kept, strict=True) if is_held]
-        return cls(train, crop, bits, augment, seed), cls(held, crop, bits, False, seed)
+        return cls(train, crop, bits, seed=seed), cls(held, crop, bits, False, seed)
 
     def __len__(self) -> int:
         return self._ends[-1]

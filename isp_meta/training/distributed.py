@@ -2,7 +2,7 @@
 
 Started by ``torchrun``, which says who is who in the environment; without it all of this is that of
 one process. Batch norm in training mode takes the statistics of a process' own share of the batch,
-unless they are synchronized, and the first process' running statistics count for all.
+and the first process' running statistics count for all.
 """
 
 from __future__ import annotations

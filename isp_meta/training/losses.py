@@ -170,6 +170,6 @@ class Objective(nn.Module):
         with batch_norm_as(network, config):
             online = self.reconstructor.online(srgb, kept, mask, generator)
             adapted = adapt(network, online, config, shared=config.task == "batch")
-            theta = adapted if config.second_order else carry(network, adapted)
+            theta = carry(network, adapted)
             inputs = self.reconstructor.inputs(srgb, kept, mask)
             return distance(functional_call(network, theta, (inputs,)), raw, self.config.loss)

@@ -67,17 +67,14 @@ def adapt(
     Args:
         network: of a reconstructor; not changed.
         task: what the samples say.
-        config: steps, rate, order.
+        config: steps and rate.
         shared: the task spreads over all processes, and θ′ is the same in all of them.
 
     Returns:
-        θ′ by name. First order: leaves that know nothing of θ. Second order: functions of θ.
-
-    Raises:
-        RuntimeError: second order, and an operator of the network has no second derivative.
+        θ′ by name: leaves that know nothing of θ.
     """
     theta: dict[str, Tensor] = {
-        name: value if config.second_order else value.detach().requires_grad_()
+        name: value.detach().requires_grad_()
         for name, value in network.named_parameters()
         if value.requires_grad
     }
@@ -87,15 +84,14 @@ def adapt(
     for _ in range(config.steps):
         with torch.enable_grad():
             loss = online_loss(functional_call(network, theta, (task.inputs,)), task, total)
-            gradients = torch.autograd.grad(
-                loss, list(theta.values()), create_graph=config.second_order
-            )
+            gradients = torch.autograd.grad(loss, list(theta.values()))
         if shared:
             sum_over_processes(gradients)
         pairs = zip(theta.items(), gradients, strict=True)
-        theta = {name: value - config.rate * gradient for (name, value), gradient in pairs}
-        if not config.second_order:
-            theta = {name: value.detach().requires_grad_() for name, value in theta.items()}
+        theta = {
+            name: (value - config.rate * gradient).detach().requires_grad_()
+            for (name, value), gradient in pairs
+        }
     return theta
 
 
@@ -108,7 +104,7 @@ def carry(network: nn.Module, adapted: Mapping[str, Tensor]) -> dict[str, Tensor
 
     Args:
         network: whose parameters are θ.
-        adapted: θ′ of :func:`adapt` of first order.
+        adapted: θ′ of :func:`adapt`.
 
     Source: first-order MAML, Finn et al., ICML 2017, section 5.2.
     """

@@ -3,22 +3,15 @@
 from __future__ import annotations
 
 import math
-import os
-import sys
 import typing
 from collections.abc import Mapping
 from dataclasses import field, fields, is_dataclass
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 from ..errors import TrainingError
-from ..io import read_bytes
+from ..io.toml_file import described, fits
 
-if sys.version_info >= (3, 11):
-    import tomllib
-else:
-    import tomli as tomllib
-
-__all__ = ["Section", "number", "read_table", "read_toml"]
+__all__ = ["Section", "number", "read_table"]
 
 
 def number(default: Any, low: float, high: float = float("inf"), *, above: bool = False) -> Any:
@@ -40,10 +33,16 @@ class Section:
         hints = typing.get_type_hints(type(self))
         for item in fields(self):  # type: ignore[arg-type]
             name = f"{_section(type(self))}{item.name}"
-            value = _converted(getattr(self, item.name), hints[item.name], name)
-            object.__setattr__(self, item.name, value)
-            if item.metadata and value is not None:
-                _check_range(value, item.metadata, name)
+            value, hint = getattr(self, item.name), hints[item.name]
+            if not fits(value, hint):
+                raise TrainingError(f"{name}: must be {described(hint)}, not {value!r}")
+            try:
+                if hint is float:
+                    object.__setattr__(self, item.name, float(value))
+                if item.metadata and value is not None:
+                    _check_range(value, item.metadata, name)
+            except OverflowError:
+                raise TrainingError(f"{name}: is too large a number") from None
 
 
 def _section(kind: type) -> str:
@@ -58,42 +57,6 @@ def _check_range(value: float, limits: Mapping[str, Any], name: str) -> None:
     bound = "above" if above else "at least"
     upper = "" if high == float("inf") else f" and at most {high:g}"
     raise TrainingError(f"{name}: must be {bound} {low:g}{upper}, not {value!r}")
-
-
-def _converted(value: Any, hint: Any, name: str) -> Any:
-    """A value as its field holds it.
-
-    Raises:
-        TrainingError: it is of another type, or none of the words that fit.
-    """
-    if get_origin(hint) is Literal:
-        if value not in get_args(hint):
-            words = ", ".join(repr(word) for word in get_args(hint))
-            raise TrainingError(f"{name}: must be one of {words}, not {value!r}")
-        return value
-    if value is None and type(None) in get_args(hint):
-        return None
-    kinds = [kind for kind in get_args(hint) if kind is not type(None)] or [hint]
-    (kind,) = kinds
-    if kind is float and type(value) is int:
-        return float(value)
-    if type(value) is not kind:
-        said = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
-        raise TrainingError(f"{name}: must be {said.get(kind, kind.__name__)}, not {value!r}")
-    return value
-
-
-def read_toml(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """The tables of a file.
-
-    Raises:
-        TrainingError: it cannot be read, or is no TOML.
-    """
-    data = read_bytes(path, TrainingError)
-    try:
-        return tomllib.loads(data.decode("utf-8-sig"))
-    except (ValueError, RecursionError) as error:
-        raise TrainingError(f"{path}: is no TOML: {error}") from error
 
 
 def read_table(kind: Any, table: Any, place: str = "") -> Any:

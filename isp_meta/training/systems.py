@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
-from typing import Any, Protocol, TypeVar
+from typing import Protocol
 
 import torch
 from torch import Tensor, nn
@@ -23,13 +23,11 @@ from ..samplers.free_form import FreeFormSampler
 from ..samplers.learned import LearnedSampler
 from ..samples import Samples
 from .batches import Crops
-from .config import ReconstructorConfig, SamplerConfig, TrainingConfig
+from .config import ReconstructorConfig, TrainingConfig
 from .dataset import CropDataset
 from .depth_dataset import DepthDataset
 
-__all__ = ["RECONSTRUCTORS", "SAMPLER_NETWORKS", "TrainableSampler", "build", "crops"]
-
-Maker = TypeVar("Maker", bound=Callable[..., Any])
+__all__ = ["RECONSTRUCTORS", "TrainableSampler", "build", "crops"]
 
 
 class TrainableSampler(Protocol):
@@ -42,10 +40,6 @@ class TrainableSampler(Protocol):
 
     def __call__(self, frame: Frame) -> Samples:
         """Samples of a picture."""
-
-
-def _unet_sampler(inputs: int, outputs: int, config: SamplerConfig) -> nn.Module:
-    return UNet(inputs, outputs, config.width)
 
 
 def _unet_reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
@@ -73,11 +67,6 @@ def _depth_unet_reconstructor(config: ReconstructorConfig) -> TrainableReconstru
     return BitDepthReconstructor(UNet(7, 3, config.width, head="sigmoid"))
 
 
-SAMPLER_NETWORKS: dict[str, Callable[[int, int, SamplerConfig], nn.Module]] = {
-    "unet": _unet_sampler,
-}
-"""Kind in the config ─▶ network of so many inputs and outputs."""
-
 RECONSTRUCTORS: dict[str, Callable[[ReconstructorConfig], TrainableReconstructor]] = {
     "unet": _unet_reconstructor,
     "residual-unet": _residual_unet_reconstructor,
@@ -102,9 +91,7 @@ def build(
     """
     with torch.random.fork_rng([]):
         torch.manual_seed(config.run.seed)
-        return _sampler(config), _known(RECONSTRUCTORS, "reconstructor", config.reconstructor.kind)(
-            config.reconstructor
-        )
+        return _sampler(config), _reconstructor(config.reconstructor)
 
 
 def crops(config: TrainingConfig) -> tuple[Crops, Crops]:
@@ -118,10 +105,8 @@ def crops(config: TrainingConfig) -> tuple[Crops, Crops]:
         raise TrainingError("[data] folder: must name a training set; isp-meta prepare makes one")
     try:
         if data.bits:
-            return DepthDataset.split(
-                data.folder, data.val.split(), data.crop, data.depths, data.augment, seed
-            )
-        train = CropDataset(data.folder, "train", data.crop, data.augment, seed)
+            return DepthDataset.split(data.folder, data.val.split(), data.crop, data.depths, seed)
+        train = CropDataset(data.folder, "train", data.crop, seed=seed)
         return train, CropDataset(data.folder, "val", data.crop, augment=False)
     except ValueError as error:
         raise TrainingError(f"[data] {error}") from error
@@ -130,19 +115,18 @@ def crops(config: TrainingConfig) -> tuple[Crops, Crops]:
 def _sampler(config: TrainingConfig) -> LearnedSampler | FreeFormSampler | None:
     if not config.samples.trains_sampler:
         return None
-    make = _known(SAMPLER_NETWORKS, "sampler", config.sampler.kind)
     sees = config.sampler.inputs
     inputs = 6 if sees == "both" else 3
     clip = config.sampler.clip or None
     if config.samples.kind == "free_form":
-        network = make(inputs, 1, config.sampler)
+        network = UNet(inputs, 1, config.sampler.width)
         return FreeFormSampler(network, config.samples.share, sees, clip=clip)
-    network = make(inputs, 9, config.sampler)
-    alpha, m = config.sampler.alpha, config.sampler.m
-    return LearnedSampler(network, config.samples.cell, sees, alpha, m, clip=clip)
+    network = UNet(inputs, 9, config.sampler.width)
+    return LearnedSampler(network, config.samples.cell, sees, clip=clip)
 
 
-def _known(kinds: dict[str, Maker], section: str, kind: str) -> Maker:
-    if kind not in kinds:
-        raise TrainingError(f"[{section}] kind: must be one of {', '.join(kinds)}, not {kind!r}")
-    return kinds[kind]
+def _reconstructor(config: ReconstructorConfig) -> TrainableReconstructor:
+    if config.kind not in RECONSTRUCTORS:
+        kinds = ", ".join(RECONSTRUCTORS)
+        raise TrainingError(f"[reconstructor] kind: must be one of {kinds}, not {config.kind!r}")
+    return RECONSTRUCTORS[config.kind](config)

@@ -22,7 +22,7 @@ from .distributed import barrier, rank, sum_over_processes, world_size
 from .interrupt import Interruption
 from .log import JsonLog, Observer, TensorBoardLog
 from .losses import Objective, seed_of
-from .schedule import Schedule
+from .schedule import share_of_rate
 from .validation import validate
 
 if TYPE_CHECKING:
@@ -78,8 +78,7 @@ class Trainer:
         self.device = torch.device(device)
         self.folder = Path(config.run.output)
         self.objective = Objective(sampler, reconstructor, config).to(self.device)
-        if config.run.channels_last:
-            _lay_channels_last(self.objective)
+        _lay_channels_last(self.objective)
         parameters = [value for value in self.objective.parameters() if value.requires_grad]
         self.optimizer = torch.optim.Adam(parameters, lr=config.optimizer.rate)
         self.average: MovingAverage | None = None
@@ -127,7 +126,6 @@ class Trainer:
         self._make_folder()
         last = self.folder / "last.pt"
         steps = self.config.run.total_steps(len(train))
-        self.schedule = Schedule(self.config.schedule, steps)
         if resume and last.exists():
             self.load_state_dict(checkpoint.load(last), str(last))
         elif last.exists():
@@ -153,7 +151,6 @@ class Trainer:
             "networks": self.objective.state_dict(),
             "average": average,
             "optimizer": self.optimizer.state_dict(),
-            "schedule": self.schedule.state_dict(),
         }
 
     def load_state_dict(self, state: dict[str, Any], name: str) -> None:
@@ -169,7 +166,6 @@ class Trainer:
         try:
             self.objective.load_state_dict(state["networks"])
             self.optimizer.load_state_dict(state["optimizer"])
-            self.schedule.load_state_dict(state["schedule"])
             if self.average is not None:
                 self.average.load_state_dict(state["average"])
             self.step, self.best = int(state["step"]), float(state["best"])
@@ -194,12 +190,8 @@ class Trainer:
     def _distributed(self) -> Callable[..., dict[str, Tensor]]:
         if world_size() == 1:
             return self.objective
-        module: nn.Module = self.objective
-        if self.config.run.sync_batch_norm:
-            convert = nn.SyncBatchNorm.convert_sync_batchnorm
-            module = convert(module)  # type: ignore[no-untyped-call]
         return DistributedDataParallel(
-            module,
+            self.objective,
             device_ids=[self.device] if self.device.type == "cuda" else None,
             # A batch whose samples are uniform or random has no use for the sampler.
             find_unused_parameters=self.config.samples.kind == "mixed",
@@ -217,7 +209,9 @@ class Trainer:
         start = time.perf_counter() - self.seconds
         with Interruption() as interruption:
             while self.step < steps:
-                figures = self._step(model, *crops.at(self.step))
+                share = share_of_rate(self.step, steps, self.config.schedule)
+                rate = self.config.optimizer.rate * share
+                figures = self._step(model, *crops.at(self.step), rate)
                 self.step += 1
                 self.seconds = time.perf_counter() - start
                 ends = self.step == steps
@@ -235,12 +229,11 @@ class Trainer:
                     raise Interrupted(number, self.folder / "last.pt", self.step)
 
     def _step(
-        self, model: Callable[..., dict[str, Tensor]], srgb: Tensor, raw: Tensor
+        self, model: Callable[..., dict[str, Tensor]], srgb: Tensor, raw: Tensor, rate: float
     ) -> dict[str, float]:
         """One step of Adam; the losses of the whole batch, learning rate and gradient's norm."""
         config = self.config
         torch.manual_seed(seed_of(config.run.seed, self.step, _DROPOUT, rank()))
-        rate = config.optimizer.rate * self.schedule.share(self.step)
         for group in self.optimizer.param_groups:
             group["lr"] = rate
         self.objective.train()
@@ -287,7 +280,6 @@ class Trainer:
         with self._averaged():
             self.figures = validate(self.sampler, self.reconstructor, pictures, self.config)
         value = self.figures.get("psnr_tuned", self.figures["psnr"])
-        self.schedule.validated(value)
         if value > self.best:
             self.best = value
             self._save("best.pt")
@@ -345,6 +337,3 @@ def _check_shares(config: TrainingConfig) -> None:
         raise TrainingError(
             f"[meta] pictures: {config.meta_pictures} is no multiple of {count} processes"
         )
-    if count > 1 and config.meta.second_order and config.meta.task == "batch":
-        # The sum of the processes' gradients has no derivative.
-        raise TrainingError('[meta] second_order: several processes need the task "picture"')

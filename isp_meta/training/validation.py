@@ -49,8 +49,7 @@ def validate(
         frame = Frame(srgb=srgb, samples=_samples(sampler, frame, number, config))
         sums[0] += _figure(reconstructor, frame, raw)
         if fine_tune:
-            rate = config.validation.rate
-            tuned = reconstructor.fine_tune(frame, steps=fine_tune, lr=rate, seed=number)
+            tuned = reconstructor.fine_tune(frame, steps=fine_tune, seed=number)
             sums[1] += _figure(tuned, frame, raw)
         sums[2] += 1
     sum_over_processes([sums])

@@ -20,6 +20,7 @@ from isp_meta import (
 )
 from isp_meta.capture.residual import enhance
 from isp_meta.data import sample_path
+from isp_meta.decoder import Guide
 from isp_meta.errors import RateNotReached
 from isp_meta.frame import Sampler
 from isp_meta.metrics import psnr
@@ -142,14 +143,14 @@ def test_another_reconstructor_is_not_corrected(both):
 
 
 def test_nothing_is_missed_where_the_picture_shows_something_else(both):
-    plain, better = both
-    packed = carriers.extract(plain.path.read_bytes())
-    pixels = read_metadata(plain.path).pixels
-    shown = torch.zeros(256, 384, dtype=torch.bool)
-    none = enhance(packed, plain.frame, pixels, 1 / 32, shown=shown)
-    everywhere = enhance(packed, plain.frame, pixels, 1 / 32)
-    assert everywhere == carriers.extract(better.path.read_bytes())
-    assert len(none) < len(packed) + 100
+    plain, better = (read_metadata(made.path).payload for made in both)
+    frame = both[0].frame
+    guide, shown = Guide(frame.srgb), torch.zeros(256, 384, dtype=torch.bool)
+    none, everywhere = (
+        enhance(plain, 0, frame.raw, guide, 1 / 32, where) for where in (shown, None)
+    )
+    assert everywhere.pack() == better.enhancement.pack()
+    assert none.size < 100
 
 
 def test_there_is_nothing_to_correct_without_samples(tmp_path, picture):

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import struct
 import subprocess
 import time
@@ -11,6 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
+from programs import EXIFTOOL
 
 from isp_meta.carriers.jpeg import extract, insert, scan_digest, strip
 from isp_meta.carriers.mpf import with_longer_first
@@ -118,18 +118,15 @@ def test_index_of_pictures_stays_right(kind, place, jpegs, long_payload):
 
 @pytest.mark.parametrize("place", PLACES)
 def test_gain_map_is_found_by_exiftool(place, jpegs, long_payload, tmp_path):
-    if shutil.which("exiftool") is None:
-        pytest.fail("exiftool is missing: apt-get install libimage-exiftool-perl")
+    exiftool = EXIFTOOL.path()
     path = tmp_path / "photo.jpg"
     told = []
     for jpeg in (jpegs["ultra hdr"], insert(jpegs["ultra hdr"], long_payload, place=place)):
         path.write_bytes(jpeg)
-        found = subprocess.run(
-            ["exiftool", "-b", "-MPImage2", path], capture_output=True, check=True
-        )
+        found = subprocess.run([exiftool, "-b", "-MPImage2", path], capture_output=True, check=True)
         assert pixels(found.stdout).shape == (30, 40)
         checked = subprocess.run(
-            ["exiftool", "-validate", "-warning", "-a", "-s3", path], capture_output=True
+            [exiftool, "-validate", "-warning", "-a", "-s3", path], capture_output=True
         )
         told.append((found.stdout, checked.stdout))
     assert told[0] == told[1]
@@ -198,11 +195,10 @@ def test_interleaved_boxes_stay_together_in_a_moment(jpegs):
 
 
 def test_exiftool_reads_both_boxes(jpegs, long_payload, tmp_path):
-    if shutil.which("exiftool") is None:
-        pytest.fail("exiftool is missing: apt-get install libimage-exiftool-perl")
+    exiftool = EXIFTOOL.path()
     path = tmp_path / "photo.jpg"
     path.write_bytes(insert(jpegs["c2pa"], long_payload))
-    told = subprocess.run(["exiftool", "-s3", "-a", "-JUMDLabel", path], capture_output=True)
+    told = subprocess.run([exiftool, "-s3", "-a", "-JUMDLabel", path], capture_output=True)
     assert sorted(told.stdout.split()) == [b"c2pa", b"isp.meta"]
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import shutil
 import subprocess
 from operator import ne
 from pathlib import Path
@@ -12,6 +11,7 @@ import numpy as np
 import pytest
 import tifffile
 from PIL import Image
+from programs import EXIFTOOL, EXIV2, IMAGEMAGICK, JPEGTRAN, Program
 
 from isp_meta.carriers import extract as extract_any
 from isp_meta.carriers import insert as insert_any
@@ -20,19 +20,11 @@ from isp_meta.carriers import strip as strip_any
 from isp_meta.carriers.jpeg import extract, insert, scan_digest, strip
 from isp_meta.errors import PayloadMissing
 
-PACKAGES = {
-    "exiftool": "libimage-exiftool-perl",
-    "exiv2": "exiv2",
-    "jpegtran": "libjpeg-turbo-progs",
-    "convert": "imagemagick",
-}
 KINDS = ("baseline", "progressive", "4:2:0", "gray", "exif and icc")
 
 
-def run(tool: str, *arguments: str | Path) -> bytes:
-    if shutil.which(tool) is None:
-        pytest.fail(f"{tool} is missing: apt-get install {PACKAGES[tool]}")
-    result = subprocess.run([tool, *map(str, arguments)], capture_output=True)
+def run(tool: Program, *arguments: str | Path) -> bytes:
+    result = subprocess.run([tool.path(), *map(str, arguments)], capture_output=True)
     assert result.returncode == 0, result.stderr.decode()
     return result.stdout
 
@@ -54,23 +46,23 @@ def photo(jpeg, long_payload, tmp_path) -> Path:
 
 
 def test_exiftool_edits_keep_it(photo, jpeg, long_payload):
-    run("exiftool", "-q", "-overwrite_original", "-Artist=Somebody", photo)
-    assert run("exiftool", "-s3", "-Artist", photo).strip() == b"Somebody"
+    run(EXIFTOOL, "-q", "-overwrite_original", "-Artist=Somebody", photo)
+    assert run(EXIFTOOL, "-s3", "-Artist", photo).strip() == b"Somebody"
     edited = photo.read_bytes()
     assert extract(edited) == long_payload
     assert scan_digest(edited) == scan_digest(jpeg)
 
 
 def test_exiftool_extracts_it_by_name(photo, jpeg, long_payload, tmp_path):
-    assert run("exiftool", "-b", "-IspMetaData", photo) == long_payload
+    assert run(EXIFTOOL, "-b", "-IspMetaData", photo) == long_payload
     plain = tmp_path / "plain.jpg"
     plain.write_bytes(jpeg)
-    complaints = [run("exiftool", "-validate", "-warning", "-s3", path) for path in (plain, photo)]
+    complaints = [run(EXIFTOOL, "-validate", "-warning", "-s3", path) for path in (plain, photo)]
     assert complaints[0] == complaints[1]
 
 
 def test_exiv2_edits_keep_it(photo, jpeg, long_payload):
-    run("exiv2", "-M", "set Exif.Image.Artist Somebody", photo)
+    run(EXIV2, "-M", "set Exif.Image.Artist Somebody", photo)
     edited = photo.read_bytes()
     assert b"Somebody" in edited
     assert extract(edited) == long_payload
@@ -79,34 +71,34 @@ def test_exiv2_edits_keep_it(photo, jpeg, long_payload):
 
 @pytest.mark.parametrize("option", ["-optimize", "-progressive"])
 def test_lossless_recompression_keeps_it_and_the_pixels(option, photo, jpeg, long_payload):
-    changed = run("jpegtran", "-copy", "all", option, photo)
+    changed = run(JPEGTRAN, "-copy", "all", option, photo)
     assert extract(changed) == long_payload
     assert np.array_equal(pixels(changed), pixels(jpeg))
 
 
 def test_re_encoding_keeps_it_while_pixels_change(photo, jpeg, long_payload, tmp_path):
-    run("convert", photo, "-quality", "70", tmp_path / "again.jpg")
+    run(IMAGEMAGICK, photo, "-quality", "70", tmp_path / "again.jpg")
     changed = (tmp_path / "again.jpg").read_bytes()
     assert extract(changed) == long_payload
     assert scan_digest(changed) != scan_digest(jpeg)
 
 
 def test_resizing_keeps_a_payload_that_is_no_longer_this_pictures(photo, long_payload, tmp_path):
-    run("convert", photo, "-resize", "50%", tmp_path / "small.jpg")
+    run(IMAGEMAGICK, photo, "-resize", "50%", tmp_path / "small.jpg")
     changed = (tmp_path / "small.jpg").read_bytes()
     assert extract(changed) == long_payload
     assert pixels(changed).shape[:2] == (45, 60)
 
 
-@pytest.mark.parametrize("tool", ["jpegtran", "convert", "exiftool", "pillow"])
+@pytest.mark.parametrize("tool", [JPEGTRAN, IMAGEMAGICK, EXIFTOOL, "pillow"])
 def test_stripping_takes_it_away(tool, photo, tmp_path):
     stripped = tmp_path / "stripped.jpg"
-    if tool == "jpegtran":
-        stripped.write_bytes(run("jpegtran", "-copy", "none", photo))
-    elif tool == "convert":
-        run("convert", photo, "-strip", stripped)
-    elif tool == "exiftool":
-        run("exiftool", "-q", "-all=", "-o", stripped, photo)
+    if tool == JPEGTRAN:
+        stripped.write_bytes(run(JPEGTRAN, "-copy", "none", photo))
+    elif tool == IMAGEMAGICK:
+        run(IMAGEMAGICK, photo, "-strip", stripped)
+    elif tool == EXIFTOOL:
+        run(EXIFTOOL, "-q", "-all=", "-o", stripped, photo)
     else:
         Image.open(photo).save(stripped, "JPEG")
     with pytest.raises(PayloadMissing):
@@ -114,7 +106,7 @@ def test_stripping_takes_it_away(tool, photo, tmp_path):
 
 
 def test_what_tools_wrote_can_be_stripped(photo, long_payload):
-    run("exiftool", "-q", "-overwrite_original", "-Artist=Somebody", photo)
+    run(EXIFTOOL, "-q", "-overwrite_original", "-Artist=Somebody", photo)
     stripped = strip(photo.read_bytes())
     assert long_payload[:1000] not in stripped
     with pytest.raises(PayloadMissing):
@@ -128,24 +120,24 @@ def test_png_chunks_survive_edits_of_tags_and_go_without_a_trace(kind, pngs, tmp
     for name, png in (("carrying", insert_any(pngs[kind], payload)), ("plain", pngs[kind])):
         path = tmp_path / f"{name}.png"
         path.write_bytes(png)
-        run("exiftool", "-q", "-overwrite_original", "-Artist=Somebody", path)
+        run(EXIFTOOL, "-q", "-overwrite_original", "-Artist=Somebody", path)
         edited.append(path.read_bytes())
     assert extract_any(edited[0]) == payload
     assert strip_any(edited[0]) == edited[1]
-    assert run("convert", tmp_path / "carrying.png", "rgb:-") == run(
-        "convert", tmp_path / "plain.png", "rgb:-"
+    assert run(IMAGEMAGICK, tmp_path / "carrying.png", "rgb:-") == run(
+        IMAGEMAGICK, tmp_path / "plain.png", "rgb:-"
     )
 
 
 @pytest.mark.parametrize("kind", ["little", "big", "tiles", "16 bits", "two pages"])
-@pytest.mark.parametrize("tool", ["exiftool", "exiv2"])
+@pytest.mark.parametrize("tool", [EXIFTOOL, EXIV2])
 def test_tiff_tags_survive_edits_of_tags(tool, kind, tiffs, long_payload, tmp_path):
     path = tmp_path / "photo.tif"
     path.write_bytes(insert_any(tiffs[kind], long_payload))
-    if tool == "exiftool":
-        run("exiftool", "-q", "-overwrite_original", "-Artist=Somebody", path)
+    if tool == EXIFTOOL:
+        run(EXIFTOOL, "-q", "-overwrite_original", "-Artist=Somebody", path)
     else:
-        run("exiv2", "-M", "set Exif.Image.Artist Somebody", path)
+        run(EXIV2, "-M", "set Exif.Image.Artist Somebody", path)
     edited = path.read_bytes()
     assert b"Somebody" in edited
     assert extract_any(edited) == long_payload
@@ -166,15 +158,15 @@ def test_comments_survive_exiftool_exiv2_and_jpegtran(jpegs, long_payload, tmp_p
     for payload in (long_payload, b"short, ends in zeros" + bytes(3)):
         path = tmp_path / "photo.jpg"
         path.write_bytes(insert(jpegs["baseline"], payload, place="com"))
-        assert extract(run("jpegtran", "-copy", "all", "-optimize", path)) == payload
-        run("exiv2", "-M", "set Exif.Image.Artist Somebody", path)
+        assert extract(run(JPEGTRAN, "-copy", "all", "-optimize", path)) == payload
+        run(EXIV2, "-M", "set Exif.Image.Artist Somebody", path)
         assert extract(path.read_bytes()) == payload
-        run("exiftool", "-q", "-overwrite_original", "-Artist=Other", path)
+        run(EXIFTOOL, "-q", "-overwrite_original", "-Artist=Other", path)
         assert extract(path.read_bytes()) == payload
 
 
 @pytest.mark.parametrize("place", ["app11", "com"])
-@pytest.mark.parametrize("tool", ["exiftool", "exiv2", "jpegtran"])
+@pytest.mark.parametrize("tool", [EXIFTOOL, EXIV2, JPEGTRAN])
 @pytest.mark.parametrize("kind", ["baseline", "exif and icc", "ultra hdr", "c2pa"])
 def test_stripped_after_an_edit_it_is_the_edited_plain_file(
     kind, tool, place, jpegs, long_payload, tmp_path
@@ -186,16 +178,16 @@ def test_stripped_after_an_edit_it_is_the_edited_plain_file(
     ):
         path = tmp_path / f"{name}.jpg"
         path.write_bytes(jpeg)
-        if tool == "exiftool":
-            run("exiftool", "-q", "-overwrite_original", "-Artist=Somebody", path)
-        elif tool == "exiv2":
-            run("exiv2", "-M", "set Exif.Image.Artist Somebody", path)
+        if tool == EXIFTOOL:
+            run(EXIFTOOL, "-q", "-overwrite_original", "-Artist=Somebody", path)
+        elif tool == EXIV2:
+            run(EXIV2, "-M", "set Exif.Image.Artist Somebody", path)
         else:
-            path.write_bytes(run("jpegtran", "-copy", "all", "-optimize", path))
+            path.write_bytes(run(JPEGTRAN, "-copy", "all", "-optimize", path))
         edited.append(path.read_bytes())
     assert extract(edited[0]) == long_payload
     stripped = strip(edited[0])
-    if (kind, tool, place) == ("ultra hdr", "exiv2", "com"):
+    if (kind, tool, place) == ("ultra hdr", EXIV2, "com"):
         # It lengthens a comment by a byte, and the index of pictures does not hear of it.
         assert (len(stripped), sum(map(ne, stripped, edited[1]))) == (len(edited[1]), 1)
     else:

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
+from published_checkpoint import published_weights
 
 from isp_meta import Pipeline, io
 from isp_meta.stages import BlackLevel, Demosaic
@@ -78,6 +80,22 @@ def test_trained_networks(run, folder, weights, tmp_path):
     assert "| main:learned+unet | both | superpixels | yes | 1 |" in shown
     settings = json.loads((out / "results.json").read_text())["settings"]
     assert len(settings["weights"]["main"]["sha256"]) == 2
+
+
+def test_checkpoints_of_the_papers_authors(run, folder, tmp_path):
+    place = tmp_path / "published"
+    place.mkdir()
+    torch.save(published_weights(6, 9, 2), place / "best_sampler.pt")
+    torch.save(published_weights(7, 3, 2), place / "best_reconstructor.pt")
+    arguments = ("--methods", "trained", "--weights", f"nam={place}", "--fine-tune", "0,1")
+    assert run("evaluate", folder / "0.tif", "-o", tmp_path / "out", *arguments).code == 0
+    plain, tuned = records(tmp_path / "out")
+    assert {r["method"] for r in (plain, tuned)} == {"nam:learned+unet"}
+    assert (plain["fine_tune"], tuned["fine_tune"]) == (0, 1)
+    assert 0 < plain["samples"] <= 48
+    assert plain["psnr"] != tuned["psnr"]
+    shown = (tmp_path / "out" / "results.md").read_text()
+    assert "| nam:learned+unet | both | superpixels | ? | 1 |" in shown
 
 
 def test_a_trained_sampler_with_the_reconstructor_that_ships(run, folder, weights, tmp_path):
@@ -217,6 +235,12 @@ def test_weights_that_do_not_serve(run, folder, weights, tmp_path):
     assert failed(*both, "--methods", "b:free-form+unet").failed(2, "no FreeFormSampler in it")
     assert failed(*both, *both).failed(2, "is given twice")
     assert failed("--weights", tmp_path / "none").failed(1, "none")
+    damaged = tmp_path / "best_sampler.pt"
+    torch.save(published_weights(6, 9, 2), damaged)
+    damaged.write_bytes(damaged.read_bytes()[:5000])
+    assert failed("--weights", damaged).failed(1, "best_sampler.pt: damaged")
+    torch.save(published_weights(3, 9, 2), damaged)
+    assert failed("--weights", damaged).failed(1, "best_sampler.pt: takes 3 channels")
 
 
 def test_folders_and_renderings_that_do_not_serve(run, folder, tmp_path):

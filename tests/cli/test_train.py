@@ -100,8 +100,7 @@ def test_options_stand_in_for_the_files_keys(run, config, training_set, tmp_path
         ("batch = 2", "batch = 2.5", ["config.toml", "[run] batch", "a whole number"]),
         ("steps = 2", "steps = 0", ["config.toml", "[run] steps", "at least 1"]),
         ("crop = 32", "crop = 33", ["[data]", "crop must be 1 to 32"]),
-        ("[sampler]", '[sampler]\nkind = "x"', ["[sampler] kind", "unet", "'x'"]),
-        ("[reconstructor]", '[reconstructor]\nkind = "x"', ["[reconstructor] kind", "unet"]),
+        ("[reconstructor]", '[reconstructor]\nkind = "x"', ["[reconstructor] kind", "unet", "'x'"]),
         ("folder =", "#", ["[data] folder", "isp-meta prepare"]),
     ],
 )

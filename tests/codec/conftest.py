@@ -127,7 +127,6 @@ def assert_read() -> Callable[[dict[str, Any], Payload], None]:
         assert found["names"] == [payload.sampler, payload.demosaic]
         assert found["binding"] == (binding.scan, binding.pixels, binding.means)
         assert found["is_control"] == samples.control
-        assert found.get("made_for", "") == samples.made_for
 
     return check
 

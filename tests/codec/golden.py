@@ -21,7 +21,7 @@ from isp_meta.codec import Binding, Coding, Depth, Enhancement, Mosaic, Payload,
 from isp_meta.samples import LocalRBFModel, ParametricModel, Samples
 
 FOLDER = Path(__file__).parents[1] / "data"
-DEPTH_14, FINE = Steps.linear(14), Steps(320, 16)
+FINE = Steps(320, 16)
 SHADE = torch.arange(70).view(-1, 1) + 2 * torch.arange(90)
 PIXELS = torch.stack([SHADE, SHADE // 2, 255 - SHADE]).to(torch.uint8)
 HEIGHT, WIDTH = SHADE.shape
@@ -39,7 +39,7 @@ def samples() -> Samples:
     return Samples(index(), (codes.double() / 16383).float(), HEIGHT, WIDTH, 8)
 
 
-def golden(steps: Steps = DEPTH_14) -> Payload:
+def golden(steps: Steps = FINE) -> Payload:
     camera = Camera(
         make="Maker",
         model="Modell Ä 1",
@@ -116,30 +116,25 @@ def missing_bits() -> Payload:
 
 def files() -> Iterator[tuple[str, Coding, Payload]]:
     """Name of each file without its ending, coding, and what it holds."""
-    yield "payload-v1-range", "range", golden()
-    yield "payload-v1-packed", "packed", golden()
-    whole = golden(FINE)
-    yield "payload-v2-range", "range", whole
-    yield "payload-v2-packed", "packed", whole
-    yield "payload-v2-predicted", "predicted", whole
+    whole = golden()
+    yield "payload-v1-range", "range", whole
+    yield "payload-v1-packed", "packed", whole
+    yield "payload-v1-even", "range", golden(Steps.linear(14))
+    yield "payload-v1-predicted", "predicted", whole
     yield "payload-v1-depth", "range", missing_bits()
-    yield "payload-v2-parametric", "range", dataclasses.replace(whole, parametric=formula())
+    yield "payload-v1-parametric", "range", dataclasses.replace(whole, parametric=formula())
 
     def modeled(model: LocalRBFModel, control: bool) -> Payload:
         kept = dataclasses.replace(whole.samples, model=model, control=control)
         return dataclasses.replace(whole, samples=kept)
 
-    yield "payload-v2-local-rbf", "range", modeled(local_rbf(33), False)
-    yield "payload-v2-control", "range", modeled(local_rbf(49, "features-1"), True)
-    named = dataclasses.replace(
-        whole.samples, control=True, made_for="AnyReconstructor 0f3c0f3c0f3c0f3c"
-    )
-    yield "payload-v2-control-network", "range", dataclasses.replace(whole, samples=named)
-    yield "payload-v2-enhanced", "range", dataclasses.replace(whole, enhancement=enhancement())
+    yield "payload-v1-local-rbf", "range", modeled(local_rbf(33), False)
+    yield "payload-v1-control", "range", modeled(local_rbf(49, "features-1"), True)
+    yield "payload-v1-enhanced", "range", dataclasses.replace(whole, enhancement=enhancement())
     alone = Mosaic.of(codes(), "BGGR")
-    yield "payload-v2-mosaic", "range", dataclasses.replace(whole, mosaic=alone)
+    yield "payload-v1-mosaic", "range", dataclasses.replace(whole, mosaic=alone)
     guided = Mosaic.of(codes(3), "BGGR", pixels=PIXELS)
-    yield "payload-v2-mosaic-guided", "range", dataclasses.replace(whole, mosaic=guided)
+    yield "payload-v1-mosaic-guided", "range", dataclasses.replace(whole, mosaic=guided)
 
 
 def main() -> None:

@@ -46,7 +46,6 @@ def test_golden_files_decode_for_ever(file, assert_same):
     assert_same_fields(decoded.parametric, payload.parametric)
     assert_same_fields(decoded.samples.model, payload.samples.model)
     assert decoded.samples.control == payload.samples.control
-    assert decoded.samples.made_for == payload.samples.made_for
     assert decoded.depth == payload.depth
     assert decoded.mosaic == payload.mosaic
     assert_same_enhancement(decoded.enhancement, payload.enhancement)
@@ -66,12 +65,12 @@ def test_second_reader_reads_the_golden_files(file, assert_read):
 
 @pytest.mark.parametrize(("name", "step"), [("mosaic", 1), ("mosaic-guided", 3)])
 def test_second_reader_reads_the_mosaic(name, step):
-    found = read((golden.FOLDER / f"payload-v2-{name}.ispmeta").read_bytes(), PICTURE)
+    found = read((golden.FOLDER / f"payload-v1-{name}.ispmeta").read_bytes(), PICTURE)
     assert np.array_equal(found["mosaic"], golden.codes(step)[0].numpy())
 
 
 def test_second_reader_reads_the_enhancement():
-    found = read((golden.FOLDER / "payload-v2-enhanced.ispmeta").read_bytes())["enhancement"]
+    found = read((golden.FOLDER / "payload-v1-enhanced.ispmeta").read_bytes())["enhancement"]
     recovered = torch.full((3, golden.HEIGHT, golden.WIDTH), 0.5)
     wanted = golden.enhancement().apply(recovered)
     assert np.allclose((0.5 + found).clip(0, 1), wanted.numpy(), atol=1e-5)
@@ -85,7 +84,7 @@ def test_second_reader_reads_the_enhancement():
     [("local-rbf", golden.local_rbf(33)), ("control", golden.local_rbf(49, "features-1"))],
 )
 def test_second_reader_reads_the_model(name, model):
-    found = read((golden.FOLDER / f"payload-v2-{name}.ispmeta").read_bytes())["local_rbf"]
+    found = read((golden.FOLDER / f"payload-v1-{name}.ispmeta").read_bytes())["local_rbf"]
     assert (found.kernel, found.neighbors) == (model.KERNELS.index(model.kernel), model.neighbors)
     assert found.scales == (model.position_scale, model.color_scale, model.ridge)
     assert found.network == model.network
@@ -94,7 +93,7 @@ def test_second_reader_reads_the_model(name, model):
 
 
 def test_second_reader_reads_the_formula():
-    found = read((golden.FOLDER / "payload-v2-parametric.ispmeta").read_bytes())["formula"]
+    found = read((golden.FOLDER / "payload-v1-parametric.ispmeta").read_bytes())["formula"]
     model = golden.formula()
     assert found.radius == model.radius
     for field in ("gains", "matrix", "curves", "points", "weights"):

@@ -87,6 +87,11 @@ def softmax_slopes(grad: Tensor, association: Tensor) -> Tensor:
     return association * (grad - (association * grad).sum(1, keepdim=True))
 
 
+def unwritten(*shape: int, dtype: torch.dtype) -> Tensor:
+    """Memory that a kernel must write before it is read."""
+    return torch.full(shape, torch.nan if dtype.is_floating_point else -7, dtype=dtype)
+
+
 def check(
     name: str,
     kernels: Kernels,
@@ -140,13 +145,13 @@ def check_shape(kernels: Kernels, shape: tuple[int, int, int], dtype: torch.dtyp
 
         check(f"{name} {shape} {dtype}", kernels, out, expected, launch, dtype)
 
-    sums, index = torch.empty_like(v), torch.empty(batch, *cells, dtype=torch.int64)
+    sums, index = torch.empty_like(v), unwritten(batch, *cells, dtype=torch.int64)
     for mask in (True, False):
         run("associate", z, reference.associate(z64, cell, mask), z, ..., batch, grid, mask)
     run("associate_backward", q, softmax_slopes(g64, q64), g, q, ..., batch, height * width)
     likeness = reference.associate_features(f64, u64, cell, 0.7)
     run("associate_features", q, likeness, f, u, ..., batch, channels, grid, 0.7)
-    blocks = sums.new_empty(batch, cells[0] * cells[1], 9, channels + 1)
+    blocks = unwritten(batch, cells[0] * cells[1], 9, channels + 1, dtype=center)
     expected = accumulated(f64, q64, cell)
     run("accumulate", sums, expected, f, q, blocks, ..., batch, channels, grid)
     rebuilt = reference.distribute(u64, q64, cell)
@@ -171,13 +176,13 @@ def check_superpixel_loss(kernels: Kernels, shape: tuple[int, int, int], dtype: 
     # The index is that of the association as it would be stored.
     index = reference.argmax_pool(reference.associate(z.to(center), cell).to(dtype), cell)
     values = {
-        "loss": torch.empty((), dtype=center),
-        "index": torch.empty(batch, *cells, dtype=torch.int64),
-        "centers": torch.empty(batch, *cells, 8, dtype=center),
-        "slopes": torch.empty(batch, *cells, 8, dtype=center),
-        "records": torch.empty(blocks, 144, dtype=center),
-        "candidates": torch.empty(blocks, 9, 2, dtype=torch.int64),
-        "shares": torch.empty(-(-blocks // 32), dtype=torch.float64),
+        "loss": unwritten(dtype=center),
+        "index": unwritten(batch, *cells, dtype=torch.int64),
+        "centers": unwritten(batch, *cells, 8, dtype=center),
+        "slopes": unwritten(batch, *cells, 8, dtype=center),
+        "records": unwritten(blocks, 144, dtype=center),
+        "candidates": unwritten(blocks, 9, 2, dtype=torch.int64),
+        "shares": unwritten(-(-blocks // 32), dtype=torch.float64),
     }
 
     def forward(name: str) -> Callable[[Tensor], None]:
@@ -216,7 +221,7 @@ def check_local_rbf(
     grad = torch.randn(batch, channels, height, width).to(center)
     in_order, order = around.flatten().sort(stable=True)
     starts = torch.searchsorted(in_order, torch.arange(count + 1))
-    parts = torch.empty(around.numel(), channels, dtype=center)
+    parts = unwritten(around.numel(), channels, dtype=center)
     position, scale, radial, tail, ridge = basis.arguments
     grid = Grid(height, width, min(cell, max(height, width)))
     rbf = LocalRBF(grid, guides, size, channels, count, position, scale, tail, ridge, radial)

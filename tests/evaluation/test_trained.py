@@ -1,12 +1,17 @@
 import json
+from pathlib import Path
 
 import pytest
 import torch
+from published_checkpoint import published_weights
 
+import isp_meta
 from isp_meta.errors import WeightsFileError
 from isp_meta.evaluation import Weights
 from isp_meta.evaluation.trained import load
+from isp_meta.networks.shipped import shipped_features
 from isp_meta.reconstruct import UNetReconstructor
+from isp_meta.reconstruct.features import FeatureReconstructor
 from isp_meta.samplers import FreeFormSampler, LearnedSampler
 from isp_meta.training import TrainingConfig, checkpoint, systems
 
@@ -60,6 +65,14 @@ def test_a_training_without_sampler_leaves_one_file(tmp_path):
     assert weights.about["meta_loss"] is True
 
 
+def test_the_networks_that_ship_are_weights_too():
+    folder = Path(isp_meta.__file__).parent / "weights"
+    weights = Weights.load("shipped", folder / "features-1.safetensors")
+    assert isinstance(weights.reconstructor, FeatureReconstructor)
+    found = weights.reconstructor.network.features.state_dict()
+    assert all(torch.equal(found[k], v) for k, v in shipped_features().state_dict().items())
+
+
 def test_files_that_hold_no_network_are_refused_by_name(tmp_path):
     with pytest.raises(WeightsFileError, match="holds none of sampler"):
         Weights.load("main", tmp_path)
@@ -85,3 +98,32 @@ def test_weights_of_another_network_are_refused(tmp_path):
         path.write_bytes(len(header).to_bytes(8, "little") + header + data[8 + size :])
         with pytest.raises(WeightsFileError, match=r"other\.safetensors"):
             load(path)
+
+
+def test_checkpoints_of_the_papers_code_are_read_by_what_they_hold(tmp_path):
+    torch.save(published_weights(6, 9, 2), tmp_path / "best_sampler.pt")
+    torch.save(published_weights(7, 3, 4), tmp_path / "best_reconstructor.pt")
+    weights = Weights.load("nam", tmp_path)
+    assert isinstance(weights.sampler, LearnedSampler)
+    assert isinstance(weights.reconstructor, UNetReconstructor)
+    assert (weights.sampler.cell, weights.sampler.inputs) == (8, "both")
+    assert (weights.sampler.network.width, weights.reconstructor.network.width) == (2, 4)
+    assert (weights.sampler.network.head, weights.reconstructor.network.head) == (
+        "linear",
+        "sigmoid",
+    )
+    assert not weights.sampler.training
+    assert not weights.reconstructor.training
+    assert weights.about["files"] == ["best_sampler.pt", "best_reconstructor.pt"]
+    assert weights.about["meta_loss"] is None
+    alone = (tmp_path / "best_reconstructor.pt").rename(tmp_path / "mine.pth")
+    assert Weights.load("nam", alone).sampler is None
+    assert Weights.load("nam", tmp_path).reconstructor is None
+
+
+def test_what_a_training_of_ours_wrote_goes_before_a_checkpoint(tmp_path):
+    export(tmp_path)
+    torch.save(published_weights(7, 3, 4), tmp_path / "best_reconstructor.pt")
+    weights = Weights.load("both", tmp_path)
+    assert weights.about["files"] == ["sampler.safetensors", "reconstructor.safetensors"]
+    assert weights.reconstructor.network.width == 2

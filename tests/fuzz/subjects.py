@@ -122,13 +122,9 @@ def _payloads(
     yield "packed", of(samples, "packed")
     yield "scattered, packed", of(scattered, "packed")
     yield "predicted", of(samples, "predicted")
-    yield "version 1", of(samples, steps=codec.Steps.linear(12))
+    yield "even steps", of(samples, steps=codec.Steps.linear(12))
     yield "lRBF", of(modeled)
     yield "CTRL", of(dataclasses.replace(modeled, control=True))
-    yield (
-        "CTRL of a network",
-        of(dataclasses.replace(samples, control=True, made_for="any 0f3c0f3c0f3c0f3c")),
-    )
     yield "pARA", of(samples, parametric=_formula())
     yield "guided mosaic", of(samples, mosaic=guided)
     yield "mosaic alone", of(samples, mosaic=alone)

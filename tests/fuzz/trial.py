@@ -96,8 +96,7 @@ class Trial:
     def _known_of(self, subject: Subject) -> Known:
         payload = decode(subject.packed, lambda: subject.pixels)
         picture = self._lay(subject, subject.data)
-        elsewhere = payload.depth is not None or payload.samples.made_for
-        return Known(payload.samples, None if elsewhere else recover(picture))
+        return Known(payload.samples, None if payload.depth else recover(picture))
 
     def _lay(self, subject: Subject, data: bytes) -> Path:
         """Writes a file, or a sidecar and its picture; where the picture is."""

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from programs import EXIFTOOL
 
 from isp_meta.data import sample_path
 from isp_meta.frame import Frame
@@ -19,9 +19,7 @@ def sample() -> Frame:
 
 @pytest.fixture(scope="session")
 def exiftool() -> Callable[[Path], str]:
-    tool = shutil.which("exiftool")
-    if tool is None:
-        pytest.fail("exiftool is missing: install the Debian package libimage-exiftool-perl")
+    tool = EXIFTOOL.path()
 
     def validate(path: Path) -> str:
         command = [tool, "-validate", "-warning", "-a", str(path)]

@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import hashlib
 import io
-import shutil
 import struct
 import subprocess
 from pathlib import Path
@@ -11,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageCms
+from programs import EXIFTOOL
 
 from isp_meta.colorimetry import SPACES, TRANSFERS, conversion
 from isp_meta.io import encode_jpeg, icc_profile
@@ -59,13 +59,11 @@ def test_structure(space: str) -> None:
 
 
 def test_exiftool_finds_no_fault(tmp_path: Path) -> None:
-    tool = shutil.which("exiftool")
-    if tool is None:
-        pytest.fail("exiftool is missing: install the Debian package libimage-exiftool-perl")
+    exiftool = EXIFTOOL.path()
     for space in WIDE:
         path = tmp_path / f"{space}.icc"
         path.write_bytes(icc_profile(space))
-        command = [tool, "-validate", "-warning", "-a", "-ProfileDescription", str(path)]
+        command = [exiftool, "-validate", "-warning", "-a", "-ProfileDescription", str(path)]
         text = subprocess.run(command, capture_output=True, text=True, check=True).stdout
         assert "Validate                        : OK" in text
         assert ImageCms.getProfileName(opened(space)).strip() in text

@@ -1,6 +1,7 @@
 import pytest
 import torch
 from torch import nn
+from torch.utils.flop_counter import FlopCounterMode
 
 
 def _shake(network, seed=0):
@@ -23,3 +24,15 @@ def _shake(network, seed=0):
 @pytest.fixture
 def shake():
     return _shake
+
+
+@pytest.fixture
+def multiply_adds():
+    """Multiplications, each with its addition, that a network of so many inputs takes a pixel."""
+
+    def count(network, inputs, side=64):
+        with torch.no_grad(), FlopCounterMode(display=False) as counter:
+            network.eval()(torch.zeros(1, inputs, side, side))
+        return counter.get_total_flops() / 2 / side**2
+
+    return count

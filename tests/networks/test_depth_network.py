@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from isp_meta.networks import DepthNetwork, multiply_adds, run_tiled
+from isp_meta.networks import DepthNetwork, run_tiled
 from isp_meta.networks.depth import bin_width
 
 
@@ -22,7 +22,7 @@ def test_any_size(size):
     assert result.dtype == torch.float32
 
 
-def test_weights_and_work():
+def test_weights_and_work(multiply_adds):
     network = DepthNetwork()
     assert sum(p.numel() for p in network.parameters()) == 781_324
     assert 51_000 < multiply_adds(network, 7) < 53_000

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from isp_meta.networks import FeatureNetwork, UNet, multiply_adds, run_tiled
+from isp_meta.networks import FeatureNetwork, UNet, run_tiled
 from isp_meta.networks.features import larger
 
 
@@ -14,7 +14,7 @@ def picture(height, width, batch=1):
     return torch.rand(batch, 3, height, width, generator=torch.Generator().manual_seed(1))
 
 
-def test_takes_a_fifteenth_of_the_published_networks_work():
+def test_takes_a_fifteenth_of_the_published_networks_work(multiply_adds):
     assert multiply_adds(FeatureNetwork(), 3) <= multiply_adds(UNet(7, 3), 7) / 15
 
 

@@ -3,54 +3,11 @@ import zipfile
 
 import pytest
 import torch
+from published_checkpoint import published_weights
 from torch.nn import functional
 
 from isp_meta.errors import WeightsFileError
 from isp_meta.networks import UNet, load_published
-
-# The names and shapes of best_reconstructor.pt, width w: (block, channels in, channels out) over w,
-# where None stands for the picture's own channels.
-BLOCKS = [
-    ("encoder1.enc1", None, 1),
-    ("encoder2.enc2", 1, 2),
-    ("encoder3.enc3", 2, 4),
-    ("encoder4.enc4", 4, 8),
-    ("bottleneck.bottleneck", 8, 16),
-    ("decoder4.dec4", 16, 8),
-    ("decoder3.dec3", 8, 4),
-    ("decoder2.dec2", 4, 2),
-    ("decoder1.dec1", 2, 1),
-]
-UPCONVS = [("upconv4", 16, 8), ("upconv3", 8, 4), ("upconv2", 4, 2), ("upconv1", 2, 1)]
-
-
-def published(inputs, outputs, width, seed=0):
-    """Random weights under the names of the published code, made without our network."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def normal(*shape, scale):
-        return torch.randn(*shape, generator=generator) * scale
-
-    weights = {}
-    for block, narrow, wide in BLOCKS:
-        for number, channels in ((1, narrow), (2, wide)):
-            given = inputs if channels is None else channels * width
-            made = wide * width
-            name = f"{block}conv{number}.weight"
-            weights[name] = normal(made, given, 3, 3, scale=(2 / (9 * given)) ** 0.5)
-            norm = f"{block}norm{number}."
-            weights[norm + "weight"] = 1 + normal(made, scale=0.2)
-            weights[norm + "bias"] = normal(made, scale=0.2)
-            weights[norm + "running_mean"] = normal(made, scale=0.2)
-            weights[norm + "running_var"] = 0.5 + torch.rand(made, generator=generator)
-            weights[norm + "num_batches_tracked"] = torch.tensor(1234)
-    for name, wide, narrow in UPCONVS:
-        scale = (1 / (wide * width)) ** 0.5
-        weights[name + ".weight"] = normal(wide * width, narrow * width, 2, 2, scale=scale)
-        weights[name + ".bias"] = normal(narrow * width, scale=0.2)
-    weights["conv.weight"] = normal(outputs, width, 1, 1, scale=width**-0.5)
-    weights["conv.bias"] = normal(outputs, scale=0.2)
-    return weights
 
 
 def by_the_book(weights, x):
@@ -102,35 +59,39 @@ def wrapped(weights, form):
     ("inputs", "outputs", "head"), [(6, 9, "linear"), (7, 3, "sigmoid")], ids=["sampler", "raw"]
 )
 def test_published_names_load_and_compute_what_the_book_says(inputs, outputs, head, form, tmp_path):
-    weights = published(inputs, outputs, 4)
+    weights = published_weights(inputs, outputs, 4)
     path = tmp_path / "best.pt"
     torch.save(wrapped(weights, form), path)
-    network = UNet(inputs, outputs, 4, head)
-    load_published(path, network)
+    network = load_published(path)
+    assert (network.inputs, network.outputs, network.width) == (inputs, outputs, 4)
+    assert not network.training
     x = torch.rand(2, inputs, 32, 48, generator=torch.Generator().manual_seed(1)).double()
     expected = by_the_book({n: w.double() for n, w in weights.items()}, x)
     expected = expected.sigmoid() if head == "sigmoid" else expected
     assert float(expected.std()) > 0.05
-    result = network.double().eval()(x)
+    result = network.double()(x)
     torch.testing.assert_close(result, expected, rtol=0, atol=1e-6)
 
 
 def test_state_dict_is_the_published_one():
     made = UNet(7, 3, 32).state_dict()
-    wanted = published(7, 3, 32)
+    wanted = published_weights(7, 3, 32)
     assert {n: tuple(w.shape) for n, w in made.items()} == {
         n: tuple(w.shape) for n, w in wanted.items()
     }
 
 
-def refused(path, network=None):
-    """The text of the refusal; the network must be as it was."""
-    network = network or UNet(7, 3, 2)
-    before = {name: value.clone() for name, value in network.state_dict().items()}
+def test_weights_of_half_the_precision_become_whole(tmp_path):
+    weights = {name: w.half() if w.ndim else w for name, w in published_weights(7, 3, 2).items()}
+    network = load_published(saved(tmp_path, weights))
+    assert {w.dtype for w in network.parameters()} == {torch.float32}
+    assert torch.equal(network.conv.weight, weights["conv.weight"].float())
+
+
+def refused(path):
+    """The text of the refusal."""
     with pytest.raises(WeightsFileError) as caught:
-        load_published(path, network)
-    for name, value in network.state_dict().items():
-        assert torch.equal(value, before[name])
+        load_published(path)
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     return str(caught.value)
@@ -142,17 +103,30 @@ def saved(tmp_path, content):
     return path
 
 
-def test_refuses_another_width(tmp_path):
-    assert "width" in refused(saved(tmp_path, published(7, 3, 4)))
+def test_refuses_layers_of_two_widths(tmp_path):
+    weights = published_weights(7, 3, 2)
+    weights["upconv2.bias"] = published_weights(7, 3, 4)["upconv2.bias"]
+    text = refused(saved(tmp_path, weights))
+    assert "upconv2.bias is (8,), not (4,)" in text
 
 
-def test_refuses_the_sampler_as_reconstructor(tmp_path):
-    text = refused(saved(tmp_path, published(6, 9, 2)))
-    assert "encoder1.enc1conv1.weight is (2, 6, 3, 3)" in text
+@pytest.mark.parametrize(("inputs", "outputs"), [(3, 9), (6, 3), (13, 3)])
+def test_refuses_what_is_neither_sampler_nor_reconstructor(inputs, outputs, tmp_path):
+    text = refused(saved(tmp_path, published_weights(inputs, outputs, 2)))
+    assert f"takes {inputs} channels and gives {outputs}" in text
+
+
+def test_refuses_tensors_that_the_file_does_not_hold(tmp_path):
+    weights = {
+        name: torch.zeros((), dtype=w.dtype).expand(w.shape)
+        for name, w in published_weights(7, 3, 8).items()
+    }
+    text = refused(saved(tmp_path, weights))
+    assert "describes larger tensors than it holds" in text
 
 
 def test_refuses_a_missing_and_an_unknown_layer(tmp_path):
-    weights = published(7, 3, 2)
+    weights = published_weights(7, 3, 2)
     kept = weights.pop("conv.bias")
     assert "lacks conv.bias" in refused(saved(tmp_path, weights))
     weights |= {"conv.bias": kept, "conv.scale": kept}
@@ -162,7 +136,7 @@ def test_refuses_a_missing_and_an_unknown_layer(tmp_path):
 
 
 def test_refuses_weights_that_are_not_finite(tmp_path):
-    weights = published(7, 3, 2)
+    weights = published_weights(7, 3, 2)
     weights["upconv2.bias"][0] = float("nan")
     assert "upconv2.bias is not finite" in refused(saved(tmp_path, weights))
 
@@ -180,7 +154,7 @@ def test_refuses_no_file_and_a_folder(tmp_path):
 
 
 def test_refuses_truncated_and_foreign_bytes(tmp_path):
-    path = saved(tmp_path, published(7, 3, 2))
+    path = saved(tmp_path, published_weights(7, 3, 2))
     data = path.read_bytes()
     archive = io.BytesIO()
     with zipfile.ZipFile(archive, "w") as file:

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional
 
-from isp_meta.networks import UNet, multiply_adds
+from isp_meta.networks import UNet
 
 
 def picture(channels, height, width, seed=0, batch=2):
@@ -16,14 +16,14 @@ def picture(channels, height, width, seed=0, batch=2):
     ("inputs", "outputs", "parameters", "cost"),
     [(6, 9, 7.76, 185.3), (7, 3, 7.76, 185.4)],
 )
-def test_costs_what_the_published_network_does(inputs, outputs, parameters, cost):
+def test_costs_what_the_published_network_does(inputs, outputs, parameters, cost, multiply_adds):
     network = UNet(inputs, outputs)
     count = sum(p.numel() for p in network.parameters())
     assert count / 1e6 == pytest.approx(parameters, abs=0.005)
     assert multiply_adds(network, inputs) / 1e3 == pytest.approx(cost, abs=0.05)
 
 
-def test_cost_is_that_of_the_formula():
+def test_cost_is_that_of_the_formula(multiply_adds):
     width, inputs, outputs = 4, 5, 2
     block = lambda i, o: 9 * (i * o + o * o)  # noqa: E731
     expected = block(inputs, width) + outputs * width

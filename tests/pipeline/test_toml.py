@@ -187,7 +187,7 @@ def test_files_that_cannot_be_read(tmp_path):
             Pipeline.from_toml(path)
     binary = tmp_path / "photo.jpg"
     binary.write_bytes(b"\xff\xd8\xff\xe0\0\x10JFIF")
-    with pytest.raises(PipelineFileError, match=r"photo.jpg: is no text in UTF-8"):
+    with pytest.raises(PipelineFileError, match=r"photo.jpg: is no TOML: it is no text in UTF-8"):
         Pipeline.from_toml(binary)
     binary.write_bytes(b"# " + b"x" * (1 << 24))
     with pytest.raises(PipelineFileError, match="more than 16777216 bytes"):

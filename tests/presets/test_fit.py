@@ -159,6 +159,13 @@ def test_an_upright_picture_is_turned_back(make_frame, orientation):
         assert fit(minimal(), frame, picture[:, 1:, 2:], steps=1).before == float("inf")
 
 
+def test_a_picture_without_detail_is_taken_as_it_lies():
+    frame = Frame(raw=torch.full((3, 20, 30), 0.25))
+    picture = a_camera(knots=[0.0, 0.6, 1.0])(frame).srgb
+    found = fit(a_camera(), frame, picture[:, 2:], steps=50)
+    assert found.loss[-1] < found.loss[0]
+
+
 def test_another_picture_is_refused(make_frame):
     frame = make_frame()
     srgb = minimal()(frame).srgb

@@ -1,11 +1,14 @@
+import dataclasses
+
 import pytest
 import torch
 
 from isp_meta.baselines import RBFReconstructor
 from isp_meta.errors import PipelineOrderError
 from isp_meta.frame import Frame
-from isp_meta.reconstruct import LocalRBFReconstructor
-from isp_meta.samples import Samples
+from isp_meta.networks import UNet
+from isp_meta.reconstruct import LocalRBFReconstructor, UNetReconstructor
+from isp_meta.samples import LocalRBFModel, Samples
 
 SRGB = torch.rand(3, 4, 6, generator=torch.Generator().manual_seed(0))
 SAMPLES = Samples.at(torch.tensor([3, 17]), SRGB)
@@ -36,3 +39,18 @@ def test_refuses_to_make_up_a_picture_from_no_samples(reconstructor):
     none = Samples.at(torch.tensor([-1]), SRGB)
     with pytest.raises(ValueError, match="no samples"):
         reconstructor(Frame(srgb=SRGB, samples=none))
+
+
+def test_control_values_are_for_the_decoder_of_their_model():
+    none = torch.zeros(0, 3)
+    model = LocalRBFModel(
+        "rational", 16.0, 0.2, 0.05, 8, torch.zeros(3, 20), none, none, torch.zeros(3, 0)
+    )
+    samples = dataclasses.replace(SAMPLES, model=model, control=True)
+    frame = Frame(srgb=SRGB, samples=samples)
+    raw = LocalRBFReconstructor()(frame).view(3, -1)
+    assert not torch.isclose(raw[:, samples.index].T, samples.value).any()
+    network = UNetReconstructor(UNet(7, 3, 2, "sigmoid"))
+    for ask in (RBFReconstructor(), network, lambda frame: network.fine_tune(frame, 1)):
+        with pytest.raises(ValueError, match="needs measured values; these are control values"):
+            ask(frame)

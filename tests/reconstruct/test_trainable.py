@@ -275,30 +275,6 @@ def test_asks_for_what_it_needs():
             ask(frame.replace(samples=none))
 
 
-def test_a_fingerprint_is_of_class_and_weights():
-    one = small()
-    assert one.fingerprint() == small().fingerprint()
-    assert one.fingerprint().startswith("UNetReconstructor ")
-    assert one.fingerprint() != small(seed=1).fingerprint()
-    assert one.fingerprint() != one.fine_tune(frame_of(5, 5), 1).fingerprint()
-    assert one.fingerprint() != small().to(torch.bfloat16).fingerprint()
-
-
-def test_control_values_for_the_very_network_are_not_pasted():
-    network, frame = small(), frame_of(17, 33)
-    made_for = network.fingerprint()
-    kept = dataclasses.replace(frame.samples, control=True, made_for=made_for)
-    controls = frame.replace(samples=kept)
-    made, pasted = network(controls).flatten(1), network(frame).flatten(1)
-    apart = ~frame.samples.mask().bool().flatten()
-    assert torch.equal(made[:, apart], pasted[:, apart])
-    assert not torch.isclose(made[:, ~apart], pasted[:, ~apart]).any(0).all()
-    with pytest.raises(ValueError, match=rf"its own controls; these are .* for {made_for}"):
-        small(seed=1)(controls)
-    with pytest.raises(ValueError, match="fine-tuning a UNetReconstructor needs measured values"):
-        network.fine_tune(controls, 1)
-
-
 def test_a_reconstructor_says_what_its_network_reads():
     with pytest.raises(TypeError, match="inputs"):
         TrainableReconstructor(Tiles())

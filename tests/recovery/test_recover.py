@@ -26,17 +26,13 @@ from isp_meta import (
     write_dng,
 )
 from isp_meta.baselines import RBFReconstructor
-from isp_meta.capture.loop import ClosedLoopSampler
 from isp_meta.carriers import jpeg as jpeg_carrier
 from isp_meta.carriers.sidecar import sidecar_path
 from isp_meta.codec import Binding, Payload, Steps, encode, quantize
 from isp_meta.data import sample_path
 from isp_meta.errors import ImageFileError, PayloadCorrupt, PayloadMissing, PictureMismatch
 from isp_meta.metrics import psnr
-from isp_meta.networks import UNet
-from isp_meta.reconstruct import LocalRBFReconstructor, ResidualUNetReconstructor
-from isp_meta.reconstruct.residual_unet import ResidualUNet
-from isp_meta.samplers import UniformSampler
+from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samples import Samples
 
 FrameMaker = Callable[..., Frame]
@@ -86,29 +82,6 @@ def test_reconstructor_can_be_chosen(tmp_path, make_frame):
     slow = recover(made.path, reconstructor=RBFReconstructor())
     assert not slow.raw.equal(recover(made.path).raw)
     assert psnr(slow.raw, made.frame.raw) > 25
-
-
-def test_values_made_for_a_network_need_it(tmp_path, make_frame):
-    torch.manual_seed(0)
-    network = ResidualUNetReconstructor(ResidualUNet(UNet(13, 3, 2))).eval()
-    frame = make_frame(64, 96)
-    sampler = ClosedLoopSampler(UniformSampler(8), 2, network)
-    made = embed(frame, tmp_path / "a.jpg", CaptureOptions(effort=0), sampler=sampler)
-    plain = embed(frame, tmp_path / "b.jpg", CaptureOptions(effort=0), sampler=UniformSampler(8))
-    samples = read_metadata(made.path).payload.samples
-    assert samples.control
-    assert samples.made_for == network.fingerprint()
-    figures = [
-        psnr(recover(each.path, reconstructor=network).raw, each.frame.raw)
-        for each in (made, plain)
-    ]
-    assert figures[0] > figures[1] + 0.5
-    with pytest.raises(PayloadMissing, match=rf"a\.jpg: .*made for {samples.made_for}, and no raw"):
-        recover(made.path)
-    with pytest.raises(PayloadMissing, match="with that reconstructor makes raw"):
-        recover(made.path, reconstructor=RBFReconstructor())
-    with pytest.raises(ValueError, match="control values already; an effort of 0 keeps them"):
-        embed(frame, tmp_path / "c.jpg", sampler=sampler)
 
 
 # --- where the metadata is

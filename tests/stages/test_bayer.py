@@ -42,6 +42,6 @@ def test_planes_become_pictures_either_way(size):
     even = extended(extended(raw, -2, 0, 6), -1, 0, 10)
     planes = [even[:, c, p // 2 :: 2, p % 2 :: 2] for c in range(3) for p in range(4)]
     assert torch.equal(interleave(planes, size), raw)
-    into = torch.empty_like(raw)
+    into = torch.full_like(raw, torch.nan)
     put(planes, into)
     assert torch.equal(into, raw)

@@ -4,7 +4,6 @@ import torch
 from torch import nn
 
 from isp_meta.camera import Camera
-from isp_meta.errors import NotInvertible
 from isp_meta.frame import Frame
 from isp_meta.stages import ColorMatrix, camera_to_srgb, color_matrix
 
@@ -81,15 +80,6 @@ def test_refuses_shapes_and_shows_itself():
         color_matrix(torch.zeros(1, 2, 2), torch.eye(3))
     assert repr(ColorMatrix()) == "ColorMatrix(matrix=camera, clip=True)"
     assert "[1.0, 0.0, 0.0]" in repr(ColorMatrix(torch.eye(3), clip=False))
-
-
-def test_undone_inside_the_gamut():
-    rgb = 0.4 + 0.1 * torch.rand(3, 4, 5, dtype=torch.float64)
-    frame = Frame(Camera(color_matrix=HERO6), rgb=rgb)
-    for stage in (ColorMatrix(), ColorMatrix([[0.9, 0.1, 0.0], [0.0, 1.0, 0.0], [0.1, 0.0, 0.9]])):
-        torch.testing.assert_close(stage.invert(stage(frame)).rgb, rgb, rtol=0, atol=1e-9)
-    with pytest.raises(NotInvertible, match="singular"):
-        ColorMatrix(torch.zeros(3, 3)).invert(frame)
 
 
 def test_bound_to_a_camera():

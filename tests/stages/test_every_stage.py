@@ -8,7 +8,6 @@ import torch
 
 from isp_meta import stages
 from isp_meta.camera import Camera
-from isp_meta.errors import NotInvertible
 from isp_meta.frame import Frame
 from isp_meta.pipeline import Pipeline
 from isp_meta.stage import Stage
@@ -181,19 +180,3 @@ def test_gradient_to_its_input(name):
 
     picture = getattr(frame, taken).requires_grad_()
     assert torch.autograd.gradcheck(run, (picture,), eps=1e-6, atol=1e-5)
-
-
-@every_stage("inverse")
-def test_its_inverse_undoes_it(name):
-    stage, frame = make(name).double(), frame_of(7, 10, dtype=torch.float64)
-    try:
-        inverse = stage.inverse()
-    except NotInvertible as refused:
-        assert name in str(refused)  # noqa: PT017
-        return
-    made = stage(frame)
-    blank = made.replace(**dict.fromkeys(stage.needs - stage.gives))
-    for key in stage.needs:
-        undone = getattr(inverse(blank), key)
-        scale = 4095.0 if key == "codes" else 1.0
-        assert float((undone - getattr(frame, key)).abs().max()) < 1e-9 * scale

@@ -50,7 +50,6 @@ def test_the_stage_takes_the_profile_s_stops():
     bound = stage.bind(frame.camera)
     assert torch.equal(bound(frame.replace(camera=Camera())).rgb, stage(frame).rgb)
     assert torch.equal(stage(Frame(rgb=frame.rgb)).rgb, frame.rgb)
-    torch.testing.assert_close(stage.invert(stage(frame)).rgb, frame.rgb)
 
 
 def test_clipping_can_be_left_out():

@@ -69,16 +69,15 @@ def test_known_values_of_other_transfer_functions(transfer, linear, encoded):
 
 
 @pytest.mark.parametrize("transfer", TRANSFERS)
-def test_stage_and_its_inverse(transfer):
+def test_the_stage_encodes(transfer):
     rgb = torch.cat([torch.linspace(0, 1, 500), torch.linspace(0, 0.01, 100)]).double()
     frame = Frame(rgb=rgb.view(3, 10, 20))
-    stage = Gamma(transfer)
-    done = stage(frame)
+    done = Gamma(transfer)(frame)
     assert torch.equal(done.srgb, encode(frame.rgb, transfer))
-    torch.testing.assert_close(stage.invert(done).rgb, frame.rgb, rtol=0, atol=1e-12)
-    single = Frame(rgb=frame.rgb.float())
-    returned = stage.inverse()(stage(single)).rgb
-    torch.testing.assert_close(returned, single.rgb, rtol=0, atol=1e-6)
+    torch.testing.assert_close(decode(done.srgb, transfer), frame.rgb, rtol=0, atol=1e-12)
+    single = frame.rgb.float()
+    returned = decode(encode(single, transfer), transfer)
+    torch.testing.assert_close(returned, single, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize("transfer", TRANSFERS)
@@ -95,7 +94,6 @@ def test_a_space_brings_its_own_transfer_function(space, transfer):
     rgb = torch.linspace(0, 1, 30).view(3, 2, 5)
     done = Gamma()(Frame(rgb=rgb, space=space))
     assert torch.equal(done.srgb, encode(rgb, transfer))
-    torch.testing.assert_close(Gamma().invert(done).rgb, rgb)
 
 
 def test_unknown_transfer_function():

@@ -101,9 +101,9 @@ def test_on_rgb_a_part_is_corrected_where_the_map_lies():
 
 @pytest.mark.parametrize(("field", "channels"), [("mosaic", 1), ("rgb", 3)])
 @pytest.mark.parametrize("size", [(1, 2), (2, 3), (3, 3), (12, 10)])
-def test_inverse(field, channels, size):
+def test_either_field_is_corrected(field, channels, size):
     camera = Camera(gain_maps=(*of_places(*size), MAPS["whole"]))
-    for dtype, error in ((torch.float32, 1e-6), (torch.float64, 1e-9)):
+    for dtype in (torch.float32, torch.float64):
         picture = torch.rand(2, channels, *size, dtype=dtype) / 5
         frame = Frame(camera, **{field: picture})
         for stage in (LensShading(field=field), Vignette((0.3, 0.2, 0.1, 0.0, 0.1), field=field)):
@@ -111,8 +111,6 @@ def test_inverse(field, channels, size):
             out = stage(frame)
             assert not torch.equal(getattr(out, field), picture)
             assert getattr(out, field).dtype == dtype
-            back = getattr(stage.inverse()(out), field)
-            torch.testing.assert_close(back, picture, rtol=0, atol=error)
 
 
 @pytest.mark.parametrize("channels", [1, 3])
@@ -178,10 +176,7 @@ def test_vignette_gradient_and_learning():
     picture = torch.rand(2, 3, 3, 4, dtype=torch.float64, requires_grad=True)
     k = torch.tensor([0.4, -0.3, 0.6, 0.2, -0.1], dtype=torch.float64, requires_grad=True)
     center = torch.tensor([0.4, 0.7], dtype=torch.float64, requires_grad=True)
-    for undo in (False, True):
-        assert torch.autograd.gradcheck(
-            lambda *a, undo=undo: vignette(*a, undo), (picture, k, center)
-        )
+    assert torch.autograd.gradcheck(vignette, (picture, k, center))
     stage = Vignette(nn.Parameter(torch.zeros(5)), clip=False)
     stage(Frame(mosaic=torch.ones(1, 8, 8))).mosaic.sum().backward()
     assert bool((stage.coefficients.grad > 0).all())

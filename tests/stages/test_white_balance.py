@@ -106,7 +106,6 @@ def test_gray_world():
     done = GrayWorld()(Frame(HERO6, raw=raw))
     mean = done.rgb.mean((1, 2))
     torch.testing.assert_close(mean, mean.max().expand(3))
-    torch.testing.assert_close(GrayWorld().invert(done).raw, raw)
     torch.testing.assert_close(as_shot_gains(done.camera.neutral).float(), gray_world(raw))
     assert float(gray_world(raw).min()) == 1
 
@@ -128,11 +127,10 @@ def test_gradient_of_gray_world():
 @pytest.mark.parametrize(
     "stage", [WhiteBalance(), WhiteBalance([1.5, 1.0, 2.0]), WhiteBalance(kelvin=3200.0)]
 )
-def test_undone_and_bound(stage):
+def test_bound(stage):
     raw = 0.2 * torch.rand(3, 4, 4, dtype=torch.float64)
     frame = Frame(HERO6, raw=raw)
     done = stage(frame)
-    torch.testing.assert_close(stage.inverse()(done).raw, raw, rtol=0, atol=1e-9)
     bound = stage.bind(HERO6)
     assert torch.equal(bound(frame.replace(camera=Camera())).rgb, done.rgb)
     again = WhiteBalance(**stage.arguments())

@@ -20,7 +20,7 @@ CASES = {
     "paper": {"optimizer": {"clip": 0.05}},
     "mixed": {
         "samples": {"kind": "mixed"},
-        "meta": {"task": "picture", "pictures": 2, "second_order": True},
+        "meta": {"task": "picture", "pictures": 2},
         "optimizer": {"ema": 0.9},
     },
 }

@@ -4,10 +4,9 @@ import shutil
 import numpy as np
 import pytest
 import torch
-from torch.utils.data import DataLoader
 
 from isp_meta.errors import TrainingSetError
-from isp_meta.training import CropDataset, EpochSampler
+from isp_meta.training import CropDataset
 
 
 @pytest.fixture
@@ -130,26 +129,6 @@ def test_a_batch_may_lie_across_epochs_or_hold_several(crops_folder):
     assert {epoch for epoch, _ in crops.batch_indices(0, 64)} == {0, 1, 2, 3, 4}
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_training_taken_up_again_sees_what_it_would_have_seen(crops_folder, workers):
-    def batches(start):
-        crops = CropDataset(crops_folder, crop=8)
-        sampler = EpochSampler(crops, 6, steps=14, start=start)
-        loader = DataLoader(
-            *(crops,),
-            batch_sampler=sampler,
-            num_workers=workers,
-            multiprocessing_context="fork" if workers else None,
-        )
-        assert len(loader) == 14 - start
-        return list(loader)
-
-    through, resumed = batches(0), batches(9)
-    assert through[0]["raw"].shape == (6, 3, 8, 8)
-    assert all(same(a, b) for a, b in zip(through[9:], resumed, strict=True))
-    assert not same(through[0], through[8])
-
-
 @pytest.mark.parametrize(
     "arguments", [(-1, 4), (0, 0), (0, 3, 2), (0, 4, 2, 2), (0, 4, 2, -1), (0, 4, 0, 0)]
 )
@@ -158,26 +137,7 @@ def test_batches_that_cannot_be(crops_folder, arguments):
         CropDataset(crops_folder, crop=8).batch_indices(*arguments)
 
 
-def test_samplers_that_cannot_be(crops_folder):
-    crops = CropDataset(crops_folder, crop=8)
-    with pytest.raises(ValueError, match="start"):
-        EpochSampler(crops, 4, steps=3, start=4)
-    with pytest.raises(ValueError, match="batch"):
-        EpochSampler(crops, 3, steps=4, world_size=2)
-
-
 # --- damage
-
-
-def test_hashes_are_compared(folder):
-    crops = CropDataset(folder, crop=8)
-    crops.verify()
-    shard = shard_of(folder, 1)
-    data = bytearray(shard.read_bytes())
-    data[-1] ^= 1
-    shard.write_bytes(data)
-    with pytest.raises(TrainingSetError, match=f"{shard.name}: damaged"):
-        CropDataset(folder, crop=8).verify()
 
 
 def test_a_shard_that_is_missing_or_cut_off(folder):

@@ -89,8 +89,6 @@ def test_what_cannot_be_shared_out_is_refused(monkeypatch, tmp_path):
     assert refused() == "[run] batch: 4 is no multiple of 3 processes"
     sections = {"run": {"batch": 6}, "meta": {"pictures": 4}}
     assert refused(**sections) == "[meta] pictures: 4 is no multiple of 3 processes"
-    sections["meta"] = {"pictures": 3, "second_order": True}
-    assert "second_order" in refused(**sections)
 
 
 def test_one_process_alone_needs_no_group():

@@ -83,44 +83,6 @@ def test_the_first_order_gradient_is_that_at_the_adapted_weights(smooth):
         assert torch.allclose(smooth.get_parameter(name).grad, value.grad, rtol=1e-9, atol=1e-12)
 
 
-def test_the_second_order_gradient_is_that_of_the_whole(smooth):
-    config = MetaConfig(rate=0.5, steps=3, second_order=True)
-    first = MetaConfig(rate=0.5, steps=3)
-    names = [name for name, _ in smooth.named_parameters()]
-
-    def meta_loss(*values):
-        network = copy.deepcopy(smooth)
-        network.load_state_dict(dict(zip(names, values, strict=True)))
-        theta = adapt(network, task(), first)
-        return (functional_call(network, theta, (task().inputs,)) - 2).abs().mean().detach()
-
-    theta = adapt(smooth, task(), config)
-    (functional_call(smooth, theta, (task().inputs,)) - 2).abs().mean().backward()
-    second = [parameter.grad.clone() for parameter in smooth.parameters()]
-    values = [parameter.detach() for parameter in smooth.parameters()]
-    generator = torch.Generator().manual_seed(6)
-    direction = [torch.randn(v.shape, generator=generator, dtype=v.dtype) for v in values]
-    step = 1e-5
-    ahead = meta_loss(*(v + step * d for v, d in zip(values, direction, strict=True)))
-    behind = meta_loss(*(v - step * d for v, d in zip(values, direction, strict=True)))
-    slope = (ahead - behind) / (2 * step)
-    found = sum((g * d).sum() for g, d in zip(second, direction, strict=True))
-    assert torch.isclose(found, slope, rtol=1e-6)
-    smooth.zero_grad()
-    theta = carry(smooth, adapt(smooth, task(), first))
-    (functional_call(smooth, theta, (task().inputs,)) - 2).abs().mean().backward()
-    pairs = zip(smooth.parameters(), direction, strict=True)
-    assert not torch.isclose(sum((p.grad * d).sum() for p, d in pairs), slope, rtol=1e-3)
-
-
-def test_a_unet_has_second_derivatives(unet):
-    config = MetaConfig(second_order=True, steps=2)
-    with batch_norm_as(unet, config):
-        theta = adapt(unet, task(torch.float32, 32), config)
-        functional_call(unet, theta, (task(torch.float32, 32).inputs,)).mean().backward()
-    assert all(p.grad is not None and p.grad.isfinite().all() for p in unet.parameters())
-
-
 @pytest.mark.parametrize("kind", ["running", "published"])
 def test_batch_norm_moves_in_the_inner_loop_as_the_config_says(unet, kind):
     before = copy.deepcopy(unet.state_dict())

@@ -1,3 +1,4 @@
+import hashlib
 import json
 import resource
 import signal
@@ -42,8 +43,11 @@ def test_a_set_holds_what_its_manifest_says(pictures, tmp_path):
         assert set(row) == {"name", "sha256", "size", "shard", "renderings"}
         assert row["size"] == [40, 56]
         assert len(row["renderings"]) == 2
+    for shard in manifest.shards:
+        data = (tmp_path / "set" / shard.file).read_bytes()
+        assert hashlib.sha256(data).hexdigest() == shard.sha256
     for split in ("train", "val"):
-        CropDataset(tmp_path / "set", split, crop=16).verify()
+        assert len(CropDataset(tmp_path / "set", split, crop=16)) == made.crops[split]
 
 
 def test_raw_is_the_scene_and_srgb_its_rendering(make_scene, tmp_path):

@@ -18,7 +18,7 @@ from isp_meta.training.systems import build
 ALL = {
     "samples": {"kind": "mixed"},
     "optimizer": {"ema": 0.9, "clip": 0.05, "rate": 5e-3},
-    "schedule": {"kind": "plateau", "patience": 1, "warmup": 2},
+    "schedule": {"warmup": 2},
     "meta": {"task": "picture", "pictures": 2, "steps": 2},
     "validation": {"every": 2},
 }

@@ -16,8 +16,7 @@ def test_defaults_are_the_constants_of_the_paper():
     assert (config.loss.superpixel, config.loss.meta, config.loss.distance) == (1e-4, 1e-2, "l1")
     assert (config.meta.steps, config.meta.rate) == (5, 1e-3)
     assert (config.optimizer.rate, config.run.batch, config.data.crop) == (1e-3, 128, 128)
-    assert (config.validation.fine_tune, config.validation.rate) == (10, 1e-4)
-    assert (config.sampler.alpha, config.sampler.m) == (0.2, 10)
+    assert config.validation.fine_tune == 10
     assert config.samples.share == 1 / 64
     assert config.run.total_steps(128 * 50) == 120 * 50
 
@@ -49,9 +48,11 @@ def test_the_papers_example_departs_from_the_defaults_where_it_says_so():
         ("[loss]\nmeta = nan\n", ["[loss] meta", "at least 0", "nan"]),
         ("[loss]\nmeta = inf\n", ["[loss] meta", "at least 0", "inf"]),
         ("[meta]\nrate = 0\n", ["[meta] rate", "above 0"]),
+        (f"[meta]\nrate = {10**400}\n", ["[meta] rate", "too large"]),
+        (f"[meta]\nsteps = {10**400}\n", ["[meta] steps", "too large"]),
         ("[meta]\nsteps = 2.5\n", ["[meta] steps", "a whole number", "2.5"]),
         ("[meta]\nsteps = true\n", ["[meta] steps", "a whole number", "True"]),
-        ("[meta]\ntask = 'all'\n", ["[meta] task", "'batch', 'picture'", "'all'"]),
+        ("[meta]\ntask = 'all'\n", ["[meta] task", "'batch' or 'picture'", "'all'"]),
         ("[samples]\nkind = ['x']\n", ["[samples] kind", "'learned'"]),
         ("[sampler]\ninputs = 3\n", ["[sampler] inputs", "'srgb'"]),
         ("[run]\nsteps = 1\nepochs = 1\n", ["[run] epochs", "steps"]),

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 import struct
 import zlib
 from math import isqrt
@@ -37,13 +36,11 @@ def read(data: bytes, picture: np.ndarray | None = None) -> dict[str, object]:
     """All that a payload holds; picture: (3, H, W) 8 bits, for what is predicted from it."""
     assert data[:8] == b"\x89ISPM\r\n\x1a"
     major, minor, size = struct.unpack_from(">BBH", data, 8)
-    total, width, height, cell, count, scale, orientation, levels = struct.unpack_from(
+    total, width, height, cell, count, slope, orientation, levels = struct.unpack_from(
         ">QIIIIBBH", data, 12
     )
-    assert (major in (1, 2), minor, total, size) == (True, 0, len(data), 40)
+    assert (major, minor, total, size) == (1, 0, len(data), 40)
     assert hashlib.sha256(data[:-32]).digest() == data[-32:]
-    if major == 1:
-        scale, levels = 64, 2**scale - 1
     sections = sections_of(data)
     side = cell or max(1, isqrt(width * height // max(count, 1)))
     index = read_positions(sections["POSN"], width, height, side, count)
@@ -57,7 +54,7 @@ def read(data: bytes, picture: np.ndarray | None = None) -> dict[str, object]:
         "size": (height, width, cell),
         "index": index,
         "values": values,
-        "scale": (scale, levels),
+        "scale": (slope, levels),
         "orientation": orientation,
         "levels": struct.unpack_from(">17d", camera),
         "place": struct.unpack_from(">4sHii", camera, 136),
@@ -73,11 +70,9 @@ def read_optional(
 ) -> dict[str, object]:
     found: dict[str, object] = {"is_control": "CTRL" in sections}
     if "CTRL" in sections:
-        assert ("lRBF" in sections) == (sections["CTRL"] == b"")
+        assert sections["CTRL"] == b""
+        assert "lRBF" in sections
         assert "DPTH" not in sections
-        found["made_for"] = "".join(texts(sections["CTRL"]))
-        if sections["CTRL"]:
-            assert re.fullmatch(r"[A-Za-z0-9_]{1,64} [0-9a-f]{16}", found["made_for"])
     if "pARA" in sections:
         found["formula"] = read_formula(sections["pARA"])
     if "lRBF" in sections:
