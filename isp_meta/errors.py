@@ -29,7 +29,20 @@ __all__ = [
 
 
 class IspMetaError(Exception):
-    """Base of all errors below."""
+    """Base of all errors below.
+
+    Attributes:
+        text: the file and the cause.
+        remedy: name of the argument by which the call goes on all the same, such as "overwrite";
+            "": there is none.
+    """
+
+    def __init__(self, text: str = "", *, remedy: str = "") -> None:
+        super().__init__(text)
+        self.text, self.remedy = text, remedy
+
+    def __str__(self) -> str:
+        return f"{self.text}; pass {self.remedy}=True" if self.remedy else self.text
 
 
 class RawFileError(IspMetaError):
@@ -67,8 +80,8 @@ class PictureMismatch(IspMetaError):
         match: what the picture is then, as in :class:`isp_meta.Metadata`, or "": not told.
     """
 
-    def __init__(self, text: str, match: str = "") -> None:
-        super().__init__(text)
+    def __init__(self, text: str, match: str = "", *, remedy: str = "") -> None:
+        super().__init__(text, remedy=remedy)
         self.match = match
 
 

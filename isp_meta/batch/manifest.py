@@ -45,6 +45,7 @@ class Row:
         job: :attr:`isp_meta.batch.Job.identity`.
         megapixels, seconds: of the picture, and that it took.
         kind, error: name of the error's type, and its text; "" where all went well.
+        remedy: the argument by which it goes on all the same, see :class:`isp_meta.IspMetaError`.
         worker: the process that did it.
     """
 
@@ -59,6 +60,7 @@ class Row:
     seconds: float = 0.0
     kind: str = ""
     error: str = ""
+    remedy: str = ""
     worker: int = 0
 
     def made(self, present: str) -> bool:

@@ -48,7 +48,9 @@ class Order:
         start = time.perf_counter()
         try:
             row = self._do(task)
-        except (IspMetaError, OSError) as error:
+        except IspMetaError as error:
+            row = failure(task, type(error).__name__, error.text, error.remedy)
+        except OSError as error:
             row = failure(task, type(error).__name__, str(error))
         if row.status == "skipped":
             return row
@@ -70,10 +72,12 @@ class Order:
             ours = claim is not None and claim != task.known
             return dataclasses.replace(known, status="done" if ours else "skipped")
         if present and not self.overwrite and not (known is not None and known.made(present)):
-            raise OutputError(f"{task.target} exists already; use --overwrite to replace it")
+            raise OutputError(f"{task.target} exists already", remedy="overwrite")
         done = work(self.job, task.name, data, beside, self.device)
         if done.error:
-            return dataclasses.replace(row, status="failed", kind=done.kind, error=done.error)
+            return dataclasses.replace(
+                row, status="failed", kind=done.kind, error=done.error, remedy=done.remedy
+            )
         made = [part for part in (done.data, done.beside) if part is not None]
         row = dataclasses.replace(
             row, megapixels=done.megapixels, output=digest(*made), replaced=present
@@ -107,14 +111,15 @@ class Order:
             raise
 
 
-def failure(task: Task, kind: str, error: str) -> Row:
+def failure(task: Task, kind: str, error: str, remedy: str = "") -> Row:
     """The row of a file that failed.
 
     Args:
         kind: name of the error's type. error: its text, which may begin with the file's name.
+        remedy: the error's.
     """
     text = error if error.startswith(task.name) else f"{task.name}: {error}"
-    return Row(task.name, "failed", kind=kind, error=text)
+    return Row(task.name, "failed", kind=kind, error=text, remedy=remedy)
 
 
 def _same(known: Row, row: Row) -> bool:

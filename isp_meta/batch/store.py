@@ -257,7 +257,7 @@ class RemoteStore(Store):
         temporary = f"{folder}/.{secrets.token_hex(8)}.tmp"
         try:
             if not overwrite and self.files.exists(path):
-                raise OutputError(f"{name}: exists already; use --overwrite to replace it")
+                raise OutputError(f"{name}: exists already", remedy="overwrite")
             self.files.makedirs(folder, exist_ok=True)
             self.files.pipe_file(temporary, data)
             self.files.mv(temporary, path)

@@ -22,7 +22,7 @@ class Done:
         beside: the sidecar of the result, if it has one.
         megapixels: of the picture; 0 of a failure.
         kind: name of the error's type; "" where all went well.
-        error: the file, the cause, what to do.
+        error: the file, the cause, what to do. remedy: as of :class:`isp_meta.IspMetaError`.
     """
 
     data: bytes | None = None
@@ -30,6 +30,7 @@ class Done:
     megapixels: float = 0.0
     kind: str = ""
     error: str = ""
+    remedy: str = ""
 
 
 def work(
@@ -64,12 +65,13 @@ def work(
             text = _text(error, name)
             for path in (source.parent, target.parent):
                 text = text.replace(f"{path}/", name.removesuffix(place.name))
-            return Done(kind=type(error).__name__, error=text)
+            remedy = error.remedy if isinstance(error, IspMetaError) else ""
+            return Done(kind=type(error).__name__, error=text, remedy=remedy)
 
 
 def _text(error: Exception, name: str) -> str:
     if isinstance(error, IspMetaError):
-        text = str(error)
+        text = error.text
     elif isinstance(error, MemoryError) or "can't allocate memory" in str(error):
         text = f"{name}: not enough memory for this picture"
     elif isinstance(error, OSError):

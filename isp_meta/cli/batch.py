@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from ..capture import CaptureOptions
 from .choices import Engine, Format
-from .console import complain, errors, print_json, say, stop
+from .console import advised, complain, errors, print_json, say, stop
 from .options import takes_capture_options
 from .pipelines import PipelineOption, PresetOption, named_pipeline
 from .recover import CfaOption, ForceOption, make_job
@@ -156,7 +156,7 @@ def _run(shared: dict[str, Any], make: Callable[[], Job]) -> None:
         print_json(summary.to_dict())
     else:
         for row in summary.errors:
-            complain(row.error)
+            complain(advised(row.error, row.remedy))
         say(_line(summary))
     if summary.failed:
         raise typer.Exit(1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from importlib import import_module
 from typing import Annotated, Any, cast
 
@@ -9,7 +10,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from . import pipes
-from .console import INTERRUPTED, Volume, set_volume
+from .console import INTERRUPTED, Volume, set_flags, set_volume
 
 __all__ = ["COMMANDS", "Commands", "QuietOption", "VerboseOption", "load"]
 
@@ -115,12 +116,22 @@ def _extend(command: Any, options: list[Any]) -> None:
         _extend(member, options)
 
 
+def _flags(command: Any) -> Iterator[str]:
+    """Of a command, or of all in a group."""
+    for option in command.params:
+        yield from option.opts
+    for member in getattr(command, "commands", {}).values():
+        yield from _flags(member)
+
+
 class _Unloaded(TyperCommand):
     """What the list of commands shows of one. Called, it makes way for the command itself."""
 
     def make_context(self, info_name: str | None, args: list[str], *rest: Any, **more: Any) -> Any:
         assert self.name is not None
-        return load(self.name).make_context(info_name, args, *rest, **more)
+        command = load(self.name)
+        set_flags(frozenset(_flags(command)))
+        return command.make_context(info_name, args, *rest, **more)
 
 
 class Commands(TyperGroup):
@@ -149,3 +160,4 @@ class Commands(TyperGroup):
             raise typer.Exit(INTERRUPTED) from None
         finally:
             set_volume(Volume.NORMAL)
+            set_flags(frozenset())

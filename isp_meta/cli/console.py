@@ -23,6 +23,7 @@ __all__ = [
     "EXIT",
     "INTERRUPTED",
     "Volume",
+    "advised",
     "complain",
     "each",
     "errors",
@@ -33,6 +34,7 @@ __all__ = [
     "progress",
     "rewritten",
     "say",
+    "set_flags",
     "set_volume",
     "show",
     "stop",
@@ -77,6 +79,25 @@ def set_volume(volume: Volume) -> None:
     _volume = volume
 
 
+_flags: frozenset[str] = frozenset()
+
+
+def set_flags(flags: frozenset[str]) -> None:
+    """From now on, what goes wrong may be remedied by one of these flags."""
+    global _flags
+    _flags = flags
+
+
+def advised(text: str, remedy: str) -> str:
+    """An error's text, and the flag that stands for its remedy, if the command has it.
+
+    Args:
+        remedy: see :class:`isp_meta.IspMetaError`.
+    """
+    flag = f"--{remedy.replace('_', '-')}"
+    return f"{text}; use {flag}" if flag in _flags else text
+
+
 def say(text: str) -> None:
     """One line of report on standard output; names of files appear as they are.
 
@@ -114,7 +135,7 @@ def errors(name: object) -> Iterator[None]:
         with _traced():
             yield
     except IspMetaError as error:
-        stop(str(error), exit_code(error))
+        stop(advised(error.text, error.remedy), exit_code(error))
     except OSError as error:
         stop(f"{error.filename or name}: {error.strerror or error}")
     except ValueError as error:

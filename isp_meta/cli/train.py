@@ -56,7 +56,7 @@ def command(
                 _train(plan, device, resume)
             except Interrupted as interrupted:
                 if rank() == 0:
-                    say(f"{interrupted.path}: {interrupted}")
+                    say(f"{interrupted.path}: {interrupted}; go on with --resume")
                 raise typer.Exit(128 + interrupted.signal) from None
 
 

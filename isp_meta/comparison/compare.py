@@ -184,7 +184,7 @@ def _to_raw(frame: Frame, method: DemosaicMethod) -> Frame:
 
 
 def _read_recovered(path: Path, method: DemosaicMethod) -> Frame:
-    """Linear RGB as it is; the mosaic of ``recover --cfa`` demosaiced as the truth is."""
+    """Linear RGB as it is; a DNG with the sensor's mosaic demosaiced as the truth is."""
     if path.suffix.lower() == ".dng" and not io.is_linear_dng(path):
         return _to_raw(io.read_raw(path), method)
     return io.read_linear(path)

@@ -65,7 +65,7 @@ def check_target(
     if is_source:
         raise OutputError(f"{path}: is the file that it would be made from; choose another name")
     if not overwrite:
-        raise OutputError(f"{path}: exists already; use --overwrite to replace it")
+        raise OutputError(f"{path}: exists already", remedy="overwrite")
 
 
 def _refusal(path: str | os.PathLike[str], error: OSError) -> OutputError:
@@ -101,7 +101,7 @@ def write_atomic(
         _publish(temporary, target, overwrite)
         _sync_folder(target.parent)
     except FileExistsError:
-        raise OutputError(f"{path}: exists already; use --overwrite to replace it") from None
+        raise OutputError(f"{path}: exists already", remedy="overwrite") from None
     except OSError as error:
         raise _refusal(path, error) from error
     finally:

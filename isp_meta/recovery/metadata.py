@@ -157,6 +157,4 @@ def check_match(metadata: Metadata, force: bool = False) -> None:
             f"{wanted[1]}x{wanted[0]}; it was resized or cropped since"
         )
     if not force:
-        raise PictureMismatch(
-            f"{metadata.path}: {_MISMATCH[metadata.match]}; --force recovers what still fits"
-        )
+        raise PictureMismatch(f"{metadata.path}: {_MISMATCH[metadata.match]}", remedy="force")

@@ -11,7 +11,7 @@ __all__ = ["verify"]
 
 _STALE = {
     "recompressed": "compressed again since; recovery works, a little less exactly",
-    "edited": "edited since; recovery needs --force and errs where it was edited",
+    "edited": "edited since; recovery has to be forced, and errs where it was edited",
     "foreign": "another picture, or resized; its metadata is of no use",
 }
 

@@ -178,8 +178,8 @@ def _page(subject: Subject, width: int) -> str:
 
 
 _NO_RAW = (
-    '<p class="note">How near the recovered raw comes is not known without the original raw file: '
-    "<code>isp-meta report --raw</code> measures it.</p>"
+    '<p class="note">How near the recovered raw comes is not known without the original raw file; '
+    "a report that is made with it says.</p>"
 )
 
 

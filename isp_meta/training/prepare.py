@@ -164,7 +164,7 @@ def _check_target(out: Path, folders: Sequence[PathLike], overwrite: bool) -> No
     if not os.path.lexists(out) or (out.is_dir() and not any(out.iterdir())):
         return
     if not overwrite:
-        raise OutputError(f"{out}: exists already; use --overwrite to replace it")
+        raise OutputError(f"{out}: exists already", remedy="overwrite")
     if not Manifest.is_there(out):
         raise OutputError(f"{out}: is no training set and will not be replaced; name another")
     whole = out.resolve()

@@ -44,7 +44,7 @@ class Interrupted(Exception):
     """
 
     def __init__(self, signal: int, path: Path, step: int) -> None:
-        super().__init__(f"stopped after step {step}; go on with --resume")
+        super().__init__(f"stopped after step {step}")
         self.signal, self.path, self.step = signal, path, step
 
 
@@ -129,7 +129,7 @@ class Trainer:
         if resume and last.exists():
             self.load_state_dict(checkpoint.load(last), str(last))
         elif last.exists():
-            raise TrainingError(f"{last}: is of an earlier training; --resume goes on with it")
+            raise TrainingError(f"{last}: is of an earlier training", remedy="resume")
         barrier()  # all have looked before the first process writes
         crops = Batches(train, self.config.run, self.device)
         pictures = validation_pictures(val, self.config.validation.pictures, self.device)

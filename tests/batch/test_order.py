@@ -63,7 +63,7 @@ def test_a_file_that_no_batch_made_is_kept(tree, tmp_path, do):
     result.write_bytes(b"mine")
     row = do()["a.dng"]
     assert (row.status, row.kind) == ("failed", "OutputError")
-    assert row.error == "a.dng: a.jpg exists already; use --overwrite to replace it"
+    assert (row.error, row.remedy) == ("a.dng: a.jpg exists already", "overwrite")
     assert result.read_bytes() == b"mine"
     assert statuses(do(overwrite=True)) == ["done"]
     result.write_bytes(result.read_bytes() + b"edited")

@@ -224,7 +224,7 @@ def test_existing_file_is_refused_before_the_work(tmp_path, make_frame, carrier)
     target = tmp_path / "a.jpg"
     target.write_bytes(b"mine")
     steps: list[str] = []
-    with pytest.raises(OutputError, match=r"a\.jpg: exists already; use --overwrite"):
+    with pytest.raises(OutputError, match=r"a\.jpg: exists already; pass overwrite=True"):
         embed(make_frame(), target, CaptureOptions(carrier=carrier), progress=steps.append)
     assert target.read_bytes() == b"mine"
     assert steps == []

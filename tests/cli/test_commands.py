@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import inspect
 import os
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import pytest
 
+import isp_meta
 from isp_meta import cli
 from isp_meta.cli.commands import COMMANDS, load
 from isp_meta.cli.console import EXIT, INTERRUPTED
@@ -86,6 +88,34 @@ for arguments in {calls!r}:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("Usage: isp-meta") == len(LINES) + 1
+
+
+def texts(tree):
+    """The texts in a program's tree, but for the flags of a parser of its own."""
+    own = {
+        text
+        for call in ast.walk(tree)
+        if isinstance(call, ast.Call) and getattr(call.func, "attr", "") == "add_argument"
+        for text in call.args
+    }
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Constant) and isinstance(node.value, str) and node not in own:
+            yield node.value
+
+
+def test_the_library_names_no_flag():
+    ours = {flag for command in ALL.values() for option in command.params for flag in option.opts}
+    package = Path(isp_meta.__file__).parent
+    library = [path for path in package.rglob("*.py") if path.parent.name != "cli"]
+    assert len(library) > 200
+    for path in library:
+        for text in texts(ast.parse(path.read_text(encoding="utf-8"))):
+            assert not ours & set(re.findall(r"--[a-z][a-z-]+", text)), f"{path}: {text}"
+
+
+def test_a_flag_is_found():
+    tree = ast.parse('parser.add_argument("--seed")\nraise ValueError(f"{x}: use --force")')
+    assert [*texts(tree)] == [": use --force"]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,11 @@ import pytest
 import torch
 import typer
 
+import isp_meta
 from isp_meta.cli.console import errors
-from isp_meta.errors import PayloadCorrupt
+from isp_meta.errors import PayloadCorrupt, PictureMismatch
+
+from .test_recover import edited
 
 COMMANDS = (
     *("embed", "recover", "inspect", "verify", "extract", "strip", "compare", "demo"),
@@ -39,14 +42,22 @@ def test_names_appear_as_they_are(run, small, count, tmp_path, name):
     assert run("verify", jpeg).out == f"{jpeg}: exact, {count} samples in {jpeg}\n"
     assert f"\nsource           {jpeg}\n" in run("inspect", jpeg).out
     assert run("recover", jpeg).out == f"{dng}: 256x192, dng\n"
-    assert run("recover", jpeg).lines == [
-        f"error: {dng}: exists already; use --overwrite to replace it"
-    ]
+    assert run("recover", jpeg).lines == [f"error: {dng}: exists already; use --overwrite"]
     assert run("extract", jpeg).out.startswith(f"{jpeg}.ispmeta: ")
     assert run("strip", jpeg, "--in-place").out.startswith(f"{jpeg}: ")
     assert run("verify", f"{jpeg}.none").lines == [
         f"error: {jpeg}.none: there is no such file; check the name"
     ]
+
+
+def test_a_remedy_is_a_flag_where_the_command_has_it(run, photo, raw, tmp_path):
+    edited(photo)
+    text = f"error: {photo}: its pixels were edited after the metadata was made"
+    assert run("recover", photo).lines == [f"{text}; use --force"]
+    assert run("compare", raw, photo).lines == [text]
+    with pytest.raises(PictureMismatch) as caught:
+        isp_meta.recover(photo)
+    assert f"error: {caught.value}" == f"{text}; pass force=True"
 
 
 def test_line_breaks_do_not_break_the_line(run):

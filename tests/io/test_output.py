@@ -36,7 +36,7 @@ def test_existing_file_stays_unless_asked(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_bytes(b"old")
     path.chmod(0o604)
-    with pytest.raises(OutputError, match=r"a: exists already; use --overwrite"):
+    with pytest.raises(OutputError, match=r"a: exists already; pass overwrite=True"):
         write_atomic(path, b"new")
     assert path.read_bytes() == b"old"
     write_atomic(path, b"new", overwrite=True)

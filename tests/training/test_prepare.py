@@ -257,7 +257,7 @@ def test_nothing_is_replaced_unasked(pictures, tmp_path):
     out.mkdir()
     prepare(pictures, out, **SMALL)
     before = files(out)
-    with pytest.raises(OutputError, match="set: exists already; use --overwrite"):
+    with pytest.raises(OutputError, match="set: exists already; pass overwrite=True"):
         prepare(pictures, out, **SMALL)
     assert files(out) == before
     prepare(pictures, out, **SMALL, seed=1, overwrite=True)

@@ -93,7 +93,7 @@ class SignalAt:
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_ends_it_after_the_step_with_all_that_is_needed_to_go_on(tmp_path, number):
     handlers = [signal.getsignal(kind) for kind in (signal.SIGTERM, signal.SIGINT)]
-    with pytest.raises(Interrupted, match="after step 2; go on with --resume") as stop:
+    with pytest.raises(Interrupted, match=r"after step 2$") as stop:
         fit(tmp_path / "cut", observers=[SignalAt(2, number)])
     assert (stop.value.signal, stop.value.step) == (number, 2)
     assert stop.value.path == tmp_path / "cut" / "last.pt"
@@ -193,7 +193,7 @@ def test_a_loss_that_is_no_number_ruins_nothing(tmp_path, saved):
 def test_an_earlier_training_is_not_written_over(tmp_path):
     fit(tmp_path, run={"steps": 1})
     before = (tmp_path / "last.pt").read_bytes()
-    with pytest.raises(TrainingError, match=r"last\.pt: is of an earlier training; --resume"):
+    with pytest.raises(TrainingError, match=r"last\.pt: is of an .*; pass resume=True"):
         fit(tmp_path, run={"steps": 1})
     assert (tmp_path / "last.pt").read_bytes() == before
 
