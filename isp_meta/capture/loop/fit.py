@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from itertools import product
 
 import torch
 from torch import Tensor
@@ -195,8 +194,7 @@ def _guesses(
     target = log_gain(value, apply_polynomial(cubic, fitted.T).T)
     by_hand, centers = max(bare.FEATURES), _centers(guide.srgb[0].numel())
 
-    def corrected(kind: tuple[str, tuple[float, float]]) -> _Guess | None:
-        network, (weight, burnt) = kind
+    def corrected(network: str, weight: float, burnt: float) -> _Guess | None:
         count = len(features) if network else by_hand
         told = blocks.features[:count, ::step].T.clone()
         told[:, :4] *= burnt
@@ -223,10 +221,17 @@ def _guesses(
             times_gain(at_blocks.clone(), correction(blocks.srgb, blocks.features[:count])),
         )
 
-    kinds = list(product(("", FEATURES), ((1e-3, 0.0), (0.25, 1.0)))) if centers else []
-    for kind, found in zip(kinds, pool.map(corrected, kinds), strict=True):
-        if found is not None:
-            yield f"{kind}", found
+    # With what is clipped, clipped pixels weigh in the fit as well.
+    kinds = {
+        f"{network or 'contrast'}{clipping}": (network, weight, burnt)
+        for network in ("", FEATURES)
+        for clipping, weight, burnt in (("", 1e-3, 0.0), (" and clipping", 0.25, 1.0))
+    }
+    if centers:
+        found_each = pool.map(lambda kind: corrected(*kind), kinds.values())
+        for name, found in zip(kinds, found_each, strict=True):
+            if found is not None:
+                yield name, found
 
 
 def _choose(
