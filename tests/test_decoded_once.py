@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from isp_meta import embed, io, read_metadata, recover
+from isp_meta import CaptureOptions, embed, io, read_metadata, recover
 from isp_meta.comparison import compare
 from isp_meta.recovery import verify
 from isp_meta.report import build_report
@@ -32,11 +32,14 @@ def folder(tmp_path_factory, make_frame) -> Path:
     frame = make_frame(48, 64)
     raw = frame.replace(raw=((frame.codes - 64) / (4095 - 64)).expand(3, -1, -1))
     io.write_dng(folder / "raw.dng", raw, cfa=True)
-    for name in ("a.jpg", "a.png", "a.tif"):
-        embed(folder / "raw.dng", folder / name, effort=0)
-    embed(folder / "raw.dng", folder / "predicted.jpg", effort=0, coding="predicted")
-    embed(folder / "raw.dng", folder / "whole.jpg", effort=0, lossless=True)
-    embed(folder / "raw.dng", folder / "beside.png", effort=0, carrier="sidecar")
+    options = {
+        **dict.fromkeys(("a.jpg", "a.png", "a.tif"), CaptureOptions(effort=0)),
+        "predicted.jpg": CaptureOptions(effort=0, coding="predicted"),
+        "whole.jpg": CaptureOptions(effort=0, lossless=True),
+        "beside.png": CaptureOptions(effort=0, carrier="sidecar"),
+    }
+    for name, chosen in options.items():
+        embed(folder / "raw.dng", folder / name, chosen)
     return folder
 
 

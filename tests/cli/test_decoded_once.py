@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import pytest
+import importlib
 
-import isp_meta.capture
+import pytest
 
 
 @pytest.mark.parametrize("command", ["inspect", "verify", "recover", "compare", "report"])
@@ -15,7 +15,8 @@ def test_a_picture_is_decoded_once(run, photo, small, decoded, command):
 
 
 def test_the_demo_decodes_what_it_made_once(run, raw, tmp_path, decoded, monkeypatch):
-    embed = isp_meta.capture.embed
+    module = importlib.import_module("isp_meta.capture.embed")
+    embed = module.embed
 
     def uncounted(*given, **options):
         before = decoded.copy()
@@ -24,6 +25,6 @@ def test_the_demo_decodes_what_it_made_once(run, raw, tmp_path, decoded, monkeyp
         decoded.update(before)
         return made
 
-    monkeypatch.setattr(isp_meta.capture, "embed", uncounted)
+    monkeypatch.setattr(module, "embed", uncounted)
     assert run("demo", raw, "-o", tmp_path / "out").code == 0
     assert decoded == {"photo-superpixel.jpg": 1, "photo-uniform.jpg": 1}

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from isp_meta import Camera, CaptureOptions, Frame, carriers, codec, embed, io
 from isp_meta.capture.residual import enhance
+from isp_meta.decoder import Guide
 from isp_meta.networks.shipped import FEATURES
 from isp_meta.samplers import RandomSampler, UniformSampler
 from isp_meta.samples import LocalRBFModel, ParametricModel, Samples
@@ -106,13 +107,16 @@ def _payloads(
     scattered = RandomSampler(fraction=0.05)(rendered)
     samples = dataclasses.replace(modeled, model=None)
     bare = dataclasses.replace(payload, samples=samples, enhancement=None)
+    guide = Guide(rendered.require("srgb", "fuzz"))
 
     def of(kept: Samples, coding: codec.Coding = "range", **changes: object) -> bytes:
         made = dataclasses.replace(bare, samples=kept, **changes)
         return codec.encode(made, coding=coding, pixels=pixels)
 
-    def enhanced(packed: bytes) -> bytes:
-        return enhance(packed, rendered, pixels, 1 / 64)
+    def enhanced(kept: Samples, **changes: object) -> bytes:
+        known = dataclasses.replace(bare, samples=kept, **changes).rounded()
+        found = enhance(known, 0, rendered.require("raw", "fuzz"), guide, 1 / 64)
+        return of(kept, enhancement=found, **changes)
 
     alone = codec.Mosaic.of(frame.codes, frame.camera.cfa)
     guided = codec.Mosaic.of(frame.codes, frame.camera.cfa, pixels=pixels)
@@ -128,11 +132,11 @@ def _payloads(
     yield "pARA", of(samples, parametric=_formula())
     yield "guided mosaic", of(samples, mosaic=guided)
     yield "mosaic alone", of(samples, mosaic=alone)
-    yield "eNHA", enhanced(of(samples))
-    yield "eNHA, lRBF", enhanced(of(modeled))
-    yield "eNHA, CTRL, network", enhanced(of(controls))
-    yield "eNHA, guided mosaic", enhanced(of(modeled, mosaic=guided))
-    yield "eNHA, mosaic alone", enhanced(of(samples, mosaic=alone))
+    yield "eNHA", enhanced(samples)
+    yield "eNHA, lRBF", enhanced(modeled)
+    yield "eNHA, CTRL, network", enhanced(controls)
+    yield "eNHA, guided mosaic", enhanced(modeled, mosaic=guided)
+    yield "eNHA, mosaic alone", enhanced(samples, mosaic=alone)
     depth = codec.Depth(12, 8)
     missing = dataclasses.replace(samples, value=missing_bits(samples, depth))
     yield "DPTH", of(missing, steps=depth.steps, depth=depth)
