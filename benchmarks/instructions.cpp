@@ -8,7 +8,7 @@
 #include "argmax_pool/argmax_pool.h"
 #include "associate/associate.h"
 #include "associate_features/associate_features.h"
-#include "superpixel_loss/dispatch.h"
+#include "superpixel_loss/superpixel_loss.h"
 
 using namespace isp_meta;
 
@@ -40,7 +40,6 @@ std::vector<float> records(kRecord* kGrid.cells());
 std::vector<Candidate<float>> candidates(kNeighbors* kGrid.cells());
 std::vector<double> shares(kGrid.rows());
 float loss = 1;
-const auto& rows = avx2::superpixel_loss_rows<float>();
 const SuperpixelLoss<float> lossy({
     .logits = logits.data(),
     .srgb = features.data(),
@@ -91,13 +90,12 @@ extern "C" {
   avx2::argmax_pool(association.data(), samples.data(), 1, kGrid, 0, kGrid.rows());
 }
 [[gnu::noinline]] void count_superpixel_loss() {
-  for (const auto step : {rows.summarize, rows.center, rows.compare, rows.slope}) {
-    for (int row = 0; row < kGrid.rows(); ++row) step(lossy, 0, row);
-  }
+  avx2::summarize(lossy, 0, kGrid.rows());
+  avx2::center(lossy, 0, kGrid.rows());
+  avx2::compare(lossy, 0, kGrid.rows());
+  avx2::slope(lossy, 0, kGrid.rows());
 }
-[[gnu::noinline]] void count_superpixel_loss_backward() {
-  for (int row = 0; row < kGrid.rows(); ++row) rows.descend(lossy, 0, row);
-}
+[[gnu::noinline]] void count_superpixel_loss_backward() { avx2::descend(lossy, 0, kGrid.rows()); }
 
 }  // extern "C"
 

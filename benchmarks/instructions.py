@@ -45,8 +45,7 @@ def count() -> dict[str, float]:
     """Instructions a pixel by name of the loop."""
     with tempfile.TemporaryDirectory() as folder:
         program, report = Path(folder, "loops"), Path(folder, "report")
-        sources = [str(HERE / "instructions.cpp"), str(CSRC / "avx2.cpp")]
-        sources += [str(CSRC / "superpixel_loss" / "blocks_avx2.cpp")]
+        sources = [str(HERE / "instructions.cpp"), str(CSRC / "cpu" / "avx2.cpp")]
         subprocess.run(["g++", *FLAGS, f"-I{CSRC}", *sources, "-o", str(program)], check=True)
         tool = [VALGRIND.path(), "--tool=callgrind", f"--callgrind-out-file={report}"]
         tool += ["--compress-strings=no", "--compress-pos=no"]

@@ -28,7 +28,7 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         program = str(Path(folder, "walk"))
-        sources = [str(HERE / "walk.cpp"), str(CSRC / "avx2.cpp")]
+        sources = [str(HERE / "walk.cpp"), str(CSRC / "cpu" / "avx2.cpp")]
         command = ["g++", *FLAGS, f"-I{CSRC}", *sources, "-o", program, "-pthread"]
         subprocess.run(command, check=True)
         print(f"GB/s, {given.side} x {given.side} pixels     median    best")

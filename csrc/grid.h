@@ -29,6 +29,9 @@ struct Grid {
   ISP_META_HD int64_t pixels() const { return int64_t(height) * width; }
   ISP_META_HD int64_t cells() const { return int64_t(rows()) * cols(); }
 
+  // Place of a cell, or of its block, among all.
+  ISP_META_HD int64_t at(int cy, int cx) const { return int64_t(cy) * cols() + cx; }
+
   ISP_META_HD int begin(int block) const { return block * cell; }
   ISP_META_HD int end_y(int by) const { return by + 1 < rows() ? (by + 1) * cell : height; }
   ISP_META_HD int end_x(int bx) const { return bx + 1 < cols() ? (bx + 1) * cell : width; }
@@ -46,5 +49,39 @@ struct Grid {
     return bits;
   }
 };
+
+// The i-th pixel of a batch, counted through it.
+struct Pixel {
+  int64_t batch, at;  // at: in a plane
+  int by, bx;         // its block
+
+  ISP_META_HD Pixel(Grid grid, int64_t i)
+      : batch(i / grid.pixels()),
+        at(i % grid.pixels()),
+        by(int(at / grid.width) / grid.cell),
+        bx(int(at % grid.width) / grid.cell) {}
+};
+
+// The i-th cell of a batch, counted through it, or its block.
+struct Cell {
+  int64_t batch, at;  // at: in a plane of cells
+  int y, x;
+
+  ISP_META_HD Cell(Grid grid, int64_t i)
+      : batch(i / grid.cells()),
+        at(i % grid.cells()),
+        y(int(at / grid.cols())),
+        x(int(at % grid.cols())) {}
+};
+
+// Calls run(by, bx, n) for the blocks around a cell, in order; it is their neighbor n.
+template <class F>
+ISP_META_HD void for_blocks(Grid grid, int cy, int cx, const F& run) {
+  for (int by = cy > 0 ? cy - 1 : 0; by <= cy + 1 && by < grid.rows(); ++by) {
+    for (int bx = cx > 0 ? cx - 1 : 0; bx <= cx + 1 && bx < grid.cols(); ++bx) {
+      run(by, bx, neighbor(cy - by, cx - bx));
+    }
+  }
+}
 
 }  // namespace isp_meta

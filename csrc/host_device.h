@@ -1,12 +1,17 @@
-// What the CPU loops and the CUDA kernels need in order to share a formula. Formulas are written
-// for a run of neighboring pixels: on the CPU a tile of columns, whose loops become vector
-// instructions; on a GPU one pixel a thread, whose loops vanish.
+// What the CPU's loops and the CUDA kernels need in order to share a formula.
 #pragma once
 
 #ifdef __CUDACC__
 #define ISP_META_HD __host__ __device__ __forceinline__
-#define ISP_META_UNROLL_NEIGHBORS _Pragma("unroll")
 #else
 #define ISP_META_HD inline __attribute__((always_inline))
-#define ISP_META_UNROLL_NEIGHBORS _Pragma("GCC unroll 9")
+#endif
+
+// Before a loop over neighbors or channels: what it indexes stays in registers.
+#if defined(__CUDA_ARCH__)
+#define ISP_META_UNROLL _Pragma("unroll")
+#elif defined(__CUDACC__)
+#define ISP_META_UNROLL  // the host's half of a .cu file, which runs none of it
+#else
+#define ISP_META_UNROLL _Pragma("GCC unroll 9")
 #endif

@@ -12,7 +12,6 @@
 
 // A header that runs kernels without a GPU brings its own.
 #ifndef ISP_META_LAUNCH
-#define ISP_META_UNROLL _Pragma("unroll")
 #define ISP_META_LAUNCH(kernel, blocks, threads, stream, ...) \
   kernel<<<blocks, threads, 0, stream>>>(__VA_ARGS__)
 #endif

@@ -2,16 +2,7 @@
 // with torch. Its constants say what was built, and what of it this processor can run.
 #include <Python.h>
 
-#include "isa.h"
-
-namespace isp_meta {
-namespace avx2 {
-constexpr bool chosen() { return true; }
-}  // namespace avx2
-namespace baseline {
-constexpr bool chosen() { return false; }
-}  // namespace baseline
-}  // namespace isp_meta
+#include "cpu/dispatch.h"
 
 namespace {
 
@@ -29,7 +20,7 @@ PyModuleDef definition = {
 PyMODINIT_FUNC PyInit__ops() {
   PyObject* module = PyModule_Create(&definition);
   if (module == nullptr) return nullptr;
-  const bool avx2 = ISP_META_FASTEST(chosen());
+  const bool avx2 = ISP_META_FASTEST(kVectorBytes) == isp_meta::avx2::kVectorBytes;
   if (PyModule_AddIntConstant(module, "CUDA", kCuda) < 0 ||
       PyModule_AddIntConstant(module, "AVX2", avx2) < 0) {
     Py_DecRef(module);

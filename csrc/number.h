@@ -1,9 +1,10 @@
 // A formula is written for A: a number on a GPU, where a pixel is a thread, and a vector of numbers
-// on the CPU, where neighboring pixels are its lanes.
+// on the CPU, where neighboring pixels are its lanes. Here is what it needs beside arithmetic.
 #pragma once
 
-#include <cstdint>
 #include <type_traits>
+
+#include "host_device.h"
 
 namespace isp_meta {
 
@@ -20,17 +21,25 @@ struct ElementOf<A> {
 template <class A>
 using Element = typename ElementOf<A>::type;
 
-// Unsigned integers of A's size, lane by lane.
+}  // namespace isp_meta
+
+#ifdef __CUDACC__
+
+namespace isp_meta {
+
 template <class A>
-struct BitsOf {
-  using type = std::conditional_t<sizeof(A) == 4, uint32_t, uint64_t>;
-};
+__device__ __forceinline__ A square_root(A x) {
+  return sqrt(x);
+}
+
+// exp(x) for x <= 0.
 template <class A>
-  requires requires(A a) { a[0]; }
-struct BitsOf<A> {
-  typedef typename BitsOf<Element<A>>::type type __attribute__((vector_size(sizeof(A))));
-};
-template <class A>
-using Bits = typename BitsOf<A>::type;
+__device__ __forceinline__ A exp_nonpositive(A x) {
+  return exp(x);
+}
 
 }  // namespace isp_meta
+
+#else
+#include "cpu/exp.h"
+#endif

@@ -65,6 +65,13 @@ void with_cpu_dtype(const Tensor& tensor, F&& run) {
 
 }  // namespace isp_meta
 
+// Registers what the operators do: the same functions for tensors on either device.
+#define ISP_META_ON_BOTH_DEVICES(library, ...)                                              \
+  STABLE_TORCH_LIBRARY_IMPL(isp_meta, CPU, library){__VA_ARGS__} STABLE_TORCH_LIBRARY_IMPL( \
+      isp_meta, CUDA, library) {                                                            \
+    __VA_ARGS__                                                                             \
+  }
+
 #ifdef ISP_META_CUDA
 
 // A CPU build of torch lacks it; weak, the library loads there all the same.

@@ -1,6 +1,6 @@
 #include "aggregate/aggregate.h"
 
-#include "rows.h"
+#include "cpu/rows.h"
 #include "tensors.h"
 
 namespace isp_meta {
@@ -95,16 +95,8 @@ STABLE_TORCH_LIBRARY_FRAGMENT(isp_meta, m) {
   m.def("correlate(Tensor features, Tensor centers, int cell) -> Tensor");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(isp_meta, CPU, m) {
-  m.impl("accumulate", TORCH_BOX(&accumulate_op));
-  m.impl("distribute", TORCH_BOX(&distribute_op));
-  m.impl("correlate", TORCH_BOX(&correlate_op));
-}
-
-STABLE_TORCH_LIBRARY_IMPL(isp_meta, CUDA, m) {
-  m.impl("accumulate", TORCH_BOX(&accumulate_op));
-  m.impl("distribute", TORCH_BOX(&distribute_op));
-  m.impl("correlate", TORCH_BOX(&correlate_op));
-}
+ISP_META_ON_BOTH_DEVICES(m, m.impl("accumulate", TORCH_BOX(&accumulate_op));
+                         m.impl("distribute", TORCH_BOX(&distribute_op));
+                         m.impl("correlate", TORCH_BOX(&correlate_op));)
 
 }  // namespace isp_meta

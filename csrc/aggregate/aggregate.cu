@@ -15,15 +15,15 @@ __global__ void sum_blocks_kernel(const T* features, const T* association, A* bl
   const int64_t i = thread_index();
   if (i >= count) return;
   const int n = int(i % kNeighbors), groups = channels / kGroup + 1;
-  const int64_t at = i / kNeighbors / groups, batch = at / grid.cells(), block = at % grid.cells();
+  const int64_t at = i / kNeighbors / groups;
   const int first = int(i / kNeighbors % groups) * kGroup;
-  const int by = int(block / grid.cols()), bx = int(block % grid.cols());
-  const T* weights = association + (batch * kNeighbors + n) * grid.pixels();
-  features += (batch * channels + first) * grid.pixels();
+  const Cell block(grid, at);
+  const T* weights = association + (block.batch * kNeighbors + n) * grid.pixels();
+  features += (block.batch * channels + first) * grid.pixels();
   A sums[kGroup] = {};
-  for (int y = grid.begin(by); y < grid.end_y(by); ++y) {
+  for (int y = grid.begin(block.y); y < grid.end_y(block.y); ++y) {
     A row[kGroup] = {};
-    for (int x = grid.begin(bx); x < grid.end_x(bx); ++x) {
+    for (int x = grid.begin(block.x); x < grid.end_x(block.x); ++x) {
       const int64_t pixel = int64_t(y) * grid.width + x;
       const A q = A(weights[pixel]);
       ISP_META_UNROLL
@@ -49,16 +49,13 @@ __global__ void gather_blocks_kernel(const A* blocks, A* sums, Grid grid, int ch
   const int64_t i = thread_index();
   if (i >= count) return;
   const int c = int(i % (channels + 1));
-  const int64_t at = i / (channels + 1), batch = at / grid.cells(), cell = at % grid.cells();
-  const int cy = int(cell / grid.cols()), cx = int(cell % grid.cols());
+  const Cell cell(grid, i / (channels + 1));
   A sum = A(0);
-  for (int k = 0; k < kNeighbors; ++k) {
-    const int by = cy + offset_y(k), bx = cx + offset_x(k);
-    if (!grid.exists(by, bx)) continue;
-    const int64_t block = batch * grid.cells() + int64_t(by) * grid.cols() + bx;
-    sum += blocks[(block * kNeighbors + neighbor(cy - by, cx - bx)) * (channels + 1) + c];
-  }
-  sums[(batch * (channels + 1) + c) * grid.cells() + cell] = sum;
+  for_blocks(grid, cell.y, cell.x, [&](int by, int bx, int n) {
+    const int64_t block = cell.batch * grid.cells() + grid.at(by, bx);
+    sum += blocks[(block * kNeighbors + n) * (channels + 1) + c];
+  });
+  sums[(cell.batch * (channels + 1) + c) * grid.cells() + cell.at] = sum;
 }
 
 template <class T, class A = AccumulateType<T>>
@@ -66,20 +63,19 @@ __global__ void distribute_kernel(const A* centers, const T* association, T* pix
                                   int channels, int64_t count) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const int64_t batch = i / grid.pixels(), pixel = i % grid.pixels();
-  const int by = int(pixel / grid.width) / grid.cell, bx = int(pixel % grid.width) / grid.cell;
-  const unsigned exists = grid.neighbors(by, bx);
-  association += batch * kNeighbors * grid.pixels() + pixel;
-  centers += batch * channels * grid.cells() + int64_t(by) * grid.cols() + bx;
-  pixels += batch * channels * grid.pixels() + pixel;
+  const Pixel pixel(grid, i);
+  const unsigned exists = grid.neighbors(pixel.by, pixel.bx);
+  association += pixel.batch * kNeighbors * grid.pixels() + pixel.at;
+  centers += pixel.batch * channels * grid.cells() + grid.at(pixel.by, pixel.bx);
+  pixels += pixel.batch * channels * grid.pixels() + pixel.at;
   A q[kNeighbors];
-  ISP_META_UNROLL_NEIGHBORS
+  ISP_META_UNROLL
   for (int n = 0; n < kNeighbors; ++n) {
     q[n] = exists >> n & 1 ? A(association[n * grid.pixels()]) : A(0);
   }
   for (int c = 0; c < channels; ++c, centers += grid.cells()) {
     A sum = A(0);
-    ISP_META_UNROLL_NEIGHBORS
+    ISP_META_UNROLL
     for (int n = 0; n < kNeighbors; ++n) {
       if (exists >> n & 1) sum += q[n] * centers[offset_y(n) * grid.cols() + offset_x(n)];
     }
@@ -92,21 +88,20 @@ __global__ void correlate_kernel(const T* features, const A* centers, T* associa
                                  int channels, int64_t count) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const int64_t batch = i / grid.pixels(), pixel = i % grid.pixels();
-  const int by = int(pixel / grid.width) / grid.cell, bx = int(pixel % grid.width) / grid.cell;
-  const unsigned exists = grid.neighbors(by, bx);
-  features += batch * channels * grid.pixels() + pixel;
-  centers += batch * (channels + 1) * grid.cells() + int64_t(by) * grid.cols() + bx;
-  association += batch * kNeighbors * grid.pixels() + pixel;
+  const Pixel pixel(grid, i);
+  const unsigned exists = grid.neighbors(pixel.by, pixel.bx);
+  features += pixel.batch * channels * grid.pixels() + pixel.at;
+  centers += pixel.batch * (channels + 1) * grid.cells() + grid.at(pixel.by, pixel.bx);
+  association += pixel.batch * kNeighbors * grid.pixels() + pixel.at;
   A sums[kNeighbors] = {};
   for (int c = 0; c <= channels; ++c, centers += grid.cells()) {
     const A f = c < channels ? A(features[c * grid.pixels()]) : A(1);
-    ISP_META_UNROLL_NEIGHBORS
+    ISP_META_UNROLL
     for (int n = 0; n < kNeighbors; ++n) {
       if (exists >> n & 1) sums[n] += f * centers[offset_y(n) * grid.cols() + offset_x(n)];
     }
   }
-  ISP_META_UNROLL_NEIGHBORS
+  ISP_META_UNROLL
   for (int n = 0; n < kNeighbors; ++n) association[n * grid.pixels()] = T(sums[n]);
 }
 

@@ -11,9 +11,9 @@
 // Eq. 2 of Nam et al., CVPR 2022: centers are accumulate's sums over its last, pixels distribute.
 #pragma once
 
+#include "cpu/dispatch.h"
 #include "dtype.h"
 #include "grid.h"
-#include "isa.h"
 
 namespace isp_meta {
 

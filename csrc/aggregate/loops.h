@@ -3,7 +3,7 @@
 #include <algorithm>
 
 #include "aggregate/aggregate.h"
-#include "tiles.h"
+#include "cpu/tiles.h"
 
 namespace isp_meta::ISP_META_ISA {
 
@@ -146,7 +146,7 @@ void distribute(const T* centers, const T* association, T* pixels, int64_t batch
                 T* to = pixels + b * channels * plane + at;
                 const bool streamed = large && aligned(to);
                 V q[kNeighbors];
-                ISP_META_UNROLL_NEIGHBORS
+                ISP_META_UNROLL
                 for (int n = 0; n < kNeighbors; ++n) {
                   q[n] = whole             ? load(from + n * plane)
                          : exists >> n & 1 ? load(from + n * plane, left)
@@ -154,7 +154,7 @@ void distribute(const T* centers, const T* association, T* pixels, int64_t batch
                 }
                 for (int c = 0; c < channels; ++c, u += kNeighbors * kTileWidth, to += plane) {
                   V sum = {};
-                  ISP_META_UNROLL_NEIGHBORS
+                  ISP_META_UNROLL
                   for (int n = 0; n < kNeighbors; ++n) sum += q[n] * load(u + n * kTileWidth);
                   if (whole) {
                     stream(to, sum, streamed);
@@ -179,14 +179,14 @@ void correlate(const T* features, const T* centers, T* association, int64_t batc
                 const bool streamed = large && aligned(to);
                 const T* mass = u + channels * kNeighbors * kTileWidth;
                 V sums[kNeighbors];
-                ISP_META_UNROLL_NEIGHBORS
+                ISP_META_UNROLL
                 for (int n = 0; n < kNeighbors; ++n) sums[n] = load(mass + n * kTileWidth);
                 for (int c = 0; c < channels; ++c, u += kNeighbors * kTileWidth) {
                   const V f = whole ? load(from + c * plane) : load(from + c * plane, left);
-                  ISP_META_UNROLL_NEIGHBORS
+                  ISP_META_UNROLL
                   for (int n = 0; n < kNeighbors; ++n) sums[n] += f * load(u + n * kTileWidth);
                 }
-                ISP_META_UNROLL_NEIGHBORS
+                ISP_META_UNROLL
                 for (int n = 0; n < kNeighbors; ++n) {
                   if (whole) {
                     stream(to + n * plane, sums[n], streamed);

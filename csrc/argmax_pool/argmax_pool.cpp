@@ -1,6 +1,6 @@
 #include "argmax_pool/argmax_pool.h"
 
-#include "rows.h"
+#include "cpu/rows.h"
 #include "tensors.h"
 
 namespace isp_meta {
@@ -34,8 +34,6 @@ STABLE_TORCH_LIBRARY_FRAGMENT(isp_meta, m) {
   m.def("argmax_pool(Tensor association, int cell) -> Tensor");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(isp_meta, CPU, m) { m.impl("argmax_pool", TORCH_BOX(&argmax_pool_op)); }
-
-STABLE_TORCH_LIBRARY_IMPL(isp_meta, CUDA, m) { m.impl("argmax_pool", TORCH_BOX(&argmax_pool_op)); }
+ISP_META_ON_BOTH_DEVICES(m, m.impl("argmax_pool", TORCH_BOX(&argmax_pool_op));)
 
 }  // namespace isp_meta

@@ -8,28 +8,20 @@ template <class T>
 __global__ void argmax_pool_kernel(const T* association, int64_t* index, Grid grid, int64_t count) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const int cx = int(i % grid.cols()), cy = int(i / grid.cols() % grid.rows());
-  association += i / grid.cells() * kNeighbors * grid.pixels();
+  const Cell cell(grid, i);
+  association += cell.batch * kNeighbors * grid.pixels();
   using A = AccumulateType<T>;
-  A best = A(0);
-  int64_t best_at = -1;
-  for (int by = max(cy - 1, 0); by <= min(cy + 1, grid.rows() - 1); ++by) {
-    for (int bx = max(cx - 1, 0); bx <= min(cx + 1, grid.cols() - 1); ++bx) {
-      const T* plane = association + neighbor(cy - by, cx - bx) * grid.pixels();
-      for (int y = grid.begin(by); y < grid.end_y(by); ++y) {
-        for (int x = grid.begin(bx); x < grid.end_x(bx); ++x) {
-          const int64_t at = int64_t(y) * grid.width + x;
-          const A value = A(plane[at]);
-          // Written so that NaN fails both comparisons.
-          if (value > best || (value == best && at < best_at)) {
-            best = value;
-            best_at = at;
-          }
-        }
+  Candidate<A> best;
+  for_blocks(grid, cell.y, cell.x, [&](int by, int bx, int n) {
+    const T* plane = association + n * grid.pixels();
+    for (int y = grid.begin(by); y < grid.end_y(by); ++y) {
+      for (int x = grid.begin(bx); x < grid.end_x(bx); ++x) {
+        const int64_t at = int64_t(y) * grid.width + x;
+        best.yield_to({at, A(plane[at])});
       }
     }
-  }
-  index[i] = best_at;
+  });
+  index[i] = best.index;
 }
 
 }  // namespace

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "argmax_pool/argmax_pool.h"
-#include "tiles.h"
+#include "cpu/tiles.h"
 
 namespace isp_meta::ISP_META_ISA {
 
@@ -38,7 +38,7 @@ struct BlockMaxima {
   void search_block(const T* q, int count, T* maxima) const {
     Vector<T> best[kSize] = {};
     for (int p = 0; p < count; p += kLanes<T>) {
-      ISP_META_UNROLL_NEIGHBORS
+      ISP_META_UNROLL
       for (int n = 0; n < kNeighbors; ++n) best[n] = Largest{}(load(q + n * kPacked + p), best[n]);
     }
     for (int i = 0; i < kSize; i += kLanes<T>) {
@@ -58,21 +58,15 @@ struct BlockMaxima {
 
   int64_t choose(const T* q, int cy, int cx) const {
     T best = T(0);
+    for_blocks(grid, cy, cx,
+               [&](int by, int bx, int n) { best = Largest{}(maxima_of(by, bx)[n], best); });
     int64_t index = -1;
-    for (int k = 0; k < kNeighbors; ++k) {
-      const int by = cy + offset_y(k), bx = cx + offset_x(k);
-      if (!grid.exists(by, bx)) continue;
-      const int n = neighbor(cy - by, cx - bx);
-      best = Largest{}(maxima_of(by, bx)[n], best);
-    }
-    for (int k = 0; k < kNeighbors && best > T(0); ++k) {
-      const int by = cy + offset_y(k), bx = cx + offset_x(k);
-      if (!grid.exists(by, bx)) continue;
-      const int n = neighbor(cy - by, cx - bx);
-      if (maxima_of(by, bx)[n] != best) continue;
+    if (!(best > T(0))) return index;
+    for_blocks(grid, cy, cx, [&](int by, int bx, int n) {
+      if (maxima_of(by, bx)[n] != best) return;
       const int64_t at = find(q + n * grid.pixels(), best, by, bx);
       if (index < 0 || at < index) index = at;
-    }
+    });
     return index;
   }
 };

@@ -1,6 +1,6 @@
 #include "associate/associate.h"
 
-#include "rows.h"
+#include "cpu/rows.h"
 #include "tensors.h"
 
 namespace isp_meta {
@@ -59,14 +59,7 @@ STABLE_TORCH_LIBRARY_FRAGMENT(isp_meta, m) {
   m.def("associate_backward(Tensor grad, Tensor association) -> Tensor");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(isp_meta, CPU, m) {
-  m.impl("associate", TORCH_BOX(&associate_op));
-  m.impl("associate_backward", TORCH_BOX(&associate_backward_op));
-}
-
-STABLE_TORCH_LIBRARY_IMPL(isp_meta, CUDA, m) {
-  m.impl("associate", TORCH_BOX(&associate_op));
-  m.impl("associate_backward", TORCH_BOX(&associate_backward_op));
-}
+ISP_META_ON_BOTH_DEVICES(m, m.impl("associate", TORCH_BOX(&associate_op));
+                         m.impl("associate_backward", TORCH_BOX(&associate_backward_op));)
 
 }  // namespace isp_meta

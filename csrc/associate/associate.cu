@@ -9,17 +9,15 @@ __global__ void associate_kernel(const T* logits, T* association, Grid grid, int
                                  bool mask_outside) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const int64_t batch = i / grid.pixels(), pixel = i % grid.pixels();
-  const int y = int(pixel / grid.width), x = int(pixel % grid.width);
-  const unsigned exists =
-      mask_outside ? grid.neighbors(y / grid.cell, x / grid.cell) : kAllNeighbors;
-  logits += batch * kNeighbors * grid.pixels() + pixel;
-  association += batch * kNeighbors * grid.pixels() + pixel;
+  const Pixel pixel(grid, i);
+  const unsigned exists = mask_outside ? grid.neighbors(pixel.by, pixel.bx) : kAllNeighbors;
+  logits += pixel.batch * kNeighbors * grid.pixels() + pixel.at;
+  association += pixel.batch * kNeighbors * grid.pixels() + pixel.at;
   AccumulateType<T> z[kNeighbors];
-  ISP_META_UNROLL_NEIGHBORS
+  ISP_META_UNROLL
   for (int n = 0; n < kNeighbors; ++n) z[n] = AccumulateType<T>(logits[n * grid.pixels()]);
-  softmax<1>(z, exists, 1);
-  ISP_META_UNROLL_NEIGHBORS
+  softmax(z, exists);
+  ISP_META_UNROLL
   for (int n = 0; n < kNeighbors; ++n) association[n * grid.pixels()] = T(z[n]);
 }
 
@@ -30,13 +28,13 @@ __global__ void associate_vjp_kernel(const T* grad, const T* association, T* gra
   if (i >= count) return;
   const int64_t at = i / plane * kNeighbors * plane + i % plane;
   AccumulateType<T> q[kNeighbors], g[kNeighbors];
-  ISP_META_UNROLL_NEIGHBORS
+  ISP_META_UNROLL
   for (int n = 0; n < kNeighbors; ++n) {
     q[n] = AccumulateType<T>(association[at + n * plane]);
     g[n] = AccumulateType<T>(grad[at + n * plane]);
   }
   softmax_vjp(q, g);
-  ISP_META_UNROLL_NEIGHBORS
+  ISP_META_UNROLL
   for (int n = 0; n < kNeighbors; ++n) grad_logits[at + n * plane] = T(g[n]);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "associate/associate.h"
-#include "tiles.h"
+#include "cpu/tiles.h"
 
 namespace isp_meta::ISP_META_ISA {
 
@@ -27,16 +27,16 @@ void associate(const T* logits, T* association, int64_t batch, Grid grid, bool m
           const bool streamed = large && aligned(to);
           V z[kNeighbors];
           if (left >= kLanes<T> && exists == kAllNeighbors) {
-            ISP_META_UNROLL_NEIGHBORS
+            ISP_META_UNROLL
             for (int n = 0; n < kNeighbors; ++n) z[n] = load(from + n * plane);
-            softmax<1>(z, kAllNeighbors, 1);
-            ISP_META_UNROLL_NEIGHBORS
+            softmax(z, kAllNeighbors);
+            ISP_META_UNROLL
             for (int n = 0; n < kNeighbors; ++n) stream(to + n * plane, z[n], streamed);
           } else {
-            ISP_META_UNROLL_NEIGHBORS
+            ISP_META_UNROLL
             for (int n = 0; n < kNeighbors; ++n) z[n] = load(from + n * plane, left);
-            softmax<1>(z, exists, 1);
-            ISP_META_UNROLL_NEIGHBORS
+            softmax(z, exists);
+            ISP_META_UNROLL
             for (int n = 0; n < kNeighbors; ++n) store(to + n * plane, z[n], left);
           }
         }
@@ -60,7 +60,7 @@ void associate_backward(const T* grad, const T* association, T* grad_logits, int
       const int64_t at = first + x;
       const bool streamed = large && aligned(grad_logits + at);
       V q[kNeighbors], g[kNeighbors];
-      ISP_META_UNROLL_NEIGHBORS
+      ISP_META_UNROLL
       for (int n = 0; n < kNeighbors; ++n) {
         if (x % (64 / int(sizeof(T))) == 0) {
           prefetch(association + at + n * plane, ahead, 1);
@@ -70,7 +70,7 @@ void associate_backward(const T* grad, const T* association, T* grad_logits, int
         g[n] = load(grad + at + n * plane, left);
       }
       softmax_vjp(q, g);
-      ISP_META_UNROLL_NEIGHBORS
+      ISP_META_UNROLL
       for (int n = 0; n < kNeighbors; ++n) {
         if (left >= kLanes<T>) {
           stream(grad_logits + at + n * plane, g[n], streamed);

@@ -1,6 +1,6 @@
 #include "associate_features/associate_features.h"
 
-#include "rows.h"
+#include "cpu/rows.h"
 #include "tensors.h"
 
 namespace isp_meta {
@@ -39,12 +39,6 @@ STABLE_TORCH_LIBRARY_FRAGMENT(isp_meta, m) {
   m.def("associate_features(Tensor features, Tensor centers, int cell, float scale) -> Tensor");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(isp_meta, CPU, m) {
-  m.impl("associate_features", TORCH_BOX(&associate_features_op));
-}
-
-STABLE_TORCH_LIBRARY_IMPL(isp_meta, CUDA, m) {
-  m.impl("associate_features", TORCH_BOX(&associate_features_op));
-}
+ISP_META_ON_BOTH_DEVICES(m, m.impl("associate_features", TORCH_BOX(&associate_features_op));)
 
 }  // namespace isp_meta

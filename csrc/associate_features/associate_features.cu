@@ -9,24 +9,23 @@ __global__ void associate_features_kernel(const T* features, const A* centers, T
                                           Grid grid, int channels, A scale, int64_t count) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const int64_t batch = i / grid.pixels(), pixel = i % grid.pixels();
-  const int by = int(pixel / grid.width) / grid.cell, bx = int(pixel % grid.width) / grid.cell;
-  const unsigned exists = grid.neighbors(by, bx);
-  features += batch * channels * grid.pixels() + pixel;
-  centers += batch * channels * grid.cells() + int64_t(by) * grid.cols() + bx;
-  association += batch * kNeighbors * grid.pixels() + pixel;
+  const Pixel pixel(grid, i);
+  const unsigned exists = grid.neighbors(pixel.by, pixel.bx);
+  features += pixel.batch * channels * grid.pixels() + pixel.at;
+  centers += pixel.batch * channels * grid.cells() + grid.at(pixel.by, pixel.bx);
+  association += pixel.batch * kNeighbors * grid.pixels() + pixel.at;
   A z[kNeighbors] = {};
   for (int c = 0; c < channels; ++c, centers += grid.cells()) {
     const A f = A(features[c * grid.pixels()]);
-    ISP_META_UNROLL_NEIGHBORS
+    ISP_META_UNROLL
     for (int n = 0; n < kNeighbors; ++n) {
       if (exists >> n & 1) z[n] += squared(f, centers[offset_y(n) * grid.cols() + offset_x(n)]);
     }
   }
-  ISP_META_UNROLL_NEIGHBORS
+  ISP_META_UNROLL
   for (int n = 0; n < kNeighbors; ++n) z[n] *= -scale;
-  softmax<1>(z, exists, 1);
-  ISP_META_UNROLL_NEIGHBORS
+  softmax(z, exists);
+  ISP_META_UNROLL
   for (int n = 0; n < kNeighbors; ++n) association[n * grid.pixels()] = T(z[n]);
 }
 

@@ -1,7 +1,7 @@
 #pragma once
 
 #include "associate_features/associate_features.h"
-#include "tiles.h"
+#include "cpu/tiles.h"
 
 namespace isp_meta::ISP_META_ISA {
 
@@ -19,13 +19,13 @@ void associate_features(const T* features, const T* centers, T* association, int
                 V z[kNeighbors] = {};
                 for (int c = 0; c < channels; ++c, u += kNeighbors * kTileWidth) {
                   const V f = whole ? load(from + c * plane) : load(from + c * plane, left);
-                  ISP_META_UNROLL_NEIGHBORS
+                  ISP_META_UNROLL
                   for (int n = 0; n < kNeighbors; ++n) z[n] += squared(f, load(u + n * kTileWidth));
                 }
-                ISP_META_UNROLL_NEIGHBORS
+                ISP_META_UNROLL
                 for (int n = 0; n < kNeighbors; ++n) z[n] *= -scale;
-                softmax<1>(z, whole ? kAllNeighbors : exists, 1);
-                ISP_META_UNROLL_NEIGHBORS
+                softmax(z, whole ? kAllNeighbors : exists);
+                ISP_META_UNROLL
                 for (int n = 0; n < kNeighbors; ++n) {
                   if (whole) {
                     stream(to + n * plane, z[n], streamed);

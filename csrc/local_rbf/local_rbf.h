@@ -9,12 +9,13 @@
 // on the diagonal. Right-hand sides stand below as further rows: what eliminates an entry of the
 // matrix solves L y = v as well.
 //
-// Formulas are for kRun systems side by side: several on the CPU, one on a GPU.
+// A of the formulas is a number of one system on a GPU. On the CPU it is those of several systems,
+// side by side in a vector; or of several pixels of one system.
 #pragma once
 
-#include <type_traits>
-
-#include "associate/associate.h"
+#include "dtype.h"
+#include "grid.h"
+#include "number.h"
 
 namespace isp_meta {
 
@@ -37,150 +38,144 @@ struct LocalRBF {
     return i < neighbors ? i * (i + 1) / 2 + j : triangle() + (i - neighbors) * neighbors + j;
   }
   ISP_META_HD int entries(int right) const { return triangle() + right * neighbors; }
-  ISP_META_HD double scale(int d) const { return d < 2 ? position_scale : guide_scale; }
+
+  // Factor of coordinate d.
+  template <class A>
+  ISP_META_HD A per_scale(int d) const {
+    return A(1 / (d < 2 ? position_scale : guide_scale));
+  }
 };
 
-// Radial functions of the squared distance, both positive definite.
+// Coordinates of a point, `step` apart.
+template <class A>
+struct Point {
+  const A* first;
+  int step;
+
+  ISP_META_HD const A& operator[](int d) const { return first[d * step]; }
+};
+
+// phi of the squared distance; both kinds are positive definite.
 template <class A>
 ISP_META_HD A radial_function(Radial radial, A squared) {
-  return radial == Radial::kRational ? A(1) / (A(1) + squared)
-                                     : exp_nonpositive(-std::sqrt(squared));
+  if (radial == Radial::kRational) return 1 / (1 + squared);
+  return exp_nonpositive(-square_root(squared));
 }
 
-// Squared distance of two points, coordinates kRun apart.
-template <int kRun, class A>
-ISP_META_HD void square_distance(const A* left, const A* right, int dims, A* __restrict__ out) {
-  A sum[kRun] = {};
-  for (int d = 0; d < dims; ++d, left += kRun, right += kRun) {
-    for (int l = 0; l < kRun; ++l) sum[l] += (left[l] - right[l]) * (left[l] - right[l]);
-  }
-  for (int l = 0; l < kRun; ++l) out[l] = sum[l];
+template <class A, class B>
+ISP_META_HD A square_distance(Point<A> x, Point<B> y, int dims) {
+  A sum{};
+  for (int d = 0; d < dims; ++d) sum += (x[d] - y[d]) * (x[d] - y[d]);
+  return sum;
 }
 
-template <int kRun, class A>
-ISP_META_HD void add_tail(A tail, const A* left, const A* right, int dims, A* __restrict__ out) {
-  A sum[kRun];
-  for (int l = 0; l < kRun; ++l) sum[l] = A(1);
-  for (int d = 0; d < dims; ++d, left += kRun, right += kRun) {
-    for (int l = 0; l < kRun; ++l) sum[l] += left[l] * right[l];
-  }
-  for (int l = 0; l < kRun; ++l) out[l] += tail * sum[l];
+template <class A>
+ISP_META_HD A covariance(const LocalRBF& rbf, Point<A> x, Point<A> y) {
+  const A value = radial_function(rbf.radial, square_distance(x, y, rbf.dims()));
+  if (!(rbf.tail > 0)) return value;
+  A tail = A{} + Element<A>(1);
+  for (int d = 0; d < rbf.dims(); ++d) tail += x[d] * y[d];
+  return value + Element<A>(rbf.tail) * tail;
+}
+
+// Coordinate d of a system's origin. sample(k): the index of its sample k.
+template <class A, class F>
+ISP_META_HD A mean_coordinate(const LocalRBF& rbf, const A* points, int d, const F& sample) {
+  // Relative to one sample, the sum stays short.
+  const A first = points[sample(0) * rbf.dims() + d];
+  A sum = A(0);
+  for (int k = 0; k < rbf.neighbors; ++k) sum += points[sample(k) * rbf.dims() + d] - first;
+  return first + sum / A(rbf.neighbors);
+}
+
+// Coordinate d of a pixel, relative to the origin's.
+template <class A, class T>
+ISP_META_HD A pixel_coordinate(const LocalRBF& rbf, const T* guide, int y, int x, int d, A origin) {
+  const A coordinate =
+      d == 0   ? A(y)
+      : d == 1 ? A(x)
+               : A(guide[(d - 2) * rbf.grid.pixels() + int64_t(y) * rbf.grid.width + x]);
+  return (coordinate - origin) * rbf.per_scale<A>(d);
 }
 
 // Entry of the matrix's diagonal. A ridge below what rounding takes from the matrix is raised to
 // it; elimination would let that noise grow from column to column.
 template <class A>
 ISP_META_HD A diagonal(const LocalRBF& rbf, A covariance) {
-  constexpr A epsilon = std::is_same_v<A, float> ? A(0x1p-23) : A(0x1p-52);
-  const A ridge = A(rbf.ridge), rounding = covariance * epsilon * A(rbf.neighbors);
+  using E = Element<A>;
+  constexpr E epsilon = sizeof(E) == 4 ? E(0x1p-23) : E(0x1p-52);
+  const A ridge = A{} + E(rbf.ridge), rounding = covariance * epsilon * E(rbf.neighbors);
   return covariance + (ridge < rounding ? rounding : ridge);
 }
 
-// Turns entry (i, j) of the matrix into that of its factor, given the columns before and, below
-// the diagonal, the pivot (j, j).
-template <int kRun, class A>
+// Entries (i, j) to (i + kRows - 1, j) of the matrix, less what the columns before j account for.
+// Several rows at once do not wait for each other's sums.
+template <int kRows, class A>
+ISP_META_HD void remainders(const LocalRBF& rbf, const A* matrix, int i, int j, A* rest) {
+  const A *rows[kRows], *above = matrix + rbf.at(j, 0);
+  for (int r = 0; r < kRows; ++r) {
+    rows[r] = matrix + rbf.at(i + r, 0);
+    rest[r] = rows[r][j];
+  }
+  for (int k = 0; k < j; ++k) {
+    for (int r = 0; r < kRows; ++r) rest[r] -= rows[r][k] * above[k];
+  }
+}
+
+// Turns entry (j, j) of the matrix into 1 / that of its factor, given the columns before.
+template <class A>
+ISP_META_HD void eliminate_pivot(const LocalRBF& rbf, A* matrix, int j) {
+  const A ridge = A{} + Element<A>(rbf.ridge);
+  A rest;
+  remainders<1>(rbf, matrix, j, j, &rest);
+  matrix[rbf.at(j, j)] = 1 / square_root(rest < ridge ? ridge : rest);
+}
+
+// Turns entries below it into those of the factor.
+template <int kRows, class A>
 ISP_META_HD void eliminate(const LocalRBF& rbf, A* matrix, int i, int j) {
-  A* __restrict__ entry = matrix + rbf.at(i, j) * kRun;
-  const A* row = matrix + rbf.at(i, 0) * kRun;
-  const A* above = matrix + rbf.at(j, 0) * kRun;
-  A rest[kRun];
-  for (int l = 0; l < kRun; ++l) rest[l] = entry[l];
-  for (int k = 0; k < j; ++k, row += kRun, above += kRun) {
-    for (int l = 0; l < kRun; ++l) rest[l] -= row[l] * above[l];
-  }
-  if (i > j) {
-    for (int l = 0; l < kRun; ++l) entry[l] = rest[l] * above[l];
-    return;
-  }
-  const A ridge = A(rbf.ridge);
-  for (int l = 0; l < kRun; ++l) rest[l] = rest[l] < ridge ? ridge : rest[l];
-  for (int l = 0; l < kRun; ++l) entry[l] = A(1) / std::sqrt(rest[l]);
+  A rest[kRows];
+  remainders<kRows>(rbf, matrix, i, j, rest);
+  for (int r = 0; r < kRows; ++r) matrix[rbf.at(i + r, j)] = rest[r] * matrix[rbf.at(j, j)];
 }
 
 // Unknown i of a right-hand side that has become y: w(i), once those after it are taken off.
-template <int kRun, class A>
+template <class A>
 ISP_META_HD void divide(const LocalRBF& rbf, A* matrix, int right, int i) {
-  A* __restrict__ y = matrix + rbf.at(rbf.neighbors + right, i) * kRun;
-  const A* pivot = matrix + rbf.at(i, i) * kRun;
-  for (int l = 0; l < kRun; ++l) y[l] *= pivot[l];
+  matrix[rbf.at(rbf.neighbors + right, i)] *= matrix[rbf.at(i, i)];
 }
 
-// Takes unknown i off the equations [begin, end) of those before it.
-template <int kRun, class A>
-ISP_META_HD void take_off(const LocalRBF& rbf, A* matrix, int right, int i, int begin, int end) {
-  A* __restrict__ y = matrix + rbf.at(rbf.neighbors + right, begin) * kRun;
-  const A* unknown = matrix + rbf.at(rbf.neighbors + right, i) * kRun;
-  const A* factor = matrix + rbf.at(i, begin) * kRun;
-  A w[kRun];
-  for (int l = 0; l < kRun; ++l) w[l] = unknown[l];
-  for (int k = begin; k < end; ++k, y += kRun, factor += kRun) {
-    for (int l = 0; l < kRun; ++l) y[l] -= factor[l] * w[l];
-  }
+// Takes unknown i off the equation of unknown k, which is before it.
+template <class A>
+ISP_META_HD void take_off(const LocalRBF& rbf, A* matrix, int right, int i, int k) {
+  const A w = matrix[rbf.at(rbf.neighbors + right, i)];
+  matrix[rbf.at(rbf.neighbors + right, k)] -= matrix[rbf.at(i, k)] * w;
 }
 
 // Coefficient of the tail: tail * sum over k of w_k, times coordinate d - 1 of x_k where d > 0.
-// Points and weights of one system lie kRun apart.
-template <int kRun, class A>
-ISP_META_HD A tail_coefficient(const LocalRBF& rbf, const A* points, const A* matrix, int right,
-                               int d) {
-  const A* weights = matrix + rbf.at(rbf.neighbors + right, 0) * kRun;
+// Numbers of one system lie `step` apart.
+template <class A>
+ISP_META_HD A tail_coefficient(const LocalRBF& rbf, const A* points, const A* matrix, int step,
+                               int right, int d) {
+  const A* weights = matrix + rbf.at(rbf.neighbors + right, 0) * step;
   A sum = A(0);
   for (int k = 0; k < rbf.neighbors && rbf.tail > 0; ++k) {
-    sum += weights[k * kRun] * (d > 0 ? points[(k * rbf.dims() + d - 1) * kRun] : A(1));
+    sum += weights[k * step] * (d > 0 ? points[(k * rbf.dims() + d - 1) * step] : A(1));
   }
   return A(rbf.tail) * sum;
 }
 
-// Radial functions between a point, coordinates `stride` apart, and a run of pixels, kRun apart.
-// A number of dimensions known in advance keeps the sums in registers; kDims 0 takes `dims`.
-template <int kDims, int kRun, class A>
-ISP_META_HD void radial_row(Radial radial, const A* __restrict__ pixels,
-                            const A* __restrict__ point, int stride, int dims,
-                            A* __restrict__ values, int count) {
-  if constexpr (kDims > 0) {
-    A at[kDims];
-    for (int d = 0; d < kDims; ++d) at[d] = point[d * stride];
-    for (int64_t x = 0; x < count; ++x) {
-      A squared = A(0);
-      for (int64_t d = 0; d < kDims; ++d) {
-        const A difference = pixels[d * kRun + x] - at[d];
-        squared += difference * difference;
-      }
-      values[x] = radial_function(radial, squared);
-    }
-  } else {
-    for (int x = 0; x < count; ++x) values[x] = A(0);
-    for (int d = 0; d < dims; ++d) {
-      for (int x = 0; x < count; ++x) {
-        const A difference = pixels[d * kRun + x] - point[d * stride];
-        values[x] += difference * difference;
-      }
-    }
-    for (int x = 0; x < count; ++x) values[x] = radial_function(radial, values[x]);
-  }
-}
-
-// Value i of all samples: the sum of what the systems gave it, in their order. Of `count` parts
-// those of sample n are order[starts[n]] to order[starts[n + 1] - 1].
+// The tail at a pixel, from its coefficients.
 template <class A>
-ISP_META_HD A gather(const LocalRBF& rbf, const A* parts, const int64_t* order,
-                     const int64_t* starts, int64_t count, int64_t i) {
-  const int64_t sample = i / rbf.channels, channel = i % rbf.channels;
-  A sum = A(0);
-  for (int64_t at = starts[sample]; at < starts[sample + 1]; ++at) {
-    if (at < 0 || at >= count || order[at] < 0 || order[at] >= count) continue;
-    sum += parts[order[at] * rbf.channels + channel];
-  }
+ISP_META_HD A tail_value(const LocalRBF& rbf, const Element<A>* coefficients, Point<A> pixel) {
+  A sum = A{} + coefficients[0];
+  for (int d = 0; rbf.tail > 0 && d < rbf.dims(); ++d) sum += coefficients[d + 1] * pixel[d];
   return sum;
 }
 
 const char* launch_local_rbf(const Launch& on, const void* guide, const void* points,
                              const void* values, const int64_t* neighbors, void* pixels,
                              int64_t batch, const LocalRBF& rbf);
-const char* launch_local_rbf_adjoint(const Launch& on, const void* grad, const void* guide,
-                                     const void* points, const int64_t* neighbors,
-                                     const int64_t* order, const int64_t* starts, void* parts,
-                                     void* values, int64_t batch, const LocalRBF& rbf);
 const char* launch_local_rbf_leave_one_out(const Launch& on, const void* points, const void* values,
                                            const int64_t* neighbors, void* predictions,
                                            int64_t systems, const LocalRBF& rbf);

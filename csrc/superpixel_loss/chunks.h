@@ -1,35 +1,32 @@
-// Pixels of a row of blocks, brought into the first-level cache a few blocks at a time. Vector
-// extensions are lowered where they are written, so every instruction set compiles this file for
-// itself: ISP_META_ISA names it.
+// Pixels of a row of blocks, brought into the first-level cache a few blocks at a time.
+#pragma once
+
 #include <cstddef>
 
+#include "cpu/tiles.h"
 #include "superpixel_loss/superpixel_loss.h"
-#include "vector.h"
 
 namespace isp_meta::ISP_META_ISA {
-namespace {
 
+// Of eight floats, a row of a cell of 8 x 8, on every processor.
+constexpr int kRowBytes = 32;
 template <class T>
-struct Lanes {
-  static constexpr int count = 32 / int(sizeof(T));
-  using Index = std::conditional_t<sizeof(T) == 4, int32_t, int64_t>;
-  typedef T V __attribute__((vector_size(32), may_alias));
-  typedef T Unaligned __attribute__((vector_size(32), aligned(sizeof(T)), may_alias));
-  typedef Index I __attribute__((vector_size(32)));
-};
+using Row = Vector<T, kRowBytes>;
+template <class T>
+constexpr int kRowLanes = kLanes<T, kRowBytes>;
 
 // Pixels of a block in work at once, those of a cell of 8 x 8, and such chunks staged side by side:
 // together they stay within the first-level cache.
 constexpr int kChunk = 64;
 template <class T>
-constexpr int kTileChunks = 32 / int(sizeof(T));
+constexpr int kTileChunks = kRowLanes<T>;
 // Columns ahead of the tile in work that are asked for, into the second-level cache: where rows lie
 // a power of two apart, they would drive each other from the first.
 constexpr int kAhead = 128;
 
 template <class T>
 struct Chunk {
-  alignas(32) T q[kNeighbors * kChunk], f[kChannels * kChunk];
+  alignas(kRowBytes) T q[kNeighbors * kChunk], f[kChannels * kChunk];
   T origin[kChannels];
   int by, bx, y, x, rows, cols, count;  // block; place in the picture; size
   bool first;                           // of its block
@@ -37,7 +34,7 @@ struct Chunk {
 
   // Lanes past the last pixel hold zeros.
   int padded() const {
-    return int((unsigned(count) + Lanes<T>::count - 1) / Lanes<T>::count * Lanes<T>::count);
+    return int((unsigned(count) + kRowLanes<T> - 1) / kRowLanes<T> * kRowLanes<T>);
   }
 
   void clear_padding(T* planes, int number) {
@@ -64,8 +61,8 @@ struct Chunk {
 // Calls copy(chunk, place in the chunk's planes, place in a picture's plane, count) for all pixels
 // of a tile, whole rows at a time; `count` is a constant where it is the vectors' length.
 template <class T, class F>
-inline void for_rows(const Chunk<T>* tile, int chunks, int pitch, const F& copy) {
-  constexpr int lanes = Lanes<T>::count;
+inline void for_chunk_rows(const Chunk<T>* tile, int chunks, int pitch, const F& copy) {
+  constexpr int lanes = kRowLanes<T>;
   const bool even = tile[0].cols == lanes && tile[chunks - 1].cols == lanes;
   for (int y = 0; y < tile->rows; ++y) {
     const int64_t at = int64_t(tile->y + y) * pitch + tile->x;
@@ -87,15 +84,13 @@ inline void for_rows(const Chunk<T>* tile, int chunks, int pitch, const F& copy)
 template <class T>
 inline void stage_plane(const T* plane, int pitch, Chunk<T>* tile, int chunks, int at,
                         const T* origins) {
-  using V = typename Lanes<T>::V;
-  using Unaligned = typename Lanes<T>::Unaligned;
   T* to = tile->q + at;
-  for_rows(tile, chunks, pitch, [&](int i, int place, int64_t pixel, int count) {
+  for_chunk_rows(tile, chunks, pitch, [&](int i, int place, int64_t pixel, int count) {
     T* row = to + i * (sizeof(Chunk<T>) / sizeof(T)) + place;
     const T* from = plane + pixel;
-    if (count == Lanes<T>::count) {
+    if (count == kRowLanes<T>) {
       __builtin_prefetch(from + kAhead, 0, 2);
-      *(V*)row = *(const Unaligned*)from - origins[i];
+      store<kRowBytes>(row, load<kRowBytes>(from) - origins[i]);
     } else {
       for (int x = 0; x < count; ++x) row[x] = from[x] - origins[i];
     }
@@ -122,15 +117,15 @@ inline void stage(const SuperpixelLoss<T>& of, int64_t b, Chunk<T>* tile, int ch
 }
 
 template <class T>
-inline void associate(Grid grid, Chunk<T>& chunk) {
+inline void associate_chunk(Grid grid, Chunk<T>& chunk) {
   const unsigned exists = grid.neighbors(chunk.by, chunk.bx);
   const auto run = [&](unsigned exists) {
     for (T* q = chunk.q; q < chunk.q + chunk.padded(); q += kLanes<T>) {
       Vector<T> z[kNeighbors];
-      ISP_META_UNROLL_NEIGHBORS
+      ISP_META_UNROLL
       for (int n = 0; n < kNeighbors; ++n) z[n] = load(q + n * kChunk);
-      softmax<1>(z, exists, 1);
-      ISP_META_UNROLL_NEIGHBORS
+      softmax(z, exists);
+      ISP_META_UNROLL
       for (int n = 0; n < kNeighbors; ++n) store(q + n * kChunk, z[n]);
     }
   };
@@ -142,33 +137,37 @@ inline void associate(Grid grid, Chunk<T>& chunk) {
   chunk.clear_padding(chunk.q, kNeighbors);
 }
 
-// Calls run(tile, chunks) along a row of blocks; the chunks of one block come row-major.
+// Calls run(picture, tile, chunks) along rows of blocks [begin, end) of a batch; the chunks of one
+// block come row-major.
 template <class T, class F>
-inline void for_tiles(const SuperpixelLoss<T>& of, int64_t b, int by, const F& run) {
+inline void for_chunks(const SuperpixelLoss<T>& of, int64_t begin, int64_t end, const F& run) {
   const Grid grid = of.grid;
-  const int begin = grid.begin(by), end = grid.end_y(by);
   Chunk<T> tile[kTileChunks<T>];
-  int chunks = 0;
-  for (int bx = 0; bx < grid.cols(); ++bx) {
-    const int left = grid.begin(bx), right = grid.end_x(bx), width = right - left;
-    const int rows = width < kChunk ? kChunk / width : 1;
-    const bool whole = end - begin <= rows && width <= kChunk;
-    for (int y = begin; y < end; y += rows) {
-      for (int x = left; x < right; x += kChunk) {
-        Chunk<T>& one = tile[chunks++];
-        one.by = by, one.bx = bx, one.y = y, one.x = x;
-        one.rows = rows < end - y ? rows : end - y;
-        one.cols = kChunk < right - x ? kChunk : right - x;
-        one.count = one.rows * one.cols;
-        one.first = y == begin && x == left;
-        if (whole && chunks < kTileChunks<T> && bx + 1 < grid.cols()) continue;
-        stage(of, b, tile, chunks);
-        run(tile, chunks);
-        chunks = 0;
+  for (int64_t i = begin; i < end; ++i) {
+    const int64_t b = i / grid.rows();
+    const int by = int(i % grid.rows());
+    const int top = grid.begin(by), bottom = grid.end_y(by);
+    int chunks = 0;
+    for (int bx = 0; bx < grid.cols(); ++bx) {
+      const int left = grid.begin(bx), right = grid.end_x(bx), width = right - left;
+      const int rows = width < kChunk ? kChunk / width : 1;
+      const bool whole = bottom - top <= rows && width <= kChunk;
+      for (int y = top; y < bottom; y += rows) {
+        for (int x = left; x < right; x += kChunk) {
+          Chunk<T>& one = tile[chunks++];
+          one.by = by, one.bx = bx, one.y = y, one.x = x;
+          one.rows = least(rows, bottom - y);
+          one.cols = least(kChunk, right - x);
+          one.count = one.rows * one.cols;
+          one.first = y == top && x == left;
+          if (whole && chunks < kTileChunks<T> && bx + 1 < grid.cols()) continue;
+          stage(of, b, tile, chunks);
+          run(b, tile, chunks);
+          chunks = 0;
+        }
       }
     }
   }
 }
 
-}  // namespace
 }  // namespace isp_meta::ISP_META_ISA

@@ -1,25 +1,12 @@
 #include "superpixel_loss/superpixel_loss.h"
 
 #include <tuple>
-#include <utility>
 
-#include "rows.h"
-#include "superpixel_loss/dispatch.h"
+#include "cpu/rows.h"
 #include "tensors.h"
-
-#define ISP_META_ISA baseline
-#include "superpixel_loss/blocks.h"
 
 namespace isp_meta {
 namespace {
-
-template <class T>
-const SuperpixelLossRows<T>& rows() {
-#if defined(__x86_64__) && !defined(__clang__) && __GNUC__ >= 12
-  if (__builtin_cpu_supports("x86-64-v3")) return avx2::superpixel_loss_rows<T>();
-#endif
-  return baseline::superpixel_loss_rows<T>();
-}
 
 // The pixels of a call, checked and contiguous.
 struct Pixels {
@@ -52,9 +39,10 @@ struct Pixels {
 template <class T>
 void superpixel_loss(const SuperpixelLossTensors& tensors) {
   const SuperpixelLoss<T> of(tensors);
-  for (const auto step :
-       {rows<T>().summarize, rows<T>().center, rows<T>().compare, rows<T>().slope}) {
-    for_cell_rows(tensors.batch, of.grid, [&](int64_t b, int row) { step(of, b, row); });
+  for (const auto step : {ISP_META_FASTEST(summarize<T>), ISP_META_FASTEST(center<T>),
+                          ISP_META_FASTEST(compare<T>), ISP_META_FASTEST(slope<T>)}) {
+    for_row_ranges(tensors.batch, of.grid, 1,
+                   [&](int64_t begin, int64_t end) { step(of, begin, end); });
   }
   double sum = 0;
   for (int64_t i = 0; i < tensors.batch * of.grid.rows(); ++i) sum += of.shares[i];
@@ -125,7 +113,9 @@ Tensor superpixel_loss_backward_op(const Tensor& grad_any, const Tensor& logits,
   }
   with_cpu_dtype(pixels.logits, [&]<class T>(T) {
     const SuperpixelLoss<T> typed(of);
-    for_cell_rows(pixels.batch, grid, [&](int64_t b, int by) { rows<T>().descend(typed, b, by); });
+    for_row_ranges(pixels.batch, grid, 1, [&](int64_t begin, int64_t end) {
+      ISP_META_FASTEST(descend<T>)(typed, begin, end);
+    });
   });
   return grad_logits;
 }
@@ -143,14 +133,8 @@ STABLE_TORCH_LIBRARY_FRAGMENT(isp_meta, m) {
       "float position_weight) -> Tensor");
 }
 
-STABLE_TORCH_LIBRARY_IMPL(isp_meta, CPU, m) {
-  m.impl("superpixel_loss", TORCH_BOX(&superpixel_loss_op));
-  m.impl("superpixel_loss_backward", TORCH_BOX(&superpixel_loss_backward_op));
-}
-
-STABLE_TORCH_LIBRARY_IMPL(isp_meta, CUDA, m) {
-  m.impl("superpixel_loss", TORCH_BOX(&superpixel_loss_op));
-  m.impl("superpixel_loss_backward", TORCH_BOX(&superpixel_loss_backward_op));
-}
+ISP_META_ON_BOTH_DEVICES(m, m.impl("superpixel_loss", TORCH_BOX(&superpixel_loss_op));
+                         m.impl("superpixel_loss_backward",
+                                TORCH_BOX(&superpixel_loss_backward_op));)
 
 }  // namespace isp_meta

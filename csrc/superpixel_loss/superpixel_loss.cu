@@ -27,28 +27,19 @@ __device__ inline Factors factors(int s) {
   return {k, k + s - at_m(k, k)};
 }
 
-struct Place {
-  int64_t batch, at;  // at: of all blocks
-  int by, bx;
-};
-
-__device__ inline Place place_of(Grid grid, int64_t at) {
-  return {at / grid.cells(), at, int(at / grid.cols() % grid.rows()), int(at % grid.cols())};
-}
-
 // q and f of one pixel of a block.
 template <class T, class A = AccumulateType<T>>
-__device__ void load_pixel(const SuperpixelLoss<T>& of, Place in, const A* origin, unsigned exists,
+__device__ void load_pixel(const SuperpixelLoss<T>& of, Cell in, const A* origin, unsigned exists,
                            int y, int x, A* q, A* f) {
   const int64_t plane = of.grid.pixels(), pixel = int64_t(y) * of.grid.width + x;
   const T* logits = of.logits + in.batch * kNeighbors * plane + pixel;
   ISP_META_UNROLL
   for (int n = 0; n < kNeighbors; ++n) q[n] = A(logits[n * plane]);
-  softmax<1>(q, exists, 1);
+  softmax(q, exists);
   ISP_META_UNROLL
   for (int c = 0; c < kFeatures; ++c) f[c] = A(of.plane_of(in.batch, c)[pixel]) - origin[c];
-  f[kFeatures] = A(y - of.grid.begin(in.by)) - origin[kFeatures];
-  f[kFeatures + 1] = A(x - of.grid.begin(in.bx)) - origin[kFeatures + 1];
+  f[kFeatures] = A(y - of.grid.begin(in.y)) - origin[kFeatures];
+  f[kFeatures + 1] = A(x - of.grid.begin(in.x)) - origin[kFeatures + 1];
 }
 
 // First pass, one group of threads a block of the picture: pixels side by side into shared memory,
@@ -58,20 +49,20 @@ __global__ void summarize_kernel(SuperpixelLoss<T> of) {
   __shared__ A rows[(kOnes + 1) * kPitch];
   __shared__ A origin_of[kChannels];
   const Grid grid = of.grid;
-  const Place in = place_of(grid, blockIdx.x);
-  const int t = int(threadIdx.x), top = grid.begin(in.by), left = grid.begin(in.bx);
-  const int width = grid.end_x(in.bx) - left;
-  const int64_t count = int64_t(grid.end_y(in.by) - top) * width;
-  const unsigned exists = grid.neighbors(in.by, in.bx);
-  A* record = of.records + in.at * kRecord;
+  const Cell in(grid, blockIdx.x);
+  const int t = int(threadIdx.x), top = grid.begin(in.y), left = grid.begin(in.x);
+  const int width = grid.end_x(in.x) - left;
+  const int64_t count = int64_t(grid.end_y(in.y) - top) * width;
+  const unsigned exists = grid.neighbors(in.y, in.x);
+  A* record = of.records + int64_t(blockIdx.x) * kRecord;
   if (t < kChannels) {
-    origin_of[t] = origin(of, in.batch, in.by, in.bx, t);
+    origin_of[t] = origin(of, in.batch, in.y, in.x, t);
     record[kAtOrigin + t] = origin_of[t];
   }
   const bool sums = t < kSums, candidate = of.candidates && !sums && t < kSums + kNeighbors;
   const Factors pair = sums ? factors(t) : Factors{t - kSums, kOnes};
   A sum = A(0);
-  Candidate<A> best{-1, A(0)};
+  Candidate<A> best;
   for (int64_t first = 0; first < count; first += kSummarizeThreads) {
     __syncthreads();
     if (first + t < count) {
@@ -91,8 +82,7 @@ __global__ void summarize_kernel(SuperpixelLoss<T> of) {
     for (int p = 0; sums && p < staged; ++p) sum += a[p] * b[p];
     for (int p = 0; candidate && p < staged; ++p) {
       // As the association would be stored, so that ties are those of argmax_pool.
-      const A value = A(T(a[p]));
-      if (value > best.value) best = {first + p, value};
+      best.yield_to({first + p, A(T(a[p]))});
     }
   }
   if (sums) record[t] = sum;
@@ -100,7 +90,7 @@ __global__ void summarize_kernel(SuperpixelLoss<T> of) {
   if (best.index >= 0) {
     best.index = (top + best.index / width) * grid.width + left + best.index % width;
   }
-  of.candidates[in.at * kNeighbors + pair.a] = best;
+  of.candidates[int64_t(blockIdx.x) * kNeighbors + pair.a] = best;
 }
 
 // One thread a channel of a cell.
@@ -108,13 +98,12 @@ template <class T, class A = AccumulateType<T>>
 __global__ void center_kernel(SuperpixelLoss<T> of, int64_t count) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const Place in = place_of(of.grid, i / kChannels);
+  const Cell in(of.grid, i / kChannels);
   const int64_t first = of.cell_at(in.batch, 0, 0);
   const int c = int(i % kChannels);
-  gather_center<A>(of.records + first * kRecord, of.grid, in.by, in.bx, c,
-                   of.centers + in.at * kChannels);
+  of.centers[i] = gather_center<A>(of.records + first * kRecord, of.grid, in.y, in.x, c);
   if (c != 0 || !of.index) return;
-  of.index[in.at] = gather_index(of.candidates + first * kNeighbors, of.grid, in.by, in.bx);
+  of.index[i / kChannels] = gather_index(of.candidates + first * kNeighbors, of.grid, in.y, in.x);
 }
 
 // Sum over a group of threads, by halves; thread 0 has it.
@@ -137,10 +126,11 @@ __global__ void compare_kernel(SuperpixelLoss<T> of, int64_t count) {
   const int64_t i = thread_index();
   A share = A(0);
   if (i < count) {
-    const Place in = place_of(of.grid, i / kChannels);
+    const Cell in(of.grid, i / kChannels);
     const int c = int(i % kChannels);
-    resolve(of.records + in.at * kRecord, of.centers + of.cell_at(in.batch, 0, 0) * kChannels,
-            of.grid, of.weights.of(c), in.by, in.bx, c, share);
+    share = resolve(of.records + i / kChannels * kRecord,
+                    of.centers + of.cell_at(in.batch, 0, 0) * kChannels, of.grid, of.weights.of(c),
+                    in.y, in.x, c);
   }
   const double sum = add_up<kThreads>(double(share), shared);
   if (threadIdx.x == 0) of.shares[blockIdx.x] = sum;
@@ -160,10 +150,10 @@ template <class T>
 __global__ void slope_kernel(SuperpixelLoss<T> of, int64_t count) {
   const int64_t i = thread_index();
   if (i >= count) return;
-  const Place in = place_of(of.grid, i / kChannels);
+  const Cell in(of.grid, i / kChannels);
   const int c = int(i % kChannels);
-  gather_slope(of.records + of.cell_at(in.batch, 0, 0) * kRecord, of.grid, of.weights.of(c), in.by,
-               in.bx, c, of.slopes + in.at * kChannels);
+  of.slopes[i] = gather_slope(of.records + of.cell_at(in.batch, 0, 0) * kRecord, of.grid,
+                              of.weights.of(c), in.y, in.x, c);
 }
 
 // What a block's pixels share in the second pass.
@@ -179,14 +169,14 @@ template <class T, class A = AccumulateType<T>>
 __global__ void descend_kernel(SuperpixelLoss<T> of) {
   __shared__ Descent<A> shared;
   const Grid grid = of.grid;
-  const Place in = place_of(grid, blockIdx.x);
+  const Cell in(grid, blockIdx.x);
   const int t = int(threadIdx.x);
   if (t < kChannels) {
     const int64_t first = of.cell_at(in.batch, 0, 0) * kChannels;
-    const A middle = origin(of, in.batch, in.by, in.bx, t);
+    const A middle = origin(of, in.batch, in.y, in.x, t);
     A u[kNeighbors], v[kNeighbors];
-    centers_around(of.centers + first, middle, grid, in.by, in.bx, t, u);
-    slopes_around(of.slopes + first, grid, in.by, in.bx, t, v);
+    centers_around(of.centers + first, middle, grid, in.y, in.x, t, u);
+    slopes_around(of.slopes + first, grid, in.y, in.x, t, v);
     shared.origin[t] = middle;
     ISP_META_UNROLL
     for (int k = 0; k < kNeighbors; ++k) {
@@ -206,9 +196,9 @@ __global__ void descend_kernel(SuperpixelLoss<T> of) {
       sum += (pair ? A(2) * of.weights.of(c) : A(1)) * a[c] * b[c];
     shared.slopes.a_h[s] = sum;
   }
-  const int top = grid.begin(in.by), left = grid.begin(in.bx), width = grid.end_x(in.bx) - left;
-  const int64_t count = int64_t(grid.end_y(in.by) - top) * width;
-  const unsigned exists = grid.neighbors(in.by, in.bx);
+  const int top = grid.begin(in.y), left = grid.begin(in.x), width = grid.end_x(in.x) - left;
+  const int64_t count = int64_t(grid.end_y(in.y) - top) * width;
+  const unsigned exists = grid.neighbors(in.y, in.x);
   const A grad = *of.grad;
   for (int64_t first = 0; first < count; first += kDescendThreads) {
     // In every round, so that no slope is kept in a register of its own.
@@ -216,20 +206,13 @@ __global__ void descend_kernel(SuperpixelLoss<T> of) {
     const int64_t i = first + t;
     if (i >= count) continue;
     const int y = top + int(i / width), x = left + int(i % width);
-    A q[kNeighbors], f[kChannels], slope[kNeighbors], mean = A(0);
+    A q[kNeighbors], f[kChannels], dz[kNeighbors];
     load_pixel(of, in, shared.origin, exists, y, x, q, f);
-    ISP_META_UNROLL
-    for (int k = 0; k < kNeighbors; ++k) {
-      slope[k] = -shared.slopes.h(k);
-      ISP_META_UNROLL
-      for (int l = 0; l < kNeighbors; ++l) slope[k] += shared.slopes.a(k, l) * q[l];
-      ISP_META_UNROLL
-      for (int c = 0; c < kChannels; ++c) slope[k] += shared.slopes.b[k * kChannels + c] * f[c];
-      mean += q[k] * slope[k];
-    }
+    logit_slopes<1>(
+        shared.slopes, grad, [&](int k) { return q[k]; }, [&](int c) { return f[c]; }, dz);
     T* to = of.grad_logits + in.batch * kNeighbors * grid.pixels() + int64_t(y) * grid.width + x;
     ISP_META_UNROLL
-    for (int k = 0; k < kNeighbors; ++k) to[k * grid.pixels()] = T(grad * q[k] * (slope[k] - mean));
+    for (int k = 0; k < kNeighbors; ++k) to[k * grid.pixels()] = T(dz[k]);
   }
 }
 

@@ -14,18 +14,13 @@
 // middle pixel: their sums stay small, so that float keeps its digits in the differences above.
 #pragma once
 
+#include <type_traits>
+
+#include "argmax_pool/argmax_pool.h"
 #include "associate/associate.h"
 #include "dtype.h"
 #include "grid.h"
-
-// Keeps small arrays in registers.
-#if defined(__CUDA_ARCH__)
-#define ISP_META_UNROLL_NEIGHBORS _Pragma("unroll")
-#elif defined(__CUDACC__)
-#define ISP_META_UNROLL_NEIGHBORS  // the host's half of a .cu file, which runs none of it
-#else
-#define ISP_META_UNROLL_NEIGHBORS _Pragma("GCC unroll 9")
-#endif
+#include "number.h"
 
 namespace isp_meta {
 
@@ -47,13 +42,6 @@ static_assert(kAtOrigin + kChannels <= kRecord);
 ISP_META_HD constexpr int at_m(int k, int l) { return kAtM + k * kNeighbors - k * (k + 1) / 2 + l; }
 ISP_META_HD constexpr int at_m_any(int k, int l) { return k < l ? at_m(k, l) : at_m(l, k); }
 
-// A block's strongest pixel for one of its neighbors, by flat index; -1 where none is positive.
-template <class A>
-struct Candidate {
-  int64_t index;
-  A value;
-};
-
 template <class A>
 struct Weights {
   A srgb, raw, position;
@@ -70,12 +58,11 @@ struct SuperpixelLossTensors {
   void* centers = nullptr;     // (B, h, w, kChannels); positions relative to the cell's first pixel
   void* slopes = nullptr;      // as centers: (dL/du) / D
   void* records = nullptr;     // (B, h, w, kRecord)
-  void* candidates = nullptr;  // (B, h, w, 9), or null
+  void* candidates = nullptr;  // (B, h, w, 9) of a block's neighbors, or null
   int64_t* index = nullptr;    // (B, h, w), or null
-  double* shares =
-      nullptr;           // of the loss, one a row of blocks, on a GPU one a kBlocksPerShare blocks
-  void* loss = nullptr;  // (1)
-  const void* grad = nullptr;   // (1)
+  double* shares = nullptr;    // of the loss: one a row of blocks, on a GPU kBlocksPerShare blocks
+  void* loss = nullptr;        // (1)
+  const void* grad = nullptr;  // (1)
   void* grad_logits = nullptr;  // (B, 9, H, W)
 };
 
@@ -112,7 +99,7 @@ struct SuperpixelLoss {
     return (c < kColors ? srgb : raw) + (b * kColors + c % kColors) * grid.pixels();
   }
   ISP_META_HD int64_t cell_at(int64_t b, int cy, int cx) const {
-    return b * grid.cells() + int64_t(cy) * grid.cols() + cx;
+    return b * grid.cells() + grid.at(cy, cx);
   }
 };
 
@@ -133,129 +120,121 @@ ISP_META_HD AccumulateType<T> origin(const SuperpixelLoss<T>& of, int64_t b, int
 // The functions below work on a run of channels from c on: R is one channel on a GPU, a vector of
 // them on the CPU.
 template <class R, class F>
-ISP_META_HD void fill(R& run, int c, const F& of) {
+ISP_META_HD R run_of(int c, const F& of) {
   if constexpr (std::is_arithmetic_v<R>) {
-    run = of(c);
+    return of(c);
   } else {
+    R run{};
     for (int i = 0; i < int(sizeof(R) / sizeof(run[0])); ++i) run[i] = of(c + i);
+    return run;
   }
 }
 
-template <class R, class A>
-ISP_META_HD void load(R& run, const A* from) {
-  run = *reinterpret_cast<const R*>(from);
+template <class R>
+ISP_META_HD R load_run(const Element<R>* from) {
+  if constexpr (std::is_arithmetic_v<R>) {
+    return *from;
+  } else {
+    R run;
+    __builtin_memcpy(&run, from, sizeof(R));
+    return run;
+  }
 }
 
-template <class R, class A>
-ISP_META_HD void store(const R& run, A* to) {
-  *reinterpret_cast<R*>(to) = run;
+template <class R>
+ISP_META_HD void store_run(Element<R>* to, const R& run) {
+  if constexpr (std::is_arithmetic_v<R>) {
+    *to = run;
+  } else {
+    __builtin_memcpy(to, &run, sizeof(R));
+  }
 }
 
 // Of a block's neighbor k, the first pixel's distance from the block's; 0 but for positions.
 template <class R>
-ISP_META_HD void step(R& run, Grid grid, int k, int c) {
-  fill(run, c, [&](int one) {
+ISP_META_HD R step(Grid grid, int k, int c) {
+  return run_of<R>(c, [&](int one) {
     return grid.cell * (one < kFeatures ? 0 : one == kFeatures ? offset_y(k) : offset_x(k));
   });
 }
 
 // u_k: centers around a block, relative to its middle pixel; 0 where none is.
-template <class R, class A>
-ISP_META_HD void centers_around(const A* centers, const R& origin, Grid grid, int by, int bx, int c,
-                                R* u) {
-  ISP_META_UNROLL_NEIGHBORS
+template <class R>
+ISP_META_HD void centers_around(const Element<R>* centers, const R& origin, Grid grid, int by,
+                                int bx, int c, R* u) {
+  ISP_META_UNROLL
   for (int k = 0; k < kNeighbors; ++k) {
     u[k] = R{};
     const int cy = by + offset_y(k), cx = bx + offset_x(k);
     if (!grid.exists(cy, cx)) continue;
-    R place;
-    step(place, grid, k, c);
-    load(u[k], centers + (int64_t(cy) * grid.cols() + cx) * kChannels + c);
-    u[k] += place - origin;
+    u[k] = load_run<R>(centers + grid.at(cy, cx) * kChannels + c) + (step<R>(grid, k, c) - origin);
   }
 }
 
 // v_k: (dL/du) / D of the same cells.
-template <class R, class A>
-ISP_META_HD void slopes_around(const A* slopes, Grid grid, int by, int bx, int c, R* v) {
-  ISP_META_UNROLL_NEIGHBORS
+template <class R>
+ISP_META_HD void slopes_around(const Element<R>* slopes, Grid grid, int by, int bx, int c, R* v) {
+  ISP_META_UNROLL
   for (int k = 0; k < kNeighbors; ++k) {
-    v[k] = R{};
     const int cy = by + offset_y(k), cx = bx + offset_x(k);
-    if (grid.exists(cy, cx)) load(v[k], slopes + (int64_t(cy) * grid.cols() + cx) * kChannels + c);
-  }
-}
-
-// Calls run(place, n) for the blocks around a cell, in order; it is their neighbor n.
-template <class F>
-ISP_META_HD void for_blocks(Grid grid, int cy, int cx, const F& run) {
-  for (int by = cy > 0 ? cy - 1 : 0; by <= cy + 1 && by < grid.rows(); ++by) {
-    for (int bx = cx > 0 ? cx - 1 : 0; bx <= cx + 1 && bx < grid.cols(); ++bx) {
-      run(int64_t(by) * grid.cols() + bx, neighbor(cy - by, cx - bx));
-    }
+    v[k] = grid.exists(cy, cx) ? load_run<R>(slopes + grid.at(cy, cx) * kChannels + c) : R{};
   }
 }
 
 // u of a cell; 0 where nothing belongs to it, as `aggregate` has it.
-template <class R, class A>
-ISP_META_HD void gather_center(const A* records, Grid grid, int cy, int cx, int c, A* center) {
+template <class R>
+ISP_META_HD R gather_center(const Element<R>* records, Grid grid, int cy, int cx, int c) {
   R sum{};
-  A mass{};
-  for_blocks(grid, cy, cx, [&](int64_t at, int n) {
-    const A* record = records + at * kRecord;
-    R origin, sums, place;
-    load(origin, record + kAtOrigin + c);
-    load(sums, record + kAtN + n * kChannels + c);
-    step(place, grid, n, c);
-    sum += sums + record[kAtD + n] * (origin - place);
+  Element<R> mass{};
+  for_blocks(grid, cy, cx, [&](int by, int bx, int n) {
+    const auto* record = records + grid.at(by, bx) * kRecord;
+    const R middle = load_run<R>(record + kAtOrigin + c) - step<R>(grid, n, c);
+    sum += load_run<R>(record + kAtN + n * kChannels + c) + record[kAtD + n] * middle;
     mass += record[kAtD + n];
   });
-  store(mass == A(0) ? R{} : R(sum / mass), center + c);
+  return mass == 0 ? R{} : sum / mass;
 }
 
 // A block's share of L, by channels. Leaves e in the place of N.
-template <class R, class A>
-ISP_META_HD void resolve(A* record, const A* centers, Grid grid, const R& weight, int by, int bx,
-                         int c, R& share) {
-  R origin, u[kNeighbors];
-  load(origin, record + kAtOrigin + c);
-  centers_around(centers, origin, grid, by, bx, c, u);
-  load(share, record + kAtF + c);
-  ISP_META_UNROLL_NEIGHBORS
+template <class R>
+ISP_META_HD R resolve(Element<R>* record, const Element<R>* centers, Grid grid, const R& weight,
+                      int by, int bx, int c) {
+  R u[kNeighbors];
+  centers_around(centers, load_run<R>(record + kAtOrigin + c), grid, by, bx, c, u);
+  R share = load_run<R>(record + kAtF + c);
+  ISP_META_UNROLL
   for (int k = 0; k < kNeighbors; ++k) {
-    R sums, e;
-    load(sums, record + kAtN + k * kChannels + c);
-    e = -sums;
-    ISP_META_UNROLL_NEIGHBORS
+    auto* const at = record + kAtN + k * kChannels + c;
+    const R sums = load_run<R>(at);
+    R e = -sums;
+    ISP_META_UNROLL
     for (int l = 0; l < kNeighbors; ++l) e += record[at_m_any(k, l)] * u[l];
     share += u[k] * (e - sums);
-    store(e, record + kAtN + k * kChannels + c);
+    store_run(at, e);
   }
-  share *= weight;
+  return share * weight;
 }
 
 // (dL/du) / D of a cell: by it, a pixel that is closer to the cell moves L, as its distance from u.
-template <class R, class A>
-ISP_META_HD void gather_slope(const A* records, Grid grid, const R& weight, int cy, int cx, int c,
-                              A* slope) {
+template <class R>
+ISP_META_HD R gather_slope(const Element<R>* records, Grid grid, const R& weight, int cy, int cx,
+                           int c) {
   R sum{};
-  A mass{};
-  for_blocks(grid, cy, cx, [&](int64_t at, int n) {
-    R e;
-    load(e, records + at * kRecord + kAtN + n * kChannels + c);
-    sum += e;
-    mass += records[at * kRecord + kAtD + n];
+  Element<R> mass{};
+  for_blocks(grid, cy, cx, [&](int by, int bx, int n) {
+    const auto* record = records + grid.at(by, bx) * kRecord;
+    sum += load_run<R>(record + kAtN + n * kChannels + c);
+    mass += record[kAtD + n];
   });
-  store(mass == A(0) ? R{} : R(weight * sum * (A(2) / mass)), slope + c);
+  return mass == 0 ? R{} : weight * sum * (2 / mass);
 }
 
-// Eq. 3, from the candidates of the blocks around a cell; see argmax_pool.h.
+// Eq. 3, from the candidates of the blocks around a cell.
 template <class A>
 ISP_META_HD int64_t gather_index(const Candidate<A>* candidates, Grid grid, int cy, int cx) {
-  Candidate<A> best{-1, A(0)};
-  for_blocks(grid, cy, cx, [&](int64_t at, int n) {
-    const Candidate<A> one = candidates[at * kNeighbors + n];
-    if (one.value > best.value || (one.value == best.value && one.index < best.index)) best = one;
+  Candidate<A> best;
+  for_blocks(grid, cy, cx, [&](int by, int bx, int n) {
+    best.yield_to(candidates[grid.at(by, bx) * kNeighbors + n]);
   });
   return best.index;
 }
@@ -276,6 +255,32 @@ struct Slopes {
   ISP_META_HD A h(int k) const { return a_h[kPairs + k]; }
 };
 
+// dL/dz of a pixel, whose q(k) and f(c) they are; kGroup neighbors at a time, which share their
+// reading. `grad` is what L itself counts for.
+template <int kGroup, class A, class Q, class F>
+ISP_META_HD void logit_slopes(const Slopes<Element<A>>& slopes, Element<A> grad, const Q& q,
+                              const F& f, A* dz) {
+  A mean{};
+  ISP_META_UNROLL
+  for (int k = 0; k < kNeighbors; k += kGroup) {
+    A* dq = dz + k;
+    for (int i = 0; i < kGroup; ++i) dq[i] = A{} - slopes.h(k + i);
+    ISP_META_UNROLL
+    for (int l = 0; l < kNeighbors; ++l) {
+      const A value = q(l);
+      for (int i = 0; i < kGroup; ++i) dq[i] += slopes.a(k + i, l) * value;
+    }
+    ISP_META_UNROLL
+    for (int c = 0; c < kChannels; ++c) {
+      const A value = f(c);
+      for (int i = 0; i < kGroup; ++i) dq[i] += slopes.b[(k + i) * kChannels + c] * value;
+    }
+    for (int i = 0; i < kGroup; ++i) mean += q(k + i) * dq[i];
+  }
+  ISP_META_UNROLL
+  for (int k = 0; k < kNeighbors; ++k) dz[k] = grad * q(k) * (dz[k] - mean);
+}
+
 // Blocks whose shares of the loss a GPU adds before it writes them down.
 constexpr int kBlocksPerShare = 32;
 
@@ -283,3 +288,15 @@ const char* launch_superpixel_loss(const Launch& on, const SuperpixelLossTensors
 const char* launch_superpixel_loss_backward(const Launch& on, const SuperpixelLossTensors& of);
 
 }  // namespace isp_meta
+
+ISP_META_EACH_ISA(
+    // The first pass over the pixels, of rows of blocks [begin, end) of a batch.
+    template <class T> void summarize(const SuperpixelLoss<T>& of, int64_t begin, int64_t end);
+    // Centers of rows of cells, and samples where wanted.
+    template <class T> void center(const SuperpixelLoss<T>& of, int64_t begin, int64_t end);
+    // Shares of the loss of rows of blocks.
+    template <class T> void compare(const SuperpixelLoss<T>& of, int64_t begin, int64_t end);
+    // The loss's slopes by the centers of rows of cells.
+    template <class T> void slope(const SuperpixelLoss<T>& of, int64_t begin, int64_t end);
+    // The second pass, of rows of blocks: the loss's slopes by their logits.
+    template <class T> void descend(const SuperpixelLoss<T>& of, int64_t begin, int64_t end);)

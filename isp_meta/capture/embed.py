@@ -10,39 +10,28 @@ run before it is needed, and what is stored be chosen by what comes out (closed_
 from __future__ import annotations
 
 import dataclasses
-import functools
-import math
 import os
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
 import torch
-from torch import Tensor
 
-from .. import carriers, codec, io, presets
-from ..decoder import Guide
-from ..errors import IspMetaError, PictureMismatch, RateNotReached, RawFileError
+from .. import carriers, io, presets
+from ..errors import IspMetaError, RawFileError
 from ..frame import Frame, Sampler
 from ..pipeline import Pipeline
-from ..registration import Placement, Registration, register
-from ..stages import Demosaic, Quantize, SampleMetadata
-from .loop import close_loop, model_bytes
+from ..registration import Registration
+from ..stages import Demosaic, Quantize
+from .choose import choose, one_sampler, pack
+from .finished import FinishedPicture
 from .options import CaptureOptions
 from .picture_file import PictureFile
-from .rate import Rate, encode_within, fit_rate
-from .residual import enhance
 
 __all__ = ["Embedded", "embed"]
 
 Progress = Callable[[str], None]
-
-# Of an enhancement's coefficients, in parts of full scale.
-DEFAULT_STEP = 1 / 32
-# Of a budget: what moves take where there is none.
-_MOVES = 0.07
 
 
 @dataclass(frozen=True, eq=False)
@@ -123,112 +112,37 @@ def embed(
     for path in filter(None, (target, beside)):
         io.check_target(path, overwrite=overwrite, sources=sources)
     pipeline = presets.minimal().replace(-1, Quantize(file.depth)) if pipeline is None else pipeline
-    sampler = _one_sampler(pipeline, sampler, options)
+    sampler = one_sampler(pipeline, sampler, options)
     step("reading raw")
     frame = raw if isinstance(raw, Frame) else io.read_raw(raw, gps=options.gps)
-    coding, lossless, rate, steps = options.coding, options.lossless, options.rate, options.steps
-    mosaic = frame.require("codes", "embed") if lossless else None
+    codes = frame.require("codes", "embed") if options.lossless else None
     step("rendering")
     frame = _render(pipeline, frame, sources)
     step("making the picture")
-    name = str(existing or picture)
-    data = file.encode(frame) if existing is None else file.strip(existing)
-    codes = io.decode_image(data, name, deep=True)
-    pixels, found = io.eight_bits(codes), None
-    if existing is not None:
+    if existing is None:
+        finished = FinishedPicture.of(frame, file.encode(frame), str(picture))
+    else:
+        data = file.strip(existing)
         step("finding its place in the raw")
-        found = _register(frame, pixels, name, options.force)
-        frame = _placed(frame, found)
+        finished = FinishedPicture.found(frame, data, str(existing), options.force)
     step("choosing pixels")
-    frame = frame.replace(srgb=io.display_values(codes).to(frame.require("raw", "embed").dtype))
-    guide = Guide(frame.require("srgb", "embed"))
-    effort, room, moves = _affordable(rate, pixels.shape[1] * pixels.shape[2], options.effort)
-    goal = _goal(options.enhancement, rate, effort, lossless)
-    if rate is not None:
-        with _rate_of(name):
-            fit = _rate_fit(coding, _demosaic(pipeline), found, room, goal)
-            frame, sampler, steps = fit(rate, frame, pixels, guide)
-    frame = _sampled(frame, sampler, found, guide, effort, step, moves)
+    payload = choose(finished, sampler, options, demosaic=_demosaic(pipeline), progress=step)
+    if codes is not None:
+        payload = dataclasses.replace(payload, mosaic=finished.mosaic(codes, options.lossless))
     step("encoding")
-    payload = codec.Payload(
-        samples=frame.require("samples", "embed"),
-        camera=frame.camera,
-        binding=codec.Binding.of(pixels, carriers.scan_digest(data)),
-        steps=steps or codec.Steps(),
-        demosaic=_demosaic(pipeline),
-        sampler=type(sampler).__name__,
-        mosaic=None if mosaic is None else _mosaic(mosaic, pixels, frame, found, lossless),
-    )
-    with _rate_of(name):
-        payload, packed = encode_within(rate, payload, pixels, coding)
-        if goal is not None:
-            step("coding what recovery misses")
-            known, true = payload.rounded(), frame.require("raw", "embed")
-            better = enhance(known, len(packed), true, guide, goal, _shown(found))
-            if better is not None:
-                payload = dataclasses.replace(payload, enhancement=better)
-                packed = codec.encode(payload, coding=coding, pixels=pixels)
+    packed = pack(finished, payload, options, progress=step)
     step("writing")
+    data = finished.data
     if beside is not None:
         _write_pair(target, data, beside, packed, overwrite)
     else:
         io.write_atomic(target, carriers.insert(data, packed, place=carrier), overwrite=overwrite)
-    return Embedded(target, beside, frame, len(packed), len(data), found)
+    frame = finished.frame.replace(samples=payload.samples)
+    return Embedded(target, beside, frame, len(packed), len(data), finished.registration)
 
 
 def _demosaic(pipeline: Pipeline) -> str:
     return next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
-
-
-@contextmanager
-def _rate_of(name: str) -> Iterator[None]:
-    """Has an error about a rate name the picture."""
-    try:
-        yield
-    except RateNotReached as error:
-        raise RateNotReached(f"{name}: {error}") from error
-
-
-def _affordable(rate: Rate | None, pixels: int, effort: int) -> tuple[int, int, float]:
-    """What effort may take of a budget, if there is any.
-
-    Returns:
-        The effort, 0 where its model would take too much; bytes to leave for what it stores beside
-        samples; bits of these that moves may take.
-    """
-    room, budget = model_bytes(pixels), None if rate is None else rate.budget(pixels)
-    if not effort or (budget is not None and room > budget / 4):
-        return 0, 0, 0.0
-    if budget is None:
-        return effort, room, math.inf
-    moves = int(_MOVES * budget)
-    return effort, room + moves, 8.0 * moves
-
-
-def _rate_fit(
-    coding: codec.Coding,
-    demosaic: str,
-    found: Registration | None,
-    room: int,
-    goal: float | Rate | None,
-) -> Callable[[Rate, Frame, Tensor, Guide], tuple[Frame, Sampler, codec.Steps]]:
-    return functools.partial(
-        fit_rate,
-        coding=coding,
-        demosaic=demosaic,
-        keep=None if found is None else found.keep,
-        room=room,
-        enhanced=goal is not None,
-    )
-
-
-def _goal(
-    step: float | None, rate: Rate | None, effort: int, lossless: bool | str
-) -> float | Rate | None:
-    """What an enhancement is to reach; None where there shall be none."""
-    if step is not None:
-        return None if step == 0 else rate or step
-    return rate or DEFAULT_STEP if effort and not lossless else None
 
 
 @torch.no_grad()
@@ -244,76 +158,6 @@ def _render(pipeline: Pipeline, frame: Frame, sources: list[str | os.PathLike[st
         # A file's calibration may be such that no stage can work with it.
         raise RawFileError(f"{sources[0]}: cannot be rendered, {error}") from error
     return frame.replace(raw=frame.require("raw", "embed").clamp(0, 1))
-
-
-def _mosaic(
-    codes: Tensor,
-    pixels: Tensor,
-    frame: Frame,
-    found: Registration | None,
-    lossless: bool | str,
-) -> codec.Mosaic:
-    moved = found is not None and found.placement != Placement()
-    if moved or codes.shape[1:] != pixels.shape[1:]:
-        raise PictureMismatch(
-            f"a mosaic of {codes.shape[2]}x{codes.shape[1]} pixels cannot be kept without loss in "
-            "a picture that is turned, cropped or of another size, "
-            f"{pixels.shape[2]}x{pixels.shape[1]}; embed without lossless"
-        )
-    guide = None if lossless == "alone" else pixels
-    return codec.Mosaic.of(codes, frame.camera.cfa, pixels=guide)
-
-
-def _one_sampler(pipeline: Pipeline, given: Sampler | None, options: CaptureOptions) -> Sampler:
-    """The only one that is asked for; else what the options make."""
-    tapped = next((m.sampler for m in pipeline.modules() if isinstance(m, SampleMetadata)), None)
-    named = given or options.sampler or options.cell
-    if tapped is not None and named is not None:
-        raise ValueError("the pipeline samples already (SampleMetadata); give no sampler then")
-    if options.rate is not None and not (given is tapped is None):
-        raise ValueError("bpp, size and psnr find the samples; give no sampler then")
-    return tapped or given or options.make_sampler()
-
-
-@torch.no_grad()
-def _sampled(
-    frame: Frame,
-    sampler: Sampler,
-    found: Registration | None,
-    guide: Guide,
-    effort: int,
-    step: Progress,
-    room: float,
-) -> Frame:
-    """The frame with samples, none of them where the picture does not show what the raw holds."""
-    samples = sampler(frame) if frame.samples is None else frame.samples
-    if found is not None:
-        samples = found.keep(samples)
-    frame = frame.replace(samples=samples)
-    # Pixels that show something else would be tried for as if they mattered.
-    tried = close_loop(frame, effort, step, _shown(found), room, guide=guide)
-    return frame.replace(samples=tried)
-
-
-def _shown(found: Registration | None) -> Tensor | None:
-    """Where an existing picture shows what the raw holds; None: everywhere."""
-    shown = None if found is None else found.shown()
-    return None if shown is None or bool(shown.all()) else shown
-
-
-def _register(frame: Frame, pixels: Tensor, name: str, force: bool) -> Registration:
-    try:
-        raw = frame.require("raw", "embed")
-        return register(pixels, raw, frame.camera.orientation, force=force)
-    except PictureMismatch as error:
-        raise PictureMismatch(f"{name}: {error}") from None
-
-
-def _placed(frame: Frame, found: Registration) -> Frame:
-    """The frame as if the sensor had delivered the picture's pixels, in their order."""
-    raw = found.placement.apply(frame.require("raw", "embed"), found.size)
-    camera = found.placement.camera(frame.camera, found.raw_size)
-    return frame.replace(raw=raw.contiguous(), camera=camera, samples=None)
 
 
 def _write_pair(target: Path, data: bytes, beside: Path, packed: bytes, overwrite: bool) -> None:

@@ -17,7 +17,10 @@ from ..errors import RateNotReached
 from ..networks.shipped import shipped_features
 from .rate import Rate
 
-__all__ = ["enhance"]
+__all__ = ["DEFAULT_STEP", "enhance"]
+
+DEFAULT_STEP = 1 / 32
+"""Of an enhancement's coefficients, in parts of full scale."""
 
 _EXPONENTS = range(Enhancement.MOST_EXPONENT + 1)
 

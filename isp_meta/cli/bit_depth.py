@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
@@ -184,6 +183,7 @@ def evaluate(
     from .. import io
     from ..evaluation.bit_depth import evaluate as measure
     from ..evaluation.bit_depth import methods as named
+    from ..evaluation.bit_depth import table
     from .methods import split
 
     with errors(folder):
@@ -195,14 +195,12 @@ def evaluate(
         chosen = named(split(methods), cell, [int(step) for step in steps])
         with progress("evaluate") as step:
             found = measure(folder, bits, true_bits, chosen, cell=cell, progress=step)
-        say(found.table().rstrip())
+        say(table(found).rstrip())
         for record in found.records:
             if "error" in record:
                 say(f"not measured: {record['error']}")
         if output is not None:
-            content = {"settings": found.settings, "records": found.records}
-            text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-            io.write_atomic(output, text.encode(), overwrite=overwrite)
+            found.write(output)
     if any("error" in record for record in found.records):
         raise typer.Exit(1)
 

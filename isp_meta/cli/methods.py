@@ -10,8 +10,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from ..capture.embed import DEFAULT_STEP
 from ..capture.loop import ClosedLoopSampler
+from ..capture.residual import DEFAULT_STEP
 from ..evaluation import FileInput, Method, Rendering, Weights, local_tone, shipped, training_free
 from ..frame import Reconstructor, Sampler
 from ..pipeline import Pipeline

@@ -25,7 +25,7 @@ from ..comparison.fidelity import Fidelity, measure
 from ..errors import IspMetaError, OutputError
 from ..frame import Frame
 from ..pictures.error_maps import ErrorMaps
-from ..scenes import find_scenes, read_scene
+from ..scenes import find_scenes, read_scene, scene_name
 from .methods import Captured, Chosen, Method, Rebuilt
 from .renderings import FileInput, Rendering
 from .results import Record, Results
@@ -123,9 +123,7 @@ def benchmark(
         OutputError: a picture of ``maps`` cannot be written.
     """
     paths = find_scenes(folder)
-    names = [path.relative_to(folder).as_posix() for path in paths]
-    # A file stands for itself.
-    names = [name if name != "." else path.name for name, path in zip(names, paths, strict=True)]
+    names = [scene_name(path, folder) for path in paths]
     found = results or Results()
     settings = plan.describe(names)
     if found.settings:

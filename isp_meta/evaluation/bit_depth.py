@@ -7,12 +7,11 @@ truth ─ degrade ─┬─ blind methods ────────────�
 from __future__ import annotations
 
 import os
-import statistics
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import get_args
 
 import imagecodecs
 import numpy as np
@@ -38,9 +37,14 @@ from ..samplers import (
     UniformSampler,
 )
 from ..samples import Samples
-from ..scenes import find_scenes, read_scene
+from ..scenes import find_scenes, read_scene, scene_name
+from .results import Record, Results
+from .tables import markdown_table, mean
 
-__all__ = ["Evaluation", "evaluate", "methods"]
+__all__ = ["KIND", "evaluate", "methods", "table"]
+
+KIND = "bit depth"
+"""Of its results."""
 
 Progress = Callable[[str], None]
 Blind = Callable[[Tensor, int, int], Tensor]
@@ -52,6 +56,7 @@ _SAMPLERS: dict[str, Callable[[Reconstructor, int], Sampler]] = {
     "largest-error": LargestErrorSampler,
     "typical-error": TypicalErrorSampler,
 }
+_FORMS = {"psnr": ".2f", "ssim": ".4f", "bits_per_pixel": ".3f", "seconds": ".2f"}
 # The bits make no difference to what puts them back.
 _WITH = {
     name: codec.Depth(8, 4, name, "" if name == "local-rbf" else DEPTH)
@@ -68,48 +73,6 @@ class _Method:
     sampler: Sampler | None = None
     recovery: Reconstructor | None = None
     fine_tune: int = 0
-
-
-@dataclass
-class Evaluation:
-    """Figures of a folder of pictures.
-
-    Attributes:
-        settings: what was measured, and how.
-        records: one a picture and method: ``psnr`` (dB against a peak of 2ᴮ - 1, None where
-            equal), ``ssim``, ``bits_per_pixel`` of the whole payload, ``seconds`` of recovery;
-            or ``error``. Methods ``store:...`` keep the missing bits without loss.
-    """
-
-    settings: dict[str, Any]
-    records: list[dict[str, Any]] = field(default_factory=list)
-
-    def mean(self, method: str, figure: str) -> float | None:
-        """Over the pictures that have the figure; None without any."""
-        found = [
-            record[figure]
-            for record in self.records
-            if record["method"] == method and record.get(figure) is not None
-        ]
-        return statistics.fmean(found) if found else None
-
-    def table(self) -> str:
-        """Markdown: a row a method."""
-        names = list(dict.fromkeys(record["method"] for record in self.records))
-        settings = self.settings
-        lines = [
-            f"{settings['pictures']} pictures, {settings['from']} to {settings['to']} bits, "
-            f"1 sample in {settings['cell']}x{settings['cell']} pixels. Means over pictures.",
-            "",
-            "| method | PSNR, dB | SSIM | metadata, bit a pixel | s |",
-            "| --- | --- | --- | --- | --- |",
-        ]
-        forms = (("psnr", ".2f"), ("ssim", ".4f"), ("bits_per_pixel", ".3f"), ("seconds", ".2f"))
-        for name in names:
-            means = [(self.mean(name, figure), form) for figure, form in forms]
-            cells = ["" if value is None else format(value, form) for value, form in means]
-            lines.append(f"| {name} | {' | '.join(cells)} |")
-        return "\n".join(lines) + "\n"
 
 
 def methods(names: Iterable[str], cell: int = 8, fine_tune: Sequence[int] = (0,)) -> list[_Method]:
@@ -159,7 +122,7 @@ def evaluate(
     *,
     cell: int = 8,
     progress: Progress | None = None,
-) -> Evaluation:
+) -> Results:
     """Measures methods on every picture of a folder.
 
     Args:
@@ -169,21 +132,43 @@ def evaluate(
         cell: that they were made for.
         progress: called with the picture and method at work.
 
+    Returns:
+        Records of one picture and method: ``psnr`` (dB against a peak of 2ᴮ - 1), ``ssim``,
+        ``bits_per_pixel`` of the whole payload, ``seconds`` of recovery; or ``error``. Methods
+        ``store:...`` keep the missing bits without loss.
+
     Raises:
         ImageFileError: no picture. ValueError: bits do not fit.
     """
     depth = codec.Depth(true_bits, bits)
-    files = find_scenes(folder)
-    result = Evaluation({"from": bits, "to": true_bits, "cell": cell, "pictures": len(files)})
-    for path in files:
-        name = path.relative_to(folder).as_posix() if path != Path(folder) else path.name
+    files = {scene_name(path, folder): path for path in find_scenes(folder)}
+    settings = {"scenes": list(files), "from": bits, "to": true_bits, "cell": cell}
+    found = Results(settings, kind=KIND)
+    for name, path in files.items():
         try:
             truth = read_codes(path, true_bits)
             for record in _measured(truth, depth, chosen, progress, name):
-                result.records.append({"picture": name, **record})
+                found.add({"scene": name, **record})
         except IspMetaError as error:
-            result.records.append({"picture": name, "method": "", "error": str(error)})
-    return result
+            found.add({"scene": name, "error": str(error)})
+    return found
+
+
+def table(results: Results) -> str:
+    """Markdown: a row a method, means over pictures."""
+    settings, measured = results.settings, [r for r in results.records if "error" not in r]
+    rows = []
+    for method in dict.fromkeys(record["method"] for record in measured):
+        run = [record for record in measured if record["method"] == method]
+        means = [(mean([run], figure).value, form) for figure, form in _FORMS.items()]
+        cells = ["" if value is None else format(value, form) for value, form in means]
+        rows.append([method, *cells])
+    columns = ["method", "PSNR, dB", "SSIM", "metadata, bit a pixel", "s"]
+    return (
+        f"{len(settings['scenes'])} pictures, {settings['from']} to {settings['to']} bits, "
+        f"1 sample in {settings['cell']}x{settings['cell']} pixels. Means over pictures.\n\n"
+        f"{markdown_table(columns, rows, 1)}\n"
+    )
 
 
 def read_codes(path: Path, bits: int) -> Tensor:
@@ -209,7 +194,7 @@ def _measured(
     chosen: Sequence[_Method],
     progress: Progress | None,
     name: str,
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[Record]:
     left = kept(truth, depth)
     peak = float(2**depth.true - 1)
     for method in chosen:
@@ -219,10 +204,9 @@ def _measured(
         start = time.perf_counter()
         codes = _codes(method, left, samples, depth)
         seconds = time.perf_counter() - start
-        error = code_psnr(codes, truth, depth.true)
         yield {
             "method": method.name,
-            "psnr": error if error < float("inf") else None,
+            "psnr": code_psnr(codes, truth, depth.true),
             "ssim": ssim(codes.double() / peak, truth.double() / peak),
             "bits_per_pixel": None if samples is None else _payload_bits(samples, truth, depth),
             "seconds": seconds,

@@ -13,8 +13,8 @@ from torch import Tensor
 
 from ..baselines import ParametricReconstructor, RBFReconstructor, fit_parametric
 from ..camera import Camera
-from ..capture.embed import DEFAULT_STEP
 from ..capture.loop import ClosedLoopSampler
+from ..capture.residual import DEFAULT_STEP
 from ..frame import Frame, Reconstructor, Sampler
 from ..networks.tiles import run_tiled
 from ..reconstruct import LocalRBFReconstructor, TrainableReconstructor

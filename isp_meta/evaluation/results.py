@@ -14,7 +14,7 @@ from ..errors import ResultsError
 
 __all__ = ["KEY", "Record", "Results", "key"]
 
-_FORMAT = "isp_meta benchmark 1"
+_FORMAT = "isp_meta {} 1"
 
 Record: TypeAlias = dict[str, Any]
 """Figures of one scene, rendering, input, method and number of fine-tuning steps; what each means
@@ -39,10 +39,12 @@ class Results:
     Attributes:
         settings: scenes, note, what was measured and by which versions; values for JSON.
         records: in the order in which they were measured.
+        kind: of benchmark; results of one kind are not read as those of another.
     """
 
     settings: dict[str, Any] = field(default_factory=dict)
     records: list[Record] = field(default_factory=list)
+    kind: str = "benchmark"
 
     def add(self, record: Record) -> None:
         """Takes a record in place of one of the same key."""
@@ -63,25 +65,29 @@ class Results:
         Raises:
             OutputError: it cannot be written.
         """
-        content = {"format": _FORMAT, "settings": self.settings, "records": self.records}
+        content = {
+            "format": _FORMAT.format(self.kind),
+            "settings": self.settings,
+            "records": self.records,
+        }
         text = json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False)
         io.write_atomic(path, (text + "\n").encode(), overwrite=True)
 
     @classmethod
-    def read(cls, path: str | os.PathLike[str]) -> Results:
-        """Reads what :meth:`write` wrote.
+    def read(cls, path: str | os.PathLike[str], kind: str = "benchmark") -> Results:
+        """Reads what :meth:`write` wrote of results of that kind.
 
         Raises:
             ResultsError: no such file, or not one of ours; names it.
         """
         try:
             content = json.loads(io.read_bytes(path, ResultsError))
-            if content["format"] != _FORMAT:
+            if content["format"] != _FORMAT.format(kind):
                 raise ResultsError(f"{path}: is of another format, {content['format']!r}")
             settings, records = content["settings"], content["records"]
             if not all(isinstance(record["scene"], str) for record in records):
                 raise TypeError
-            return cls(dict(settings), [dict(record) for record in records])
+            return cls(dict(settings), [dict(record) for record in records], kind)
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ResultsError(f"{path}: holds no results of a benchmark") from error
 

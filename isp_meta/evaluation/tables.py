@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from .results import Record, Results
 
-__all__ = ["Mean", "mean", "tables"]
+__all__ = ["Mean", "markdown_table", "mean", "tables"]
 
 _FIGURES = ("psnr", "psnr_unclipped", "ssim")
 
@@ -145,7 +145,7 @@ class _View:
                 bits = f"{size or 0:.3f} ({whole or 0:.3f})"
                 rows.append([file, self._partial(name, count), bits, *found, *seconds])
         columns = ["input", "method", "bits/pixel", "PSNR", "unclipped", "SSIM"]
-        return _table([*columns, "capture", "tuning", "rebuilding"], rows, 2)
+        return markdown_table([*columns, "capture", "tuning", "rebuilding"], rows, 2)
 
     def fine_tuning(self, rendering: str) -> str:
         """Table 2: networks by sampling, without and with fine-tuning."""
@@ -165,7 +165,7 @@ class _View:
                 names = [about["sampling"], about["reconstruction"], about.get("weights") or ""]
                 rows.append([file, *names, *(" / ".join(cell) for cell in found)])
         titles = [f"tuned {step}" if step else "as trained" for step in steps]
-        return _table(["input", "sampling", "network", "weights", *titles], rows, 4)
+        return markdown_table(["input", "sampling", "network", "weights", *titles], rows, 4)
 
     def samplers(self, rendering: str) -> str:
         """Table 3: what a learned sampler sees, what it chooses, how its partner was trained."""
@@ -184,7 +184,7 @@ class _View:
                     names = [method, about["sampler_inputs"], form, meta, str(step)]
                     rows.append([file, *names, *found])
         columns = ["input", "method", "sampler sees", "samples by", "meta loss", "tuned"]
-        return _table([*columns, "PSNR", "unclipped", "SSIM"], rows, 6)
+        return markdown_table([*columns, "PSNR", "unclipped", "SSIM"], rows, 6)
 
     def failures(self) -> list[str]:
         """A list of what failed, if anything did."""
@@ -222,7 +222,7 @@ def _seconds(value: float | None) -> str:
     return f"{value:.2f} s" if value else ""
 
 
-def _table(columns: Sequence[str], rows: Sequence[Sequence[str]], names: int) -> str:
+def markdown_table(columns: Sequence[str], rows: Sequence[Sequence[str]], names: int) -> str:
     """A table whose first columns hold names, and the others numbers."""
     if not rows:
         return ""

@@ -6,6 +6,7 @@ points, values ─neighbors─▶ a system a cell ──▶ guide's pixels of th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,8 +71,8 @@ def local_rbf(
         f(p) = sum over k of c(x_p, x_k) w_k,   (C + ridge I) w = v,   C_jk = c(x_j, x_k)
 
     over the samples k that are the cell's neighbors; x is position and guide, each over its scale,
-    relative to the mean of those samples. Linear in values, and differentiable in them to any
-    order; a gradient to guide or points is refused. Under autocast it computes in float32.
+    relative to the mean of those samples. Without gradient: backward is refused. Under autocast it
+    computes in float32.
 
     Args:
         guide: (B, C, H, W), C <= 16, float32 or float64, on CUDA float16 and bfloat16 as well.
@@ -88,7 +89,7 @@ def local_rbf(
 
     Raises:
         ValueError: shapes, devices, cell or, on the CPU, neighbors do not fit. TypeError: dtype.
-        NotImplementedError: backward, where guide or points require a gradient.
+        NotImplementedError: backward; :func:`isp_meta.ops.reference.local_rbf` has one.
 
     Source: SAM's five-dimensional interpolation (Punnappurath and Brown, WACV 2021), localized.
     """
@@ -120,7 +121,8 @@ def local_rbf_leave_one_out(
 
     Raises:
         ValueError: shapes, devices or, on the CPU, neighbors do not fit. TypeError: dtype.
-        NotImplementedError: backward.
+        NotImplementedError: backward; :func:`isp_meta.ops.reference.local_rbf_leave_one_out` has
+            one.
 
     Source: the errors from one factorization as in Rippa, *Adv. Comput. Math.* 11, 1999.
     """
@@ -173,61 +175,27 @@ def _local_rbf_fake(
     return values.new_empty(guide.shape[0], values.shape[1], *guide.shape[2:])
 
 
-def _adjoint_fake(grad: Tensor, guide: Tensor, points: Tensor, *_rest: Any) -> Tensor:
-    return points.new_empty(points.shape[0], grad.shape[1])
-
-
 def _leave_one_out_fake(
     points: Tensor, values: Tensor, neighbors: Tensor, *_options: float
 ) -> Tensor:
     return points.new_empty(neighbors.shape[0], values.shape[1])
 
 
-def _refuse(ctx: Any, *names: str) -> None:
-    if any(ctx.needs_input_grad[i] for i, name in enumerate(names) if name):
+def _refusal(name: str) -> Callable[..., Any]:
+    def backward(ctx: Any, grad: Tensor) -> None:
         raise NotImplementedError(
-            f"local_rbf has a gradient to values alone, none to {' or '.join(filter(None, names))}"
+            f"{name} has no gradient: detach what it is given, "
+            f"or take isp_meta.ops.reference.{name}, which has one"
         )
 
-
-def _save(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    guide, points, _values, neighbors, *ctx.options = inputs
-    ctx.save_for_backward(guide, points, neighbors)
+    return backward
 
 
-def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor | None, ...]:
-    _refuse(ctx, "guide", "points")
-    guide, points, neighbors = ctx.saved_tensors
-    # Sums in the order of the systems, whatever the number of threads.
-    sorted_neighbors, order = neighbors.flatten().sort(stable=True)
-    samples = torch.arange(len(points) + 1, device=points.device)
-    starts = torch.searchsorted(sorted_neighbors, samples)
-    values = _ops.local_rbf_adjoint(grad, guide, points, neighbors, order, starts, *ctx.options)
-    return None, None, values, *[None] * (1 + len(ctx.options))
-
-
-def _save_adjoint(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:
-    _grad, guide, points, neighbors, _order, _starts, *ctx.options = inputs
-    ctx.save_for_backward(guide, points, neighbors)
-
-
-def _adjoint_backward(ctx: Any, upstream: Tensor) -> tuple[Tensor | None, ...]:
-    _refuse(ctx, "", "guide", "points")
-    guide, points, neighbors = ctx.saved_tensors
-    pixels = _ops.local_rbf(guide, points, upstream, neighbors, *ctx.options)
-    return pixels, *[None] * (5 + len(ctx.options))
-
-
-def _leave_one_out_backward(ctx: Any, grad: Tensor) -> tuple[None, ...]:
-    raise NotImplementedError("local_rbf_leave_one_out has no gradient")
-
-
-for _name, _fake, _slope, _setup in (
-    ("local_rbf", _local_rbf_fake, _backward, _save),
-    ("local_rbf_adjoint", _adjoint_fake, _adjoint_backward, _save_adjoint),
-    ("local_rbf_leave_one_out", _leave_one_out_fake, _leave_one_out_backward, None),
+for _name, _fake in (
+    ("local_rbf", _local_rbf_fake),
+    ("local_rbf_leave_one_out", _leave_one_out_fake),
 ):
     torch.library.register_fake(f"isp_meta::{_name}", _fake)
-    torch.library.register_autograd(f"isp_meta::{_name}", _slope, setup_context=_setup)
+    torch.library.register_autograd(f"isp_meta::{_name}", _refusal(_name))
     for _device in ("cpu", "cuda"):
         torch.library.register_autocast(f"isp_meta::{_name}", _device, torch.float32)

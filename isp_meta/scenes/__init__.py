@@ -1,12 +1,21 @@
 """Scenes to train and to measure on: picture files led to linear raw, and data sets of them."""
 
-from .read import find_scenes, linear_camera, read_scene, render_scene, seeded, without_file
+from .read import (
+    find_scenes,
+    linear_camera,
+    read_scene,
+    render_scene,
+    scene_name,
+    seeded,
+    without_file,
+)
 
 __all__ = [
     "find_scenes",
     "linear_camera",
     "read_scene",
     "render_scene",
+    "scene_name",
     "seeded",
     "without_file",
 ]

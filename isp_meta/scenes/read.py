@@ -34,6 +34,7 @@ __all__ = [
     "linear_camera",
     "read_scene",
     "render_scene",
+    "scene_name",
     "seeded",
     "without_file",
 ]
@@ -70,7 +71,12 @@ def find_scenes(folder: str | os.PathLike[str]) -> list[Path]:
     found = [path for path in found if path.suffix.lower() in _SUFFIXES and path.is_file()]
     if not found:
         raise ImageFileError(f"{folder}: holds no pictures; name a folder of raw files, PNG, TIFF")
-    return sorted(found, key=lambda path: path.relative_to(top).as_posix())
+    return sorted(found, key=lambda path: scene_name(path, top))
+
+
+def scene_name(path: Path, folder: str | os.PathLike[str]) -> str:
+    """A scene's path from its folder on; the file's name where it stands for itself."""
+    return path.name if path == Path(folder) else path.relative_to(folder).as_posix()
 
 
 def read_scene(

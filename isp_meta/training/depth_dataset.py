@@ -20,7 +20,7 @@ from torch.utils.data import Dataset
 
 from .. import io
 from ..errors import ImageFileError, TrainingSetError
-from ..scenes import find_scenes
+from ..scenes import find_scenes, scene_name
 from .dataset import Epochs, Place
 
 __all__ = ["DepthDataset"]
@@ -85,7 +85,7 @@ class DepthDataset(Epochs, Dataset[dict[str, Tensor]]):
         """
         top = Path(folder)
         files = find_scenes(top)
-        names = [path.relative_to(top).as_posix() for path in files]
+        names = [scene_name(path, top) for path in files]
         kept = [any(fnmatch.fnmatchcase(name, one) for one in val) for name in names]
         train = [path for path, held in zip(files, kept, strict=True) if not held]
         held = [path for path, is_held in zip(files, kept, strict=True) if is_held]

@@ -35,7 +35,6 @@ inline Index blockIdx, blockDim, threadIdx;
 // Of the next launches; the caller sets it.
 inline unsigned schedule = 0;
 
-#define ISP_META_UNROLL
 #define ISP_META_LAUNCH(kernel, blocks, threads, stream, ...)   \
   do {                                                          \
     (void)(stream);                                             \

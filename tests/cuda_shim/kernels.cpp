@@ -84,13 +84,6 @@ const char* local_rbf(Dtype dtype, const void* guide, const void* points, const 
                           rbf);
 }
 
-const char* local_rbf_adjoint(Dtype dtype, const void* grad, const void* guide, const void* points,
-                              const int64_t* neighbors, const int64_t* order, const int64_t* starts,
-                              void* parts, void* values, int64_t batch, LocalRBF rbf) {
-  return launch_local_rbf_adjoint({dtype, 0, nullptr}, grad, guide, points, neighbors, order,
-                                  starts, parts, values, batch, rbf);
-}
-
 const char* local_rbf_leave_one_out(Dtype dtype, const void* points, const void* values,
                                     const int64_t* neighbors, void* predictions, int64_t systems,
                                     LocalRBF rbf) {

@@ -9,7 +9,7 @@ from PIL import Image
 from isp_meta import IspMetaError, Pipeline, io, presets, unprocess
 from isp_meta.data import sample_path
 from isp_meta.errors import ImageFileError, PipelineOrderError, RawFileError
-from isp_meta.scenes import find_scenes, linear_camera, read_scene, render_scene
+from isp_meta.scenes import find_scenes, linear_camera, read_scene, render_scene, scene_name
 from isp_meta.stages import Gamma, gray_world
 
 
@@ -41,8 +41,10 @@ def test_pictures_are_found_in_order_and_the_rest_is_passed_over(tmp_path):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(b"")
     (tmp_path / "folder.png").mkdir()
-    assert [path.relative_to(tmp_path).as_posix() for path in find_scenes(tmp_path)] == wanted
-    assert find_scenes(tmp_path / "A.DNG") == [tmp_path / "A.DNG"]
+    assert [scene_name(path, tmp_path) for path in find_scenes(tmp_path)] == wanted
+    alone = tmp_path / "A.DNG"
+    assert find_scenes(alone) == [alone]
+    assert scene_name(alone, alone) == "A.DNG"
 
 
 def test_a_folder_without_pictures_is_refused(tmp_path):

@@ -6,8 +6,8 @@
 #include <new>
 #include <type_traits>
 
+#include "cpu/vector.h"
 #include "grid.h"
-#include "vector.h"
 
 namespace isp_meta::ISP_META_ISA {
 
@@ -158,7 +158,7 @@ ISP_META_HD void expand(const T* centers, Grid grid, int by, Tile tile, T* to) {
       for (int i = 0; i < kTileWidth; i += lanes) store(to + i, Vector<T>{});
       continue;
     }
-    const T* row = centers + int64_t(by + offset_y(n)) * grid.cols() + offset_x(n) + first;
+    const T* row = centers + grid.at(by + offset_y(n), offset_x(n) + first);
     if (aligned && grid.cell == lanes) {
       for (int i = 0; i < tile.width; i += lanes) store(to + i, Vector<T>{} + *row++);
       continue;

@@ -4,42 +4,42 @@
 
 #include <cstdint>
 
+#include "cpu/dispatch.h"
 #include "host_device.h"
-#include "isa.h"
 
 #ifdef __SSE2__
 #include <immintrin.h>
 #endif
 
+// Functions that take or give a vector are never called from another file, so that how it is passed
+// matters to none.
+#pragma GCC diagnostic ignored "-Wpsabi"
+
 namespace isp_meta::ISP_META_ISA {
 
-#ifndef ISP_META_VECTOR_BYTES
-#define ISP_META_VECTOR_BYTES 16
-#endif
-constexpr int kVectorBytes = ISP_META_VECTOR_BYTES;
+template <class T, int kBytes = kVectorBytes>
+constexpr int kLanes = kBytes / int(sizeof(T));
 
-template <class T>
-constexpr int kLanes = kVectorBytes / int(sizeof(T));
-
-template <class T>
+template <class T, int kBytes>
 struct VectorOf {
-  typedef T type __attribute__((vector_size(kVectorBytes)));
-  typedef T Unaligned __attribute__((vector_size(kVectorBytes), aligned(sizeof(T))));
+  typedef T type __attribute__((vector_size(kBytes)));
+  typedef T Unaligned __attribute__((vector_size(kBytes), aligned(sizeof(T))));
 };
-template <class T>
-using Vector = typename VectorOf<T>::type;
+// One that is longer than an instruction takes is taken in parts.
+template <class T, int kBytes = kVectorBytes>
+using Vector = typename VectorOf<T, kBytes>::type;
 
 // Written once and not read soon: an output this large passes the caches by.
 constexpr int64_t kStreamedBytes = int64_t(4) << 20;
 
-template <class T>
-ISP_META_HD Vector<T> load(const T* from) {
-  return *reinterpret_cast<const typename VectorOf<T>::Unaligned*>(from);
+template <int kBytes = kVectorBytes, class T>
+ISP_META_HD Vector<T, kBytes> load(const T* from) {
+  return *reinterpret_cast<const typename VectorOf<T, kBytes>::Unaligned*>(from);
 }
 
-template <class T>
-ISP_META_HD void store(T* to, Vector<T> value) {
-  *reinterpret_cast<typename VectorOf<T>::Unaligned*>(to) = value;
+template <int kBytes = kVectorBytes, class T>
+ISP_META_HD void store(T* to, const Vector<T, kBytes>& value) {
+  *reinterpret_cast<typename VectorOf<T, kBytes>::Unaligned*>(to) = value;
 }
 
 // The first `count` lanes; the others are 0.
@@ -73,11 +73,11 @@ template <class T>
 ISP_META_HD void stream(T* to, Vector<T> value, bool wished) {
 #ifdef __SSE2__
   if (wished) {
-#if ISP_META_VECTOR_BYTES == 32
-    return _mm256_stream_si256(reinterpret_cast<__m256i*>(to), (__m256i)value);
-#else
-    return _mm_stream_si128(reinterpret_cast<__m128i*>(to), (__m128i)value);
-#endif
+    if constexpr (sizeof(value) == 32) {
+      return _mm256_stream_si256(reinterpret_cast<__m256i*>(to), (__m256i)value);
+    } else {
+      return _mm_stream_si128(reinterpret_cast<__m128i*>(to), (__m128i)value);
+    }
   }
 #endif
   store(to, value);

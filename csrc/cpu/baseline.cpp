@@ -1,0 +1,3 @@
+// The CPU's loops for what every processor of the architecture has.
+#define ISP_META_ISA baseline
+#include "cpu/loops.h"
