@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -19,7 +20,7 @@ from ..capture import CaptureOptions
 from .choices import Engine, Format
 from .console import advised, complain, errors, print_json, say, stop
 from .options import takes_capture_options
-from .pipelines import PipelineOption, PresetOption, named_pipeline
+from .pipelines import PipelineOption, PresetOption, choose_for
 from .recover import CfaOption, ForceOption, make_job
 
 if TYPE_CHECKING:
@@ -99,9 +100,10 @@ def _embed(
 ) -> Any:
     from ..batch import Embed
 
+    suffix = f".{picture}"
     with errors(pipeline or "embed"):
-        chosen = named_pipeline(pipeline, preset)
-    return Embed(options, "" if chosen is None else chosen.to_toml(), f".{picture}")
+        chosen = choose_for(Path(f"picture{suffix}"), options, pipeline, preset)
+    return Embed(options, chosen.to_toml(), suffix)
 
 
 @_command(

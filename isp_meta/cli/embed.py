@@ -12,7 +12,7 @@ import typer
 from ..capture import CaptureOptions
 from .console import each, errors, progress, say, stop, targets
 from .options import takes_capture_options
-from .pipelines import PipelineOption, PresetOption, named_pipeline
+from .pipelines import PipelineOption, PresetOption, choose_for
 from .pipes import DASH, source
 
 if TYPE_CHECKING:
@@ -63,8 +63,9 @@ def command(
         stop("--jpeg takes one RAW", 2)
     if options.carrier == "sidecar" and output == DASH:
         stop("standard output takes one file; --carrier sidecar makes two", 2)
+    paths = targets(raws, output, ".jpg")
     with errors(pipeline or "embed"):
-        chosen = named_pipeline(pipeline, preset)
+        chosen = choose_for(paths[0], options, pipeline, preset)
 
     def work(item: tuple[Path, Path]) -> None:
         raw, path = source(item[0]), item[1]
@@ -85,7 +86,7 @@ def command(
         if made.registration is not None:
             say(f"{jpeg}: {_fit(made.registration)}")
 
-    each(zip(raws, targets(raws, output, ".jpg"), strict=True), work)
+    each(zip(raws, paths, strict=True), work)
 
 
 def _fit(found: Registration) -> str:

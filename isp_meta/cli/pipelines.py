@@ -12,6 +12,7 @@ import typer
 from ..errors import PipelineFileError
 
 if TYPE_CHECKING:
+    from ..capture import CaptureOptions
     from ..pipeline import Pipeline
 
 __all__ = [
@@ -19,9 +20,9 @@ __all__ = [
     "PipelineOption",
     "PresetOption",
     "choose",
+    "choose_for",
     "in_space",
     "make_preset",
-    "named_pipeline",
     "with_bits",
 ]
 
@@ -62,8 +63,8 @@ def make_preset(name: str) -> Pipeline:
     return known[name.replace("_", "-")]()
 
 
-def named_pipeline(pipeline: Path | None, preset: str | None) -> Pipeline | None:
-    """The pipeline that the options name; None: they name none.
+def choose(pipeline: Path | None, preset: str | None) -> Pipeline:
+    """The pipeline that the options name.
 
     Raises:
         PipelineFileError: the file is not right, there is no such preset, or both were given.
@@ -74,12 +75,24 @@ def named_pipeline(pipeline: Path | None, preset: str | None) -> Pipeline | None
         raise PipelineFileError("give --pipeline or --preset, not both")
     if pipeline is not None:
         return Pipeline.from_toml(pipeline)
-    return None if preset is None else make_preset(preset)
+    return make_preset(preset or DEFAULT_PRESET)
 
 
-def choose(pipeline: Path | None, preset: str | None) -> Pipeline:
-    """The same, and the default preset where the options name none."""
-    return named_pipeline(pipeline, preset) or make_preset(DEFAULT_PRESET)
+def choose_for(
+    picture: Path, options: CaptureOptions, pipeline: Path | None, preset: str | None
+) -> Pipeline:
+    """The same for a capture into a file of that name: presets round to its depth.
+
+    Raises:
+        PipelineFileError: as of :func:`choose`.
+        ValueError: depth or carrier do not go with that kind of file.
+    """
+    from ..capture.picture_file import PictureFile
+
+    chosen = choose(pipeline, preset)
+    if pipeline is not None:
+        return chosen
+    return with_bits(chosen, PictureFile.of(picture, options).depth)
 
 
 def with_bits(pipeline: Pipeline, bits: int) -> Pipeline:

@@ -139,6 +139,13 @@ def test_png_and_tiff_carry_raw_too(run, raw, tmp_path):
     assert not (tmp_path / "d.png").exists()
 
 
+@pytest.mark.parametrize("preset", [(), ("--preset", "karaimer-brown")])
+@pytest.mark.parametrize(("name", "options"), [("a.tif", ()), ("a.png", ("--depth", "16"))])
+def test_pictures_of_16_bits_are_not_rounded_to_8(run, raw, tmp_path, name, options, preset):
+    assert run("embed", raw, "-o", tmp_path / name, "--effort", 0, *options, *preset).code == 0
+    assert read_metadata(tmp_path / name).codes.unique().numel() > 5000
+
+
 def test_existing_files_stay(run, raw, names):
     jpeg = raw.with_suffix(".jpg")
     jpeg.write_bytes(b"mine")

@@ -49,7 +49,7 @@ def test_values_arrive_as_they_are_declared(run, raw, monkeypatch):
         raise ValueError("seen")
 
     monkeypatch.setattr("isp_meta.capture.embed.embed", embed)
-    call = "--size 1.5KB --quality 80 --depth 16 --carrier tag --sampler random --lossless --gps"
+    call = "-o a.tif --size 1.5KB --quality 80 --depth 16 --carrier tag --lossless --gps"
     assert run("embed", raw).code == run("embed", raw, *call.split()).code == 1
     assert seen == [
         CaptureOptions(),
@@ -58,7 +58,6 @@ def test_values_arrive_as_they_are_declared(run, raw, monkeypatch):
             quality=80,
             depth=16,
             carrier="tag",
-            sampler="random",
             lossless=True,
             gps=True,
         ),
