@@ -4,10 +4,9 @@
 [--samplers uniform,superpixel] [--efforts 0,1,2] [--json FILE]``
 
 PICTURES are what ``isp-meta evaluate`` reads: raw files, linear 16-bit PNG, folders of them. Beside
-the efforts 0 to 9 there is ``model``: effort 1 with every sample where the sampler put it. What is
-stored is coded in default steps, and decoded, as a JPEG would carry it. Seconds are those of the
-clock, CPU seconds those of all threads: on a machine with other work only these say what a free one
-takes.
+the efforts 0 to 2 there is ``model``: effort 1 with every sample where the sampler put it. What is
+stored is coded in default steps, and decoded, as a JPEG would carry it. Seconds are by the clock,
+CPU seconds are those of all threads: on a busy machine, only these say what an idle one takes.
 """
 
 from __future__ import annotations
@@ -19,20 +18,19 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from isp_meta.capture.loop.truth import Truth
 from machine import machine
 
 from isp_meta import codec, io
 from isp_meta.capture.loop import close_loop
 from isp_meta.capture.loop.fit import fit_model
 from isp_meta.cli.methods import file_inputs, renderings, split
+from isp_meta.decoder import Guide
 from isp_meta.frame import Frame, Sampler
 from isp_meta.metrics import psnr
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samplers import SuperpixelSampler, UniformSampler
 from isp_meta.samples import Samples
 from isp_meta.scenes import find_scenes, read_scene, render_scene
-from isp_meta.workers import workers
 
 COLUMNS = ("psnr", "bits_per_pixel", "seconds", "cpu_seconds", "recover_cpu_seconds")
 
@@ -51,9 +49,8 @@ def stored(frame: Frame, samples: Samples) -> tuple[Frame, int]:
 
 
 def model_alone(frame: Frame) -> Samples:
-    with workers() as pool:
-        truth = Truth.of(frame.srgb, frame.raw, None, pool)
-        return replace(frame.samples, model=fit_model(truth, frame.samples, 36, pool))
+    model = fit_model(Guide(frame.srgb), frame.raw, frame.samples, 36)
+    return replace(frame.samples, model=model)
 
 
 def tried(frame: Frame, effort: str) -> dict[str, float]:

@@ -11,13 +11,13 @@ from pathlib import Path
 
 import matplotlib as mpl
 import torch
-from isp_meta.capture.loop.truth import Truth
 from matplotlib.figure import Figure
 
 from isp_meta import io, presets, read_raw
 from isp_meta.capture.loop import close_loop
 from isp_meta.capture.loop.fit import fit_model
 from isp_meta.data import sample_path
+from isp_meta.decoder import Guide
 from isp_meta.frame import Frame
 from isp_meta.metrics import psnr
 from isp_meta.pictures import part_of, plot
@@ -25,7 +25,6 @@ from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.registration import upright
 from isp_meta.samplers import SuperpixelSampler, UniformSampler
 from isp_meta.samples import Samples
-from isp_meta.workers import workers
 
 PATH = Path(__file__).parent.parent / "docs/images/closed-loop.jpg"
 # Rows and columns that are shown, and the error that is white.
@@ -34,10 +33,8 @@ PART, FULL_SCALE = (slice(48, 176), slice(0, 160)), 0.1
 
 def with_model(frame: Frame) -> Samples:
     """Samples at the middles of their cells, with a model fitted to the picture."""
-    with workers() as pool:
-        truth = Truth.of(frame.srgb, frame.raw, None, pool)
-        samples = UniformSampler()(frame)
-        return replace(samples, model=fit_model(truth, samples, 36, pool))
+    samples = UniformSampler()(frame)
+    return replace(samples, model=fit_model(Guide(frame.srgb), frame.raw, samples, 36))
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@ A block that cannot run here says why in its fence: ```sh skip="trains for hours
 
 import contextlib
 import io
+import pkgutil
 import re
 import shlex
 import shutil
@@ -22,6 +23,9 @@ from isp_meta.io.toml_file import tomllib
 
 ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+REFERENCE = sorted((ROOT / "docs/reference").glob("*.md"))
+# Nobody outside the package calls what these hold.
+NO_REFERENCE = {"cli", "workers"}
 FENCE = re.compile(r'^```(\w*)(?: skip="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^\$? ?(isp-meta|python3?|pip|make|torchrun|import|from) \S", re.MULTILINE)
 
@@ -149,3 +153,30 @@ def test_what_is_not_run_is_little_and_says_why():
     run = [block for page in PAGES for block in blocks(page) if block.language in RUN]
     assert len(skipped) <= 14
     assert len(run) > 4 * len(skipped)
+
+
+def test_the_reference_has_every_room_and_nothing_twice():
+    pages = [page.read_text(encoding="utf-8") for page in REFERENCE]
+    shown = [name for text in pages for name in re.findall("^::: (.+)$", text, re.MULTILINE)]
+    assert len(shown) == len(set(shown))
+    for name in shown:
+        pkgutil.resolve_name(name)
+    rooms = {module.name for module in pkgutil.iter_modules([str(ROOT / "isp_meta")])}
+    public = {room for room in rooms if not room.startswith("_")} - NO_REFERENCE
+    assert public <= {name.split(".")[1] for name in shown}
+
+
+def test_the_site_leads_to_every_page():
+    nav = re.findall(
+        r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE
+    )
+    pages = {str(page.relative_to(ROOT / "docs")) for page in (ROOT / "docs").rglob("*.md")}
+    assert sorted(nav) == sorted(pages | {"tutorial.md"})  # which is made of the notebook
+
+
+def test_links_lead_to_files():
+    root = [ROOT / name for name in ("SECURITY.md", "CHANGELOG.md", "THIRD_PARTY.md")]
+    for page in [*PAGES, *REFERENCE, *root]:
+        links = re.findall(r"\]\((?!\w+:)([^)#\s]+)", page.read_text(encoding="utf-8"))
+        lost = [link for link in links if not (page.parent / link).exists()]
+        assert lost == ["tutorial.md"] * len(lost), page.name

@@ -4,7 +4,7 @@ raw file ─▶ Pipeline ─┬─ srgb ─▶ picture ─▶ decoded again ─�
                       └─ raw ──────────────────────────────┴▶ sampler ─▶ payload ─▶ into the picture
 
 The sampler sees the picture as recovery will see it: after a JPEG's losses. So the decoder can be
-run before it is needed, and what is stored be chosen by what comes out (closed_loop).
+run before it is needed, and what is stored be chosen by what comes out (loop).
 """
 
 from __future__ import annotations
