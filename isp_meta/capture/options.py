@@ -166,7 +166,7 @@ class Option:
         """
         if value is None and self.optional:
             return None
-        if self.kind is float and type(value) is int:
+        if self.kind is float and type(value) is int and abs(value) < 1 << 53:
             value = float(value)
         if not (self._is_choice(value) if self.choices else self._is_number(value)):
             raise ValueError(f"{self.name} must be {self._allowed()}, not {value!r}")

@@ -28,7 +28,7 @@ def test_a_field_takes_what_it_declares_and_nothing_else(option):
         assert getattr(CaptureOptions(**{option.name: value}), option.name) == value
     bad = ["nothing", b"", (), object()]
     if option.kind in (int, float):
-        bad += [option.low - 1, option.high + 1, float("nan"), float("inf"), True]
+        bad += [option.low - 1, option.high + 1, float("nan"), float("inf"), True, -(10**400)]
     for value in bad:
         with pytest.raises(ValueError, match=f"^{option.name} must be"):
             CaptureOptions(**{option.name: value})
@@ -44,6 +44,7 @@ def test_a_field_takes_what_it_declares_and_nothing_else(option):
         ({"depth": 12}, "depth must be 8 or 16, not 12"),
         ({"lossless": 1}, "lossless must be False, True or alone, not 1"),
         ({"psnr": -1}, "psnr must be at least 0, not -1"),
+        ({"bpp": 10**400}, "bpp must be at least 0, not 10"),
         ({"enhancement": 1e-5}, "step must be 0.000488281 to 1, not 1e-05"),
         ({"bpp": 0}, "one of bpp, size and psnr, above 0"),
         ({"bpp": 1, "size": 1000}, "one of bpp, size and psnr"),

@@ -80,8 +80,8 @@ def test_method(run, tmp_path, make_frame):
 def test_format_that_cannot_be_told_or_contradicts(run, photo, tmp_path, names):
     result = run("recover", photo, "-o", tmp_path / "a.png")
     assert result.failed(2, "a.png: name it .dng, .tif or .npy")
-    assert run("recover", photo, "--cfa", "--format", "tiff").failed(2, "--cfa makes a DNG")
-    assert run("recover", photo, "--cfa", "-o", tmp_path / "a.npy").failed(2, "--cfa makes a DNG")
+    assert run("recover", photo, "--cfa", "--format", "tiff").failed(2, "cfa makes a DNG")
+    assert run("recover", photo, "--cfa", "-o", tmp_path / "a.npy").failed(2, "cfa makes a DNG")
     assert names() == ["photo.jpg"]
     assert run("recover", photo, "-o", tmp_path / "plain", "--format", "npy").code == 0
     assert np.load(tmp_path / "plain").shape == (3, 192, 256)
