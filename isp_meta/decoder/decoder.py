@@ -113,7 +113,7 @@ class Decoder:
     @property
     def guess(self) -> Tensor:
         """(3, H, W), the first guess."""
-        return self.guide.guess(self.formula)
+        return self.guide.guess(self.formula, last=self.samples.model is not None)
 
     @cached_property
     def points(self) -> Tensor:

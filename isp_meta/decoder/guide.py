@@ -96,10 +96,12 @@ class Guide:
     def _contrast(self) -> DetailBands:
         return DetailBands.of(self.srgb)
 
-    def guess(self, formula: FirstGuess) -> Tensor:
+    def guess(self, formula: FirstGuess, *, last: bool = False) -> Tensor:
         """(3, H, W) what a formula makes of the picture, which is kept until another is asked for.
 
-        The bands are not: who asks has chosen, and they take as much memory as the guess.
+        Args:
+            last: no other formula will be tried: the bands, which take as much memory as the guess,
+                are let go.
         """
         if self._guess is None or not self._guess[0].equals(formula):
             whole = self.srgb.new_empty(self.srgb.shape)
@@ -111,7 +113,9 @@ class Guide:
             with workers() as pool:
                 for _ in pool.map(work, self.strips()):
                     pass
-            self._guess, self._learned = (formula, whole), None
+            self._guess = formula, whole
+        if last:
+            self._learned = None
             vars(self).pop("_contrast", None)
         return self._guess[1]
 
