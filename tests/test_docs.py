@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from isp_meta import CaptureOptions, embed, presets, read_raw
+from isp_meta import CaptureOptions, embed, presets, read_raw, stages
 from isp_meta.cli import main
 from isp_meta.data import sample_path
 from isp_meta.io import encode_jpeg, write_mosaic
@@ -164,6 +164,7 @@ def test_the_reference_has_every_room_and_nothing_twice():
     rooms = {module.name for module in pkgutil.iter_modules([str(ROOT / "isp_meta")])}
     public = {room for room in rooms if not room.startswith("_")} - NO_REFERENCE
     assert public <= {name.split(".")[1] for name in shown}
+    assert {getattr(stages, name).__module__ for name in stages.__all__} <= set(shown)
 
 
 def test_the_site_leads_to_every_page():

@@ -1,6 +1,7 @@
 """Who may import whom, read from the source: see CONTRIBUTING.md."""
 
 import ast
+import re
 import sys
 from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
@@ -111,6 +112,13 @@ def test_a_room_imports_from_the_floors_below_alone(path):
 def test_nothing_stands_on_two_floors():
     rooms = [room for floor in FLOORS for room in floor]
     assert len(rooms) == len(set(rooms))
+
+
+def test_contributors_read_of_these_floors():
+    text = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
+    rows = re.findall(r"^\| (\d+) \| (.+?) \|", text, re.MULTILINE)
+    told = [(int(floor), set(re.findall(r"`(\w+)`", rooms))) for floor, rooms in rows]
+    assert told[::-1] == list(enumerate(FLOORS, 1))
 
 
 def test_few_modules_stand_loose():
