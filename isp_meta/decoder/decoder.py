@@ -98,12 +98,13 @@ class Decoder:
         return cls(guide, samples, guesses[setting.guess].formula, setting, neighbors)
 
     def with_samples(self, samples: Samples) -> Decoder:
-        """The same with other samples of the picture, whose model, if any, has the same guess."""
-        model = samples.model
-        if model is None:
-            return Decoder(self.guide, samples, self.formula, self.setting, self.neighbors)
-        setting = LocalRBFSetting.of(model)
-        return Decoder(self.guide, samples, self.formula, setting, model.neighbors)
+        """Other samples of the picture by their own model, or by what was found for these.
+
+        A model of the same first guess shares what the guide has worked out of it.
+        """
+        if samples.model is not None:
+            return Decoder.of(self.guide, samples)
+        return Decoder(self.guide, samples, self.formula, self.setting, self.neighbors)
 
     def corrected(self, enhancement: Correction) -> Decoder:
         """The same with what is stored of its error."""
