@@ -188,7 +188,12 @@ def _roughly(tone: Tensor, true: Tensor, turns: list[int]) -> tuple[Placement, f
     if not found or not found[0][2].distinct(_LEAST_LIKENESS, _MARGIN):
         return None
     likeness, turn, best = found[0]
-    return Placement(turn, round(best.top * scale), round(best.left * scale)), likeness
+    placement = Placement(turn, round(best.top * scale), round(best.left * scale))
+    # Chance may find its likeness where next to nothing of the picture lies in the raw.
+    spans = placement.shared(size_of(true), size_of(tone))
+    if any(2 * (s.stop - s.start) < side for s, side in zip(spans, size_of(tone), strict=True)):
+        return None
+    return placement, likeness
 
 
 def _exactly(
