@@ -147,7 +147,7 @@ class TestGradientsAreRefused:
         *tensors, neighbors = case(9, 9, 4, 3, device=device)
         tensors[which].requires_grad_()
         result = local_rbf(*tensors, neighbors, 4, BASES[0])
-        with pytest.raises(NotImplementedError, match="^local_rbf has no gradient: detach"):
+        with pytest.raises(NotImplementedError, match=r"^local_rbf has no gradient: detach"):
             result.sum().backward()
 
     @pytest.mark.parametrize("which", [0, 1])
@@ -155,7 +155,7 @@ class TestGradientsAreRefused:
         _, *tensors, neighbors = case(9, 9, 4, 3, device=device)
         tensors[which].requires_grad_()
         result = local_rbf_leave_one_out(*tensors, neighbors.flatten(0, 2), BASES[0])
-        with pytest.raises(NotImplementedError, match="^local_rbf_leave_one_out has no gradient"):
+        with pytest.raises(NotImplementedError, match=r"^local_rbf_leave_one_out has no gradient"):
             result.sum().backward()
 
     def test_what_the_error_names_instead_has_one(self, device: str) -> None:
