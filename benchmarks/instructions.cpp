@@ -1,13 +1,13 @@
 // One call of every CPU loop, on a fixed small picture, for benchmarks/instructions.py to count.
+#include <algorithm>
 #include <cstdio>
-#include <cstdlib>
-#include <functional>
 #include <vector>
 
 #include "aggregate/aggregate.h"
 #include "argmax_pool/argmax_pool.h"
 #include "associate/associate.h"
 #include "associate_features/associate_features.h"
+#include "local_rbf/room.h"
 #include "superpixel_loss/superpixel_loss.h"
 
 using namespace isp_meta;
@@ -37,7 +37,6 @@ std::vector<int64_t> samples(kGrid.cells());
 std::vector<float> means(kChannels* kGrid.cells());
 std::vector<float> slopes(kChannels* kGrid.cells());
 std::vector<float> records(kRecord* kGrid.cells());
-std::vector<Candidate<float>> candidates(kNeighbors* kGrid.cells());
 std::vector<double> shares(kGrid.rows());
 float loss = 1;
 const SuperpixelLoss<float> lossy({
@@ -50,13 +49,15 @@ const SuperpixelLoss<float> lossy({
     .centers = means.data(),
     .slopes = slopes.data(),
     .records = records.data(),
-    .candidates = candidates.data(),
-    .index = samples.data(),
     .shares = shares.data(),
     .loss = &loss,
     .grad = &loss,
     .grad_logits = pixels.data(),
 });
+
+// Systems as the decoder's: three values each of 36 samples in seven dimensions.
+const LocalRBF rbf{kGrid, 5, 36, kColors, 0, 1, 1, 0, 0.01, Radial::kExponential};
+Room<float> room(rbf, rbf.channels + 1);
 
 }  // namespace
 
@@ -89,6 +90,19 @@ extern "C" {
 [[gnu::noinline]] void count_argmax_pool() {
   avx2::argmax_pool(association.data(), samples.data(), 1, kGrid, 0, kGrid.rows());
 }
+[[gnu::noinline]] void count_local_rbf() {
+  for (int64_t first = 0; first < kGrid.cells(); first += room.lanes()) {
+    avx2::factorize(rbf, room, rbf.channels);
+    avx2::substitute(rbf, room);
+    for (int l = 0; l < room.lanes(); ++l) avx2::evaluate(rbf, room, l, kGrid.cell * kGrid.cell);
+  }
+}
+[[gnu::noinline]] void count_local_rbf_leave_one_out() {
+  for (int64_t first = 0; first < kGrid.cells(); first += room.lanes()) {
+    avx2::add_left_out(rbf, room, rbf.neighbors + rbf.channels);
+    avx2::factorize(rbf, room, rbf.channels + 1);
+  }
+}
 [[gnu::noinline]] void count_superpixel_loss() {
   avx2::summarize(lossy, 0, kGrid.rows());
   avx2::center(lossy, 0, kGrid.rows());
@@ -107,6 +121,9 @@ int main() {
   count_distribute();
   count_correlate();
   count_argmax_pool();
+  std::copy_n(features.data(), rbf.neighbors * rbf.dims() * room.lanes(), room.points);
+  count_local_rbf();
+  count_local_rbf_leave_one_out();
   count_superpixel_loss();
   count_superpixel_loss_backward();
   std::printf("%d pixels\n", int(kGrid.pixels()));

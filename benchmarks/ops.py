@@ -29,7 +29,16 @@ from typing import Any
 import plain_pytorch
 import torch
 from machine import describe, machine, recorded
-from plain_pytorch import CELL, CHANNELS, Plain, Published, arguments, leaves_of, with_gradients
+from plain_pytorch import (
+    CELL,
+    CHANNELS,
+    WITHOUT_GRADIENT,
+    Plain,
+    Published,
+    arguments,
+    leaves_of,
+    with_gradients,
+)
 from torch import Tensor
 
 from isp_meta import ops
@@ -53,7 +62,7 @@ Row = dict[str, Any]
 
 
 def modes(name: str) -> tuple[str, ...]:
-    return ("forward",) if name == "argmax_pool" else ("forward", "forward+backward")
+    return ("forward",) if name in WITHOUT_GRADIENT else ("forward", "forward+backward")
 
 
 def call(operator: Any, name: str, mode: str, given: tuple[Any, ...]) -> Call:

@@ -11,17 +11,23 @@ __global__ void argmax_pool_kernel(const T* association, int64_t* index, Grid gr
   const Cell cell(grid, i);
   association += cell.batch * kNeighbors * grid.pixels();
   using A = AccumulateType<T>;
-  Candidate<A> best;
+  A best = A(0);
+  int64_t best_at = -1;
   for_blocks(grid, cell.y, cell.x, [&](int by, int bx, int n) {
     const T* plane = association + n * grid.pixels();
     for (int y = grid.begin(by); y < grid.end_y(by); ++y) {
       for (int x = grid.begin(bx); x < grid.end_x(bx); ++x) {
         const int64_t at = int64_t(y) * grid.width + x;
-        best.yield_to({at, A(plane[at])});
+        const A value = A(plane[at]);
+        // Written so that NaN fails both comparisons.
+        if (value > best || (value == best && at < best_at)) {
+          best = value;
+          best_at = at;
+        }
       }
     }
   });
-  index[i] = best.index;
+  index[i] = best_at;
 }
 
 }  // namespace

@@ -12,18 +12,6 @@
 
 namespace isp_meta {
 
-// A pixel, by flat index, -1 for none, and its association.
-template <class A>
-struct Candidate {
-  int64_t index = -1;
-  A value = A(0);
-
-  // Written so that NaN fails both comparisons.
-  ISP_META_HD void yield_to(const Candidate& other) {
-    if (other.value > value || (other.value == value && other.index < index)) *this = other;
-  }
-};
-
 const char* launch_argmax_pool(const Launch& on, const void* association, int64_t* index,
                                int64_t batch, Grid grid);
 

@@ -98,37 +98,6 @@ inline void add_sums(const Chunk<T>& chunk, N padded, T* record) {
   }
 }
 
-// Chunks come in the order of memory: the first of equal values stays. NaN fails the comparison.
-template <class T, class N>
-inline void add_candidates(const Chunk<T>& chunk, N padded, int width, Candidate<T>* candidates) {
-  using V = Row<T>;
-  using I = decltype(V{} > V{});
-  constexpr int lanes = kRowLanes<T>;
-  I lane;
-  for (int l = 0; l < lanes; ++l) lane[l] = l;
-  for (int k = 0; k < kNeighbors; ++k) {
-    const T* q = chunk.q + k * kChunk;
-    V best = V{} + candidates[k].value;
-    for (int p = 0; p < padded; p += lanes) {
-      const V next = load<kRowBytes>(q + p);
-      best = next > best ? next : best;
-    }
-    T value = best[0];
-#pragma GCC unroll 8
-    for (int l = 1; l < lanes; ++l) value = best[l] > value ? best[l] : value;
-    if (!(value > candidates[k].value)) continue;
-    I at = I{} + kChunk;
-    for (int p = padded - lanes; p >= 0; p -= lanes) {
-      at = load<kRowBytes>(q + p) == value ? lane + p : at;
-    }
-    int place = int(at[0]);
-#pragma GCC unroll 8
-    for (int l = 1; l < lanes; ++l) place = at[l] < place ? int(at[l]) : place;
-    const int64_t y = chunk.y + place / chunk.cols, x = chunk.x + place % chunk.cols;
-    candidates[k] = {y * width + x, value};
-  }
-}
-
 template <class T>
 void summarize(const SuperpixelLoss<T>& of, int64_t begin, int64_t end) {
   for_chunks(of, begin, end, [&](int64_t b, Chunk<T>* tile, int chunks) {
@@ -142,11 +111,6 @@ void summarize(const SuperpixelLoss<T>& of, int64_t begin, int64_t end) {
       }
       with_padded(chunk, [&](auto padded) { add_sums(chunk, padded, record); });
       for (int c = 0; c < kChannels; ++c) record[kAtOrigin + c] = chunk.origin[c];
-      if (!of.candidates) continue;
-      Candidate<T>* candidates = of.candidates + at * kNeighbors;
-      for (int k = 0; chunk.first && k < kNeighbors; ++k) candidates[k] = {};
-      with_padded(chunk,
-                  [&](auto padded) { add_candidates(chunk, padded, of.grid.width, candidates); });
     }
   });
 }
@@ -171,8 +135,6 @@ void center(const SuperpixelLoss<T>& of, int64_t begin, int64_t end) {
         store_run(of.centers + at * kChannels + c,
                   gather_center<Row<T>>(of.records + first * kRecord, of.grid, cy, cx, c));
       }
-      if (!of.index) continue;
-      of.index[at] = gather_index(of.candidates + first * kNeighbors, of.grid, cy, cx);
     }
   }
 }

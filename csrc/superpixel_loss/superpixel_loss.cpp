@@ -49,25 +49,20 @@ void superpixel_loss(const SuperpixelLossTensors& tensors) {
   *of.loss = T(sum);
 }
 
-std::tuple<Tensor, Tensor, Tensor, Tensor> superpixel_loss_op(
-    const Tensor& logits, const Tensor& srgb, const Tensor& raw, int64_t cell, double srgb_weight,
-    double raw_weight, double position_weight, bool return_index) {
+std::tuple<Tensor, Tensor, Tensor> superpixel_loss_op(const Tensor& logits, const Tensor& srgb,
+                                                      const Tensor& raw, int64_t cell,
+                                                      double srgb_weight, double raw_weight,
+                                                      double position_weight) {
   const Pixels pixels(logits, srgb, raw, cell);
   const Grid grid = pixels.grid;
   const ScalarType dtype = center_dtype(logits);
-  const auto scalar = [&](std::initializer_list<int64_t> size, ScalarType of) {
-    return torch::stable::new_empty(pixels.logits, size, of);
-  };
-  Tensor loss = scalar({}, dtype), centers = pixels.cells(kChannels, dtype);
-  Tensor slopes = pixels.cells(kChannels, dtype), records = pixels.cells(kRecord, dtype);
+  Tensor centers = pixels.cells(kChannels, dtype), slopes = pixels.cells(kChannels, dtype);
+  Tensor records = pixels.cells(kRecord, dtype);
+  Tensor loss = torch::stable::new_empty(pixels.logits, {}, dtype);
   const int64_t rows = pixels.batch * grid.rows();
   const int64_t groups = (pixels.batch * grid.cells() + kBlocksPerShare - 1) / kBlocksPerShare;
-  Tensor shares = scalar({std::max(rows, groups)}, ScalarType::Double);
-  Tensor index = return_index ? scalar({pixels.batch, grid.rows(), grid.cols()}, ScalarType::Long)
-                              : scalar({0}, ScalarType::Long);
-  // As wide as the structure, in either precision.
-  static_assert(sizeof(Candidate<float>) == 16 && sizeof(Candidate<double>) == 16);
-  Tensor candidates = pixels.cells(return_index ? 2 * kNeighbors : 0, ScalarType::Long);
+  Tensor shares =
+      torch::stable::new_empty(pixels.logits, {std::max(rows, groups)}, ScalarType::Double);
 
   SuperpixelLossTensors of = pixels.tensors({srgb_weight, raw_weight, position_weight});
   of.centers = centers.mutable_data_ptr();
@@ -75,16 +70,12 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> superpixel_loss_op(
   of.records = records.mutable_data_ptr();
   of.shares = shares.mutable_data_ptr<double>();
   of.loss = loss.mutable_data_ptr();
-  if (return_index) {
-    of.index = index.mutable_data_ptr<int64_t>();
-    of.candidates = candidates.mutable_data_ptr();
-  }
   if (pixels.logits.is_cuda()) {
     ISP_META_ON_CUDA(pixels.logits, launch_superpixel_loss, of);
   } else {
     with_cpu_dtype(pixels.logits, [&]<class T>(T) { superpixel_loss<T>(of); });
   }
-  return {loss, index, centers, slopes};
+  return {loss, centers, slopes};
 }
 
 Tensor superpixel_loss_backward_op(const Tensor& grad_any, const Tensor& logits, const Tensor& srgb,
@@ -125,8 +116,8 @@ Tensor superpixel_loss_backward_op(const Tensor& grad_any, const Tensor& logits,
 STABLE_TORCH_LIBRARY_FRAGMENT(isp_meta, m) {
   m.def(
       "superpixel_loss(Tensor logits, Tensor srgb, Tensor raw, int cell, float srgb_weight, "
-      "float raw_weight, float position_weight, bool return_index) "
-      "-> (Tensor loss, Tensor index, Tensor centers, Tensor slopes)");
+      "float raw_weight, float position_weight) "
+      "-> (Tensor loss, Tensor centers, Tensor slopes)");
   m.def(
       "superpixel_loss_backward(Tensor grad, Tensor logits, Tensor srgb, Tensor raw, "
       "Tensor centers, Tensor slopes, int cell, float srgb_weight, float raw_weight, "

@@ -4,9 +4,9 @@
 namespace isp_meta {
 namespace {
 
-// A thread for each sum and each candidate of a block, in whole warps.
+// A thread for each sum of a block, in whole warps.
 constexpr int kSummarizeThreads = 160;
-static_assert(kSums + kNeighbors <= kSummarizeThreads);
+static_assert(kSums <= kSummarizeThreads);
 constexpr int kDescendThreads = 64;
 
 // Pixels in shared memory: q, f, and ones. An odd pitch puts its rows in different banks.
@@ -59,10 +59,9 @@ __global__ void summarize_kernel(SuperpixelLoss<T> of) {
     origin_of[t] = origin(of, in.batch, in.y, in.x, t);
     record[kAtOrigin + t] = origin_of[t];
   }
-  const bool sums = t < kSums, candidate = of.candidates && !sums && t < kSums + kNeighbors;
-  const Factors pair = sums ? factors(t) : Factors{t - kSums, kOnes};
+  const bool sums = t < kSums;
+  const Factors pair = factors(sums ? t : 0);
   A sum = A(0);
-  Candidate<A> best;
   for (int64_t first = 0; first < count; first += kSummarizeThreads) {
     __syncthreads();
     if (first + t < count) {
@@ -80,17 +79,8 @@ __global__ void summarize_kernel(SuperpixelLoss<T> of) {
     const A* a = rows + pair.a * kPitch;
     const A* b = rows + pair.b * kPitch;
     for (int p = 0; sums && p < staged; ++p) sum += a[p] * b[p];
-    for (int p = 0; candidate && p < staged; ++p) {
-      // As the association would be stored, so that ties are those of argmax_pool.
-      best.yield_to({first + p, A(T(a[p]))});
-    }
   }
   if (sums) record[t] = sum;
-  if (!candidate) return;
-  if (best.index >= 0) {
-    best.index = (top + best.index / width) * grid.width + left + best.index % width;
-  }
-  of.candidates[int64_t(blockIdx.x) * kNeighbors + pair.a] = best;
 }
 
 // One thread a channel of a cell.
@@ -102,8 +92,6 @@ __global__ void center_kernel(SuperpixelLoss<T> of, int64_t count) {
   const int64_t first = of.cell_at(in.batch, 0, 0);
   const int c = int(i % kChannels);
   of.centers[i] = gather_center<A>(of.records + first * kRecord, of.grid, in.y, in.x, c);
-  if (c != 0 || !of.index) return;
-  of.index[i / kChannels] = gather_index(of.candidates + first * kNeighbors, of.grid, in.y, in.x);
 }
 
 // Sum over a group of threads, by halves; thread 0 has it.

@@ -16,7 +16,6 @@
 
 #include <type_traits>
 
-#include "argmax_pool/argmax_pool.h"
 #include "associate/associate.h"
 #include "dtype.h"
 #include "grid.h"
@@ -58,8 +57,6 @@ struct SuperpixelLossTensors {
   void* centers = nullptr;     // (B, h, w, kChannels); positions relative to the cell's first pixel
   void* slopes = nullptr;      // as centers: (dL/du) / D
   void* records = nullptr;     // (B, h, w, kRecord)
-  void* candidates = nullptr;  // (B, h, w, 9) of a block's neighbors, or null
-  int64_t* index = nullptr;    // (B, h, w), or null
   double* shares = nullptr;    // of the loss: one a row of blocks, on a GPU kBlocksPerShare blocks
   void* loss = nullptr;        // (1)
   const void* grad = nullptr;  // (1)
@@ -72,8 +69,6 @@ struct SuperpixelLoss {
   Grid grid;
   Weights<A> weights;
   A *centers, *slopes, *records;
-  Candidate<A>* candidates;
-  int64_t* index;
   double* shares;
   A* loss;
   const A* grad;
@@ -88,8 +83,6 @@ struct SuperpixelLoss {
         centers(static_cast<A*>(of.centers)),
         slopes(static_cast<A*>(of.slopes)),
         records(static_cast<A*>(of.records)),
-        candidates(static_cast<Candidate<A>*>(of.candidates)),
-        index(of.index),
         shares(of.shares),
         loss(static_cast<A*>(of.loss)),
         grad(static_cast<const A*>(of.grad)),
@@ -229,16 +222,6 @@ ISP_META_HD R gather_slope(const Element<R>* records, Grid grid, const R& weight
   return mass == 0 ? R{} : weight * sum * (2 / mass);
 }
 
-// Eq. 3, from the candidates of the blocks around a cell.
-template <class A>
-ISP_META_HD int64_t gather_index(const Candidate<A>* candidates, Grid grid, int cy, int cx) {
-  Candidate<A> best;
-  for_blocks(grid, cy, cx, [&](int by, int bx, int n) {
-    best.yield_to(candidates[grid.at(by, bx) * kNeighbors + n]);
-  });
-  return best.index;
-}
-
 // The slopes by q of all pixels of a block are affine in q and f:
 //
 //     dL/dq_k = sum over l of a_kl q_l + sum over c of b_kc f_c - h_k
@@ -292,7 +275,7 @@ const char* launch_superpixel_loss_backward(const Launch& on, const SuperpixelLo
 ISP_META_EACH_ISA(
     // The first pass over the pixels, of rows of blocks [begin, end) of a batch.
     template <class T> void summarize(const SuperpixelLoss<T>& of, int64_t begin, int64_t end);
-    // Centers of rows of cells, and samples where wanted.
+    // Centers of rows of cells.
     template <class T> void center(const SuperpixelLoss<T>& of, int64_t begin, int64_t end);
     // Shares of the loss of rows of blocks.
     template <class T> void compare(const SuperpixelLoss<T>& of, int64_t begin, int64_t end);

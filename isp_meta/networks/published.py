@@ -25,7 +25,8 @@ def load_published(path: str | os.PathLike[str]) -> UNet:
     """The network of a best_sampler.pt or best_reconstructor.pt of the paper's published code.
 
     Names may begin with "module.", as ``DataParallel`` makes them, and the weights may lie in an
-    entry "state_dict". The file is read without running any code that it may hold.
+    entry "state_dict". The file is read without running any code that it may hold. The sampler
+    chooses as the authors' does in a :class:`LearnedSampler` with ``clip=1, mask_outside=False``.
 
     Args:
         path: of the file.

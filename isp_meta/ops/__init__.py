@@ -1,8 +1,8 @@
-"""Superpixels on a grid of cells, interpolation of samples: differentiable, native on CPU and CUDA.
+"""Superpixels on a grid of cells, differentiable; interpolation of samples. Native on CPU and CUDA.
 
     logits ──associate──▶ q ──┬─aggregate──▶ centers ──distribute──▶ pixels
     features ─associate_features─┘ └─argmax_pool──▶ index, sample_mask ──▶ mask
-    logits, srgb, raw ──superpixel_loss──▶ loss, index: all of it at once, for training
+    logits, srgb, raw ──superpixel_loss──▶ loss: all but the samples at once, for training
 
     guide, samples ──local_rbf──▶ pixels;  samples ──local_rbf_leave_one_out──▶ predictions
 

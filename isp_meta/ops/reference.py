@@ -150,9 +150,8 @@ def superpixel_loss(
     cell: int,
     alpha: float = 0.2,
     m: float = 10,
-    return_index: bool = False,
     reduction: str = "mean",
-) -> Tensor | tuple[Tensor, Tensor]:
+) -> Tensor:
     """What averaging over superpixels takes from both pictures and from the pixels' positions."""
     q = associate(logits, cell)
     y = torch.arange(srgb.shape[2]).to(srgb)[:, None].expand(srgb.shape[2:])
@@ -165,8 +164,7 @@ def superpixel_loss(
 
     scale = 1 if reduction == "sum" else 255**2
     pictures = alpha * lost(srgb) + (1 - alpha) * lost(raw)
-    loss = scale * pictures + (m / cell) ** 2 * lost(position)
-    return (loss, argmax_pool(q, cell)) if return_index else loss
+    return scale * pictures + (m / cell) ** 2 * lost(position)
 
 
 def _covariance(basis: RadialBasis, left: Tensor, right: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, overload
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
@@ -15,35 +15,6 @@ __all__ = ["superpixel_loss"]
 _ops = torch.ops.isp_meta
 _COLORS, _CHANNELS = 3, 8
 
-_Reduction = Literal["mean", "sum"]
-
-
-@overload
-def superpixel_loss(
-    logits: Tensor,
-    srgb: Tensor,
-    raw: Tensor,
-    cell: int,
-    alpha: float = ...,
-    m: float = ...,
-    return_index: Literal[False] = ...,
-    reduction: _Reduction = ...,
-) -> Tensor: ...
-
-
-@overload
-def superpixel_loss(
-    logits: Tensor,
-    srgb: Tensor,
-    raw: Tensor,
-    cell: int,
-    alpha: float = ...,
-    m: float = ...,
-    *,
-    return_index: Literal[True],
-    reduction: _Reduction = ...,
-) -> tuple[Tensor, Tensor]: ...
-
 
 def superpixel_loss(
     logits: Tensor,
@@ -52,9 +23,8 @@ def superpixel_loss(
     cell: int,
     alpha: float = 0.2,
     m: float = 10,
-    return_index: bool = False,
-    reduction: _Reduction = "mean",
-) -> Tensor | tuple[Tensor, Tensor]:
+    reduction: Literal["mean", "sum"] = "mean",
+) -> Tensor:
     """Superpixel loss: what pictures and positions lose when superpixels average them.
 
         q = associate(logits)       f' = distribute(aggregate(f, q), q) for each of
@@ -67,7 +37,7 @@ def superpixel_loss(
                the paper's published code
 
     Neither association nor rebuilt pixels are stored: beside the gradient, about 70 bytes a cell
-    between forward and backward; in the forward, 576 bytes a cell more (720 with the index).
+    between forward and backward; in the forward, 576 bytes a cell more.
 
     Differentiable once, in logits. Autocast computes it in float32.
 
@@ -79,18 +49,16 @@ def superpixel_loss(
         cell: side of a cell in pixels, >= 1.
         alpha: weight of sRGB beside raw, in [0, 1].
         m: compactness, >= 0; larger values keep superpixels closer to their cells.
-        return_index: whether to give each cell's sample as well, from the same pass.
         reduction: "mean" or "sum".
 
     Returns:
-        Loss, a scalar, of the logits' dtype but at least float32. With ``return_index`` also
-        (B, ceil(H / cell), ceil(W / cell)) int64: `argmax_pool(associate(logits, cell), cell)`.
+        Loss, a scalar, of the logits' dtype but at least float32.
 
     Raises:
         ValueError: shapes, devices, cell, alpha, m or reduction do not fit, or a picture requires
             a gradient. TypeError: dtype. NotImplementedError: on differentiating twice.
 
-    Source: Nam et al., CVPR 2022, Eqs. 1 to 3.
+    Source: Nam et al., CVPR 2022, Eqs. 1 and 2.
     """
     _check_parameters(cell, alpha, m, reduction)
     if torch.is_autocast_enabled(logits.device.type):
@@ -102,10 +70,10 @@ def superpixel_loss(
     if reduction == "mean":
         scale = 255**2 / _COLORS
         weights = (scale * alpha, scale * (1 - alpha), position / 2)
-    total, index, *_ = _ops.superpixel_loss(logits, srgb, raw, cell, *weights, return_index)
+    total, _, _ = _ops.superpixel_loss(logits, srgb, raw, cell, *weights)
     batch, _, height, width = logits.shape
     loss: Tensor = total / (batch * height * width) if reduction == "mean" else total
-    return (loss, index) if return_index else loss
+    return loss
 
 
 def _check_parameters(cell: int, alpha: float, m: float, reduction: str) -> None:
@@ -128,15 +96,14 @@ def _check_pictures(logits: Tensor, srgb: Tensor, raw: Tensor) -> None:
 
 
 def _loss_fake(
-    logits: Tensor, srgb: Tensor, raw: Tensor, cell: int, *weights_and_index: Any
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    logits: Tensor, srgb: Tensor, raw: Tensor, cell: int, *_weights: float
+) -> tuple[Tensor, Tensor, Tensor]:
     batch, _, height, width = logits.shape
     rows, cols = grid_shape(height, width, cell)
     dtype = center_dtype(logits.dtype)
     centers = (batch, rows, cols, _CHANNELS)
     return (
         logits.new_empty((), dtype=dtype),
-        logits.new_empty((batch, rows, cols) if weights_and_index[-1] else 0, dtype=torch.int64),
         logits.new_empty(centers, dtype=dtype),
         logits.new_empty(centers, dtype=dtype),
     )
@@ -147,9 +114,9 @@ def _backward_fake(grad: Tensor, logits: Tensor, *rest: Any) -> Tensor:
 
 
 def _save(ctx: Any, inputs: tuple[Any, ...], output: tuple[Tensor, ...]) -> None:
-    *pixels, ctx.cell, ctx.srgb_weight, ctx.raw_weight, ctx.position_weight, _ = inputs
-    _, index, centers, slopes = output
-    ctx.mark_non_differentiable(index, centers, slopes)
+    *pixels, ctx.cell, ctx.srgb_weight, ctx.raw_weight, ctx.position_weight = inputs
+    _, centers, slopes = output
+    ctx.mark_non_differentiable(centers, slopes)
     ctx.save_for_backward(*pixels, centers, slopes)
 
 
@@ -158,7 +125,7 @@ def _backward(ctx: Any, grad: Tensor, *none: Tensor) -> tuple[Tensor | None, ...
         raise NotImplementedError("superpixel_loss has no gradient for its pictures")
     weights = (ctx.srgb_weight, ctx.raw_weight, ctx.position_weight)
     to_logits = _ops.superpixel_loss_backward(grad, *ctx.saved_tensors, ctx.cell, *weights)
-    return to_logits, *[None] * 7
+    return to_logits, *[None] * 6
 
 
 def _save_nothing(ctx: Any, inputs: tuple[Any, ...], output: Tensor) -> None:

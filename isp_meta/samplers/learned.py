@@ -30,6 +30,9 @@ class LearnedSampler(Sampler):
         m: compactness, 8-bit levels a cell, >= 0.
         clip: limit of the gradient that goes straight through; 1 does as the paper's published
             code, None as its text.
+        mask_outside: False chooses as the paper's published code does, where cells outside the
+            picture take part in the softmax: for the authors' checkpoints. The superpixel loss
+            never counts them.
         dtype: in which the network runs on a frame, torch.bfloat16 say; None: its own.
 
     Raises:
@@ -50,6 +53,7 @@ class LearnedSampler(Sampler):
         m: float = 10.0,
         *,
         clip: float | None = None,
+        mask_outside: bool = True,
         dtype: torch.dtype | None = None,
     ) -> None:
         super().__init__()
@@ -62,7 +66,7 @@ class LearnedSampler(Sampler):
             raise ValueError(f"clip must be > 0 or None, not {clip}")
         self.network = network
         self.cell, self.inputs, self.alpha, self.m = cell, inputs, alpha, m
-        self.clip, self.dtype = clip, dtype
+        self.clip, self.mask_outside, self.dtype = clip, mask_outside, dtype
 
     def choose(self, srgb: Tensor, raw: Tensor) -> Choice:
         """Mask and superpixel loss of a batch, differentiable in the network's parameters.
@@ -72,7 +76,7 @@ class LearnedSampler(Sampler):
         """
         logits = self.network(network_inputs(srgb, raw, self.inputs)).to(raw.dtype).contiguous()
         loss = ops.superpixel_loss(logits, srgb, raw, self.cell, self.alpha, self.m)
-        mask = ops.sample_mask(ops.associate(logits, self.cell), self.cell, self.clip)
+        mask = ops.sample_mask(self._association(logits), self.cell, self.clip)
         return Choice(mask, loss)
 
     @torch.no_grad()
@@ -108,11 +112,14 @@ class LearnedSampler(Sampler):
         return cells.of(self._pooled(logits[None])[0]).flatten()
 
     def _pooled(self, logits: Tensor) -> Tensor:
-        return ops.argmax_pool(ops.associate(logits, self.cell), self.cell)
+        return ops.argmax_pool(self._association(logits), self.cell)
+
+    def _association(self, logits: Tensor) -> Tensor:
+        return ops.associate(logits, self.cell, self.mask_outside)
 
     def extra_repr(self) -> str:
         """Text inside the parentheses of ``repr``."""
         return (
             f"cell={self.cell}, inputs={self.inputs!r}, alpha={self.alpha:g}, m={self.m:g}, "
-            f"clip={self.clip}"
+            f"clip={self.clip}, mask_outside={self.mask_outside}"
         )

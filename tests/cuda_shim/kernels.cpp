@@ -54,15 +54,13 @@ const char* argmax_pool(Dtype dtype, const void* association, int64_t* index, in
 }
 
 const char* superpixel_loss(Dtype dtype, const void* logits, const void* srgb, const void* raw,
-                            void* loss, int64_t* index, void* centers, void* slopes, void* records,
-                            void* candidates, double* shares, int64_t batch, Grid grid) {
+                            void* loss, void* centers, void* slopes, void* records, double* shares,
+                            int64_t batch, Grid grid) {
   SuperpixelLossTensors of{logits, srgb, raw, batch, grid, {0.2, 0.8, 0.05}};
   of.loss = loss;
-  of.index = index;
   of.centers = centers;
   of.slopes = slopes;
   of.records = records;
-  of.candidates = candidates;
   of.shares = shares;
   return launch_superpixel_loss({dtype, 0, nullptr}, of);
 }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import torch
@@ -67,6 +68,13 @@ OPS = [
     Op("sample_mask", ops.sample_mask, reference.sample_mask, "q", differentiable=False),
 ]
 SMOOTH = [op for op in OPS if op.differentiable]
+
+
+def test_every_op_has_a_definition_and_its_line_in_the_docs() -> None:
+    page = Path(__file__).parents[2].joinpath("docs", "kernels.md").read_text(encoding="utf-8")
+    for op in (op for op in ops.__all__ if op != "RadialBasis"):
+        assert op in reference.__all__
+        assert f"| `{op}(" in page
 
 
 def name(value: object) -> str:

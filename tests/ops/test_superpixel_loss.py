@@ -1,4 +1,4 @@
-"""The superpixel loss against its definition, and what it promises beyond: index, memory."""
+"""The superpixel loss against its definition, and what it promises beyond: memory."""
 
 from __future__ import annotations
 
@@ -124,39 +124,6 @@ class TestAgainstTheReference:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-class TestIndex:
-    def index(self, given: Arguments, cell: int) -> Tensor:
-        return ops.superpixel_loss(*given, cell, return_index=True)[1]
-
-    @pytest.mark.parametrize("shape", SHAPES, ids=str)
-    def test_is_that_of_argmax_pool(self, shape: tuple[int, int, int], device: str) -> None:
-        height, width, cell = shape
-        for dtype in TOLERANCE:
-            given = arguments(height, width, dtype, device)
-            expected = ops.argmax_pool(ops.associate(given[0], cell), cell)
-            assert torch.equal(self.index(given, cell), expected)
-
-    def test_of_equal_values_the_lowest(self, device: str) -> None:
-        z, x, y = arguments(21, 35, torch.float32, device)
-        for logits in (torch.zeros_like(z), z.round(), 200 * z):
-            expected = ops.argmax_pool(ops.associate(logits, 8), 8)
-            assert torch.equal(self.index((logits, x, y), 8), expected)
-
-    def test_nan_never_wins(self, device: str) -> None:
-        z, x, y = arguments(21, 35, torch.float32, device)
-        z = z.masked_fill(torch.rand(z.shape, device=device) < 0.05, NAN)
-        expected = ops.argmax_pool(ops.associate(z, 8), 8)
-        assert torch.equal(self.index((z, x, y), 8), expected)
-        assert torch.equal(self.index((z * NAN, x, y), 8), torch.full_like(expected, -1))
-
-    def test_loss_is_the_same_with_it(self, device: str) -> None:
-        given = arguments(21, 35, torch.float32, device)
-        assert torch.equal(
-            ops.superpixel_loss(*given, 8), ops.superpixel_loss(*given, 8, return_index=True)[0]
-        )
-
-
-@pytest.mark.parametrize("device", DEVICES)
 class TestGradient:
     def test_gradcheck(self, device: str) -> None:
         for height, width, cell in ((5, 7, 3), (9, 18, 8), (4, 4, 1)):
@@ -196,7 +163,7 @@ class TestGradient:
         with torch.no_grad():
             assert torch.equal(ops.superpixel_loss(z, leaf, y, 3), ops.superpixel_loss(z, x, y, 3))
         weights = (1.0, 1.0, 1.0)
-        loss = torch.ops.isp_meta.superpixel_loss(z, leaf, y, 3, *weights, False)[0]
+        loss = torch.ops.isp_meta.superpixel_loss(z, leaf, y, 3, *weights)[0]
         with pytest.raises(NotImplementedError, match="no gradient for its pictures"):
             torch.autograd.grad(loss, leaf)
 
@@ -224,10 +191,9 @@ class TestRegistration:
 
     def test_opcheck(self) -> None:
         native = torch.ops.isp_meta
-        for index in (False, True):
-            torch.library.opcheck(native.superpixel_loss.default, (*self.arguments(), index))
+        torch.library.opcheck(native.superpixel_loss.default, self.arguments())
         z, x, y, *rest = self.arguments()
-        _, _, *kept = native.superpixel_loss(z.detach(), x, y, *rest, False)
+        _, *kept = native.superpixel_loss(z.detach(), x, y, *rest)
         backward = (torch.ones((), dtype=torch.float64), z.detach(), x, y, *kept, *rest)
         torch.library.opcheck(native.superpixel_loss_backward.default, backward)
 
@@ -237,8 +203,7 @@ class TestRegistration:
         try:
             for threads in (1, 2, 5):
                 torch.set_num_threads(threads)
-                index = ops.superpixel_loss(*given, 8, return_index=True)[1]
-                seen.append((*with_slopes(ops.superpixel_loss, given, 8), index))
+                seen.append(with_slopes(ops.superpixel_loss, given, 8))
         finally:
             torch.set_num_threads(before)
         for other in seen[1:]:
@@ -254,20 +219,19 @@ class TestRegistration:
 
     def test_exports(self) -> None:
         class Loss(torch.nn.Module):
-            def forward(self, z: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor]:
-                return ops.superpixel_loss(z, x, y, 8, return_index=True)
+            def forward(self, z: Tensor, x: Tensor, y: Tensor) -> Tensor:
+                return ops.superpixel_loss(z, x, y, 8)
 
         given = arguments(21, 35, torch.float32)
         exported = torch.export.export(Loss(), given).module()
-        for a, b in zip(exported(*given), Loss()(*given), strict=True):
-            assert torch.equal(a, b)
+        assert torch.equal(exported(*given), Loss()(*given))
 
     def test_autocast_computes_in_float32(self) -> None:
         z, x, y = arguments(21, 35, torch.float32)
         narrow = z.bfloat16().requires_grad_()
         with torch.autocast("cpu", dtype=torch.bfloat16):
             loss = ops.superpixel_loss(narrow, x, y, 8)
-            total, *_ = torch.ops.isp_meta.superpixel_loss(narrow, x, y, 8, 1.0, 1.0, 1.0, False)
+            total, *_ = torch.ops.isp_meta.superpixel_loss(narrow, x, y, 8, 1.0, 1.0, 1.0)
         assert loss.dtype == total.dtype == torch.float32
         assert torch.equal(loss.detach(), ops.superpixel_loss(narrow.detach().float(), x, y, 8))
         (slopes,) = torch.autograd.grad(loss, narrow)
@@ -275,9 +239,7 @@ class TestRegistration:
 
     def test_empty_batch(self) -> None:
         given = tuple(t[:0] for t in arguments(5, 7, torch.float32))
-        loss, index = ops.superpixel_loss(*given, 3, reduction="sum", return_index=True)
-        assert float(loss) == 0
-        assert index.shape == (0, 2, 3)
+        assert float(ops.superpixel_loss(*given, 3, reduction="sum")) == 0
         assert bool(ops.superpixel_loss(*given, 3).isnan())
 
     def test_wrong_shapes_stay_inside_memory(self) -> None:
@@ -285,11 +247,11 @@ class TestRegistration:
         u = torch.zeros(1, 2, 3, 8)
         native, one, rest = torch.ops.isp_meta, torch.ones(()), (3, 1.0, 1.0, 1.0)
         for call in (
-            lambda: native.superpixel_loss(z[:, :8], x, y, *rest, True),
-            lambda: native.superpixel_loss(z, x[..., 1:], y, *rest, True),
-            lambda: native.superpixel_loss(z, x, y[:, :2], *rest, True),
-            lambda: native.superpixel_loss(z, x.double(), y, *rest, True),
-            lambda: native.superpixel_loss(z, x, y, 0, 1.0, 1.0, 1.0, True),
+            lambda: native.superpixel_loss(z[:, :8], x, y, *rest),
+            lambda: native.superpixel_loss(z, x[..., 1:], y, *rest),
+            lambda: native.superpixel_loss(z, x, y[:, :2], *rest),
+            lambda: native.superpixel_loss(z, x.double(), y, *rest),
+            lambda: native.superpixel_loss(z, x, y, 0, 1.0, 1.0, 1.0),
             lambda: native.superpixel_loss_backward(one, z, x, y, u[:, 1:], u, *rest),
             lambda: native.superpixel_loss_backward(one, z, x, y, u, u[..., 1:], *rest),
             lambda: native.superpixel_loss_backward(one.double(), z, x, y, u, u, *rest),

@@ -78,6 +78,20 @@ def test_loss_is_the_superpixel_loss_and_pushes_the_network(alpha, m, given):
     assert float(sampler.network.answer.grad.abs().sum()) > 0
 
 
+def test_cells_outside_take_part_in_the_choice_alone_where_wished(given):
+    logits, (srgb, raw) = logits_of(13, 18), pictures(13, 18)
+    choices = []
+    for mask_outside in (True, False):
+        sampler = LearnedSampler(given(logits), 4, mask_outside=mask_outside)
+        expected = reference.associate(logits, 4, mask_outside)
+        index = reference.argmax_pool(expected, 4)
+        assert torch.equal(sampler.cells(srgb, raw), index)
+        choices.append(sampler.choose(srgb, raw))
+        assert torch.equal(choices[-1].mask, reference.sample_mask(expected, 4))
+    assert not torch.equal(choices[0].mask, choices[1].mask)
+    assert torch.equal(choices[0].loss, choices[1].loss)
+
+
 def test_network_sees_srgb_then_raw_or_one_of_them(given):
     srgb, raw = pictures(6, 7)
     for inputs, expected in {
@@ -106,14 +120,16 @@ def test_a_frame_gets_the_samples_of_the_batch(size, cell):
 
 @pytest.mark.parametrize("cell", [1, 4, 7])
 @pytest.mark.parametrize("tile", [20, 45])
-def test_tiles_give_the_samples_of_the_whole(cell, tile, whole, monkeypatch):
+@pytest.mark.parametrize("mask_outside", [True, False])
+def test_tiles_give_the_samples_of_the_whole(cell, tile, mask_outside, whole, monkeypatch):
     network = whole(6, 9)
     frame = frame_of(83, 101)
-    at_once = LearnedSampler(network, cell)(frame)
+    sampler = LearnedSampler(network, cell, mask_outside=mask_outside)
+    at_once = sampler(frame)
     assert len(at_once) > 100
     monkeypatch.setattr(LearnedSampler, "_TILE", tile)
     network.largest = 0
-    assert LearnedSampler(network, cell)(frame).index.tolist() == at_once.index.tolist()
+    assert sampler(frame).index.tolist() == at_once.index.tolist()
     assert network.largest <= max(tile, 5 * cell) + 2 * network.halo
 
 
