@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import TypeVar
 
-from ..capture.loop import ClosedLoopSampler
+from ..capture.loop import MOST_EFFORT, ClosedLoopSampler
 from ..capture.residual import DEFAULT_STEP
 from ..evaluation import FileInput, Method, Rendering, Weights, local_tone, shipped, training_free
 from ..frame import Reconstructor, Sampler
@@ -28,9 +28,9 @@ _NETWORKS = {
     "residual-unet": "ResidualUNetReconstructor",
     "features": "FeatureReconstructor",
 }
-# Of what ships: what recovery misses is only told of that.
+# What ships: an enhancement corrects nothing else.
 _ENHANCED = "features-enhanced"
-_EFFORT = re.compile(r"(.+)-effort-([1-9])")
+_EFFORT = re.compile(rf"(.+)-effort-([1-{MOST_EFFORT}])")
 Network = TypeVar("Network", Sampler, Reconstructor)
 
 
@@ -156,7 +156,7 @@ class Methods:
         return (
             f"{_TRAINING_FREE} ({', '.join(self.free)}), {_SHIPPED} ({', '.join(self.shipped)}) "
             f"and, with --weights, {_TRAINED} and "
-            f"[WEIGHTS:]SAMPLING[-effort-1 to 9]+RECONSTRUCTION: "
+            f"[WEIGHTS:]SAMPLING[-effort-1 to {MOST_EFFORT}]+RECONSTRUCTION: "
             f"{', '.join([*self.samplers, *_LEARNED])} + "
             f"{', '.join([*self.reconstructors, *_NETWORKS, _ENHANCED])}"
         )

@@ -199,7 +199,7 @@ def test_results_of_several_seeds_are_merged(run, folder, tmp_path):
         (("--methods", "uniform"), ("--methods uniform", "superpixel+sam", "free-form", "unet")),
         (("--methods", "uniform+nothing"), ("no such method", "training-free", "none+rir")),
         (("--methods", "none+sam"), ("no such method",)),
-        (("--methods", "learned-effort-10+features"), ("no such method",)),
+        (("--methods", "uniform-effort-3+features"), ("no such method",)),
         (("--methods", "learned-effort-1+unet"), ("put --weights NAME=FILE before it",)),
         (("--methods", "uniform-effort-1+unet"), ("put --weights NAME=FILE before it",)),
         (("--methods", "none-effort-1+features"), ("no such method",)),
