@@ -4,7 +4,8 @@
 #include <cmath>
 #include <cstddef>
 #include <cstdint>
-#include <limits>
+#include <iterator>
+#include <memory>
 #include <new>
 #include <type_traits>
 #include <utility>
