@@ -167,6 +167,13 @@ def test_the_reference_has_every_room_and_nothing_twice():
     assert {getattr(stages, name).__module__ for name in stages.__all__} <= set(shown)
 
 
+def test_names_that_pages_tell_of_exist():
+    texts = [*PAGES, *REFERENCE, ROOT / "SECURITY.md", ROOT / "CHANGELOG.md"]
+    for page in texts:
+        for name in re.findall(r"(?<!torch\.ops\.)\bisp_meta(?:\.\w+)+", page.read_text("utf-8")):
+            pkgutil.resolve_name(name)
+
+
 def test_the_site_leads_to_every_page():
     nav = re.findall(
         r": (\S+\.md)$", (ROOT / "mkdocs.yml").read_text(encoding="utf-8"), re.MULTILINE
