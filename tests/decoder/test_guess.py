@@ -148,3 +148,9 @@ def test_a_guess_is_worked_out_once_and_formulas_that_say_the_same_share_it(monk
     assert guide.guess(same) is made
     for other in (FirstGuess(formula.cubic), FirstGuess(2 * formula.cubic, formula.correction)):
         assert not other.equals(formula)
+
+
+def test_bands_are_those_of_the_network_that_is_asked_for():
+    guide, one, other = Guide(picture()[0]), network(), FeatureNetwork(5, 8).requires_grad_(False)
+    assert guide.bands(one) is guide.bands(one)
+    assert [guide.bands(each).network is each for each in (one, other, one)] == [True] * 3
