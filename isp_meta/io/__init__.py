@@ -1,15 +1,20 @@
 """Files in and out: raw files, DNG, rendered pictures, arrays."""
 
-from .dng import linear_black, remosaic, write_dng, write_mosaic
+from .dng import (
+    linear_black,
+    read_opcodes,
+    read_profile,
+    remosaic,
+    write_dng,
+    write_mosaic,
+)
 from .icc import icc_profile
 from .image import MOST_PIXELS, decode_image, display_values, eight_bits, encode_jpeg, to_uint8
 from .input import read_bytes
 from .known_camera import known_camera
 from .linear import has_16_bits, is_linear_dng, read_linear, write_npy, write_tiff16
-from .opcodes import read_opcodes
 from .output import check_target, write_atomic
 from .picture import encode_png, encode_tiff
-from .profile import read_profile
 from .raw import read_raw
 from .suffixes import RAW_SUFFIXES, RENDERED_SUFFIXES
 

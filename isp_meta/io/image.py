@@ -19,9 +19,9 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..errors import ImageFileError
+from .dng.tags import last_byte, open_tiff, quiet
 from .exif import exif_segment
 from .icc import icc_profile
-from .tags import last_byte, open_tiff, quiet
 
 __all__ = [
     "LARGEST_JPEG_SIDE",

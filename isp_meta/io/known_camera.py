@@ -11,7 +11,7 @@ import tifffile
 
 from ..camera import Camera
 from ..errors import RawFileError
-from .tags import CFA, Tag
+from .dng.tags import CFA, Tag
 
 __all__ = ["known_camera"]
 

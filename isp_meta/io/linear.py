@@ -17,10 +17,10 @@ from torch import Tensor
 from ..camera import BAYER_PATTERNS, Camera
 from ..errors import RawFileError
 from ..frame import Frame
-from .calibration import as_shot_neutral, color_matrix
+from .dng.calibration import as_shot_neutral, color_matrix
+from .dng.tags import LINEAR_RAW, Tag, TiffTags, last_byte, open_tiff, raw_page, read_tags
 from .input import read_bytes
 from .output import write_atomic
-from .tags import LINEAR_RAW, Tag, TiffTags, last_byte, open_tiff, raw_page, read_tags
 
 __all__ = ["has_16_bits", "is_linear_dng", "read_linear", "write_npy", "write_tiff16"]
 

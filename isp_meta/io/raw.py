@@ -15,12 +15,12 @@ import torch
 from ..camera import BAYER_PATTERNS, Camera
 from ..errors import RawFileError
 from ..frame import Frame
-from .calibration import as_shot_neutral, black_levels, color_matrix, noise_profile
+from .dng.calibration import as_shot_neutral, black_levels, color_matrix, noise_profile
+from .dng.opcodes import gain_maps
+from .dng.profile import color_profile
+from .dng.tags import Tag, TiffTags, read_tags
 from .exif import ratio_text, read_exif
 from .input import read_bytes
-from .opcodes import gain_maps
-from .profile import color_profile
-from .tags import Tag, TiffTags, read_tags
 
 __all__ = ["read_raw"]
 

@@ -175,7 +175,7 @@ class DefectivePixels(Stage):
 
     Args:
         defects: (N, 2) rows and columns of known defects, or a bool mask (H, W) or (1, H, W), as
-            :meth:`isp_meta.io.opcodes.BadPixelsList.mask` gives; None: none are known. Those
+            :meth:`isp_meta.io.dng.opcodes.BadPixelsList.mask` gives; None: none are known. Those
             outside a picture are ignored.
         threshold: by which a pixel must stand out to be found defective, see
             :func:`detect_defects`; 0 to 1, where 1 finds none in a mosaic within [0, 1].

@@ -13,9 +13,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from ..camera import GainMap
-from ..frame import Frame
-from .input import read_bytes
+from ...camera import GainMap
+from ...frame import Frame
+from ..input import read_bytes
 from .tags import Tag, TiffTags, read_tags
 
 __all__ = ["BadPixelsConstant", "BadPixelsList", "VignetteRadial", "gain_maps", "read_opcodes"]

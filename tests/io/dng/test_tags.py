@@ -6,7 +6,7 @@ import pytest
 import tifffile
 
 from isp_meta.data import sample_path
-from isp_meta.io.tags import CFA, Tag, last_byte, open_tiff, raw_page, read_tags
+from isp_meta.io.dng.tags import CFA, Tag, last_byte, open_tiff, raw_page, read_tags
 
 
 def test_sample() -> None:

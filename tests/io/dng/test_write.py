@@ -17,7 +17,7 @@ from isp_meta.data import sample_path
 from isp_meta.errors import OutputError, PipelineOrderError
 from isp_meta.frame import Frame
 from isp_meta.io import linear_black, read_linear, read_raw, remosaic, write_dng
-from isp_meta.io.dng import _ratios
+from isp_meta.io.dng.write import _ratios
 
 CAMERA = Camera(
     make="Maker",

@@ -16,14 +16,14 @@ from isp_meta.camera import Camera, GainMap
 from isp_meta.errors import RawFileError
 from isp_meta.frame import Frame
 from isp_meta.io import read_raw
-from isp_meta.io.opcodes import (
+from isp_meta.io.dng.opcodes import (
     BadPixelsConstant,
     BadPixelsList,
     VignetteRadial,
     gain_maps,
     read_opcodes,
 )
-from isp_meta.io.tags import Tag, TiffTags
+from isp_meta.io.dng.tags import Tag, TiffTags
 from isp_meta.stages import DefectivePixels, lens_shading, vignette
 
 GRID = np.random.default_rng(0).uniform(1, 2, (4, 3, 1)).astype(np.float32)

@@ -7,7 +7,7 @@ from itertools import product
 
 import numpy as np
 
-from ..colorimetry import ILLUMINANT_KELVIN
+from ...colorimetry import ILLUMINANT_KELVIN
 from .tags import Tag, TiffTags
 
 __all__ = ["as_shot_neutral", "black_levels", "color_matrix", "noise_profile"]

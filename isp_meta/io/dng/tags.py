@@ -13,8 +13,8 @@ from io import BytesIO
 
 import tifffile
 
-from .exif import FIELDS, plain_text, ratio_text
-from .gps import gps_texts
+from ..exif import FIELDS, plain_text, ratio_text
+from ..gps import gps_texts
 
 __all__ = [
     "CFA",

@@ -11,10 +11,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..camera import ColorProfile
-from ..errors import RawFileError
+from ...camera import ColorProfile
+from ...errors import RawFileError
+from ..input import read_bytes
 from .calibration import as_shot_neutral
-from .input import read_bytes
 from .tags import Tag, TiffTags, read_tags
 
 __all__ = ["color_profile", "read_profile"]

@@ -3,8 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isp_meta.io.calibration import as_shot_neutral, black_levels, color_matrix, noise_profile
-from isp_meta.io.tags import Tag, TiffTags
+from isp_meta.io.dng.calibration import as_shot_neutral, black_levels, color_matrix, noise_profile
+from isp_meta.io.dng.tags import Tag, TiffTags
 
 EYE = tuple(np.eye(3).ravel())
 

@@ -17,10 +17,10 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..camera import BAYER_PATTERNS, Camera
-from ..frame import Frame
-from .exif import exif_directory, pack_directory, plain_text
-from .output import write_atomic
+from ...camera import BAYER_PATTERNS, Camera
+from ...frame import Frame
+from ..exif import exif_directory, pack_directory, plain_text
+from ..output import write_atomic
 from .tags import CFA, LINEAR_RAW, MAIN_TEXTS, Tag, open_tiff
 
 __all__ = ["linear_black", "remosaic", "write_dng", "write_mosaic"]

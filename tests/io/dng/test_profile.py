@@ -14,8 +14,8 @@ from isp_meta.camera import ColorProfile
 from isp_meta.data import sample_path
 from isp_meta.errors import RawFileError
 from isp_meta.io import read_profile, read_raw
-from isp_meta.io.profile import color_profile
-from isp_meta.io.tags import Tag, TiffTags
+from isp_meta.io.dng.profile import color_profile
+from isp_meta.io.dng.tags import Tag, TiffTags
 
 # Color matrices of a GoPro HERO6 for tungsten and D50.
 TUNGSTEN = (1.8331, -0.8166, -0.2478, 0.1391, 0.8961, -0.0367, 0.0822, 0.0662, 0.2597)
