@@ -10,6 +10,6 @@ __all__ = ["DemosaicMethod", "DisplaySpace", "Engine", "Format", "Method"]
 
 Format = Literal["dng", "tiff", "npy"]
 Engine = Literal["local", "ray"]
-DemosaicMethod = Literal["malvar", "bilinear", "menon"]
+DemosaicMethod = Literal["malvar", "bilinear", "menon", "kriging"]
 DisplaySpace = Literal["srgb", "display-p3", "rec2020"]
 Method = Literal["best", "guided", "network", "local-rbf"]
