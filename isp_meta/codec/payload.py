@@ -51,8 +51,8 @@ class Payload:
             samples, or None.
 
     Raises:
-        ValueError: the binding is of a picture of another size, or the steps are not the depth's;
-            control values beside a depth.
+        ValueError: the binding is of a picture of another size, the mosaic of another pattern than
+            the camera, or the steps are not the depth's; control values beside a depth.
     """
 
     samples: Samples
@@ -74,6 +74,8 @@ class Payload:
                 f"samples of {kept[0]}x{kept[1]} pixels cannot travel in a picture of "
                 f"{bound[0]}x{bound[1]}"
             )
+        if self.mosaic is not None and self.mosaic.cfa != self.camera.cfa:
+            raise ValueError(f"a mosaic of {self.mosaic.cfa} is none of {self.camera.cfa}")
         if self.depth is not None and self.samples.control:
             raise ValueError("missing bits are no control values")
         if self.depth is not None and self.steps != self.depth.steps:
@@ -181,7 +183,7 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     stored = content.get(b"pARA")
     parametric = None if stored is None else unpack_parametric(stored)
     stored = content.get(b"mOSA")
-    mosaic = None if stored is None else Mosaic.unpack(stored)
+    mosaic = None if stored is None else Mosaic.unpack(stored, camera.cfa)
     stored = content.get(b"DPTH")
     depth = None if stored is None else Depth.unpack(stored)
     if depth is not None and samples.control:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from isp_meta import _payload
-from isp_meta.camera import Camera
+from isp_meta.camera import XTRANS, Camera
 from isp_meta.codec import Binding, Coding, Depth, Enhancement, Mosaic, Payload, Steps, encode
 from isp_meta.samples import LocalRBFModel, ParametricModel, Samples
 
@@ -135,6 +135,16 @@ def files() -> Iterator[tuple[str, Coding, Payload]]:
     yield "payload-v1-mosaic", "range", dataclasses.replace(whole, mosaic=alone)
     guided = Mosaic.of(codes(3), "BGGR", pixels=PIXELS)
     yield "payload-v1-mosaic-guided", "range", dataclasses.replace(whole, mosaic=guided)
+    for name, cfa in (("xtrans", XTRANS), ("monochrome", "W"), ("linear", "RGB")):
+        levels = tuple(60.0 + place / 8 for place in range(len(cfa)))
+        camera = whole.camera.replace(cfa=cfa, black_level=levels)
+        seen = torch.cat([codes() + 7 * color for color in range(camera.channels)])
+        mosaic = Mosaic.of(seen, cfa, pixels=PIXELS)
+        yield (
+            f"payload-v1-{name}",
+            "range",
+            dataclasses.replace(whole, camera=camera, mosaic=mosaic),
+        )
 
 
 def main() -> None:

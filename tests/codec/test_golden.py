@@ -66,7 +66,14 @@ def test_second_reader_reads_the_golden_files(file, assert_read):
 @pytest.mark.parametrize(("name", "step"), [("mosaic", 1), ("mosaic-guided", 3)])
 def test_second_reader_reads_the_mosaic(name, step):
     found = read((golden.FOLDER / f"payload-v1-{name}.ispmeta").read_bytes(), PICTURE)
-    assert np.array_equal(found["mosaic"], golden.codes(step)[0].numpy())
+    assert np.array_equal(found["mosaic"], golden.codes(step).numpy())
+
+
+@pytest.mark.parametrize(("name", "channels"), [("xtrans", 1), ("monochrome", 1), ("linear", 3)])
+def test_second_reader_reads_every_color_filter(name, channels):
+    found = read((golden.FOLDER / f"payload-v1-{name}.ispmeta").read_bytes(), PICTURE)
+    seen = [golden.codes() + 7 * color for color in range(channels)]
+    assert np.array_equal(found["mosaic"], torch.cat(seen).numpy())
 
 
 def test_second_reader_reads_the_enhancement():

@@ -6,6 +6,7 @@ import hashlib
 import struct
 import zlib
 from math import isqrt
+from typing import Any
 
 import numpy as np
 
@@ -49,20 +50,21 @@ def read(data: bytes, picture: np.ndarray | None = None) -> dict[str, object]:
         values = read_predicted(sections["VALU"], index, picture, side, levels)
     else:
         values = read_values(sections["VALU"], index, width, side, levels)
+    camera = read_camera(sections["CAMR"])
     return {
         "size": (height, width, cell),
         "index": index,
         "values": values,
         "scale": (slope, levels),
         "orientation": orientation,
-        **read_camera(sections["CAMR"]),
+        **camera,
         "names": texts(sections["IDNT"]),
         "binding": (sections["BIND"][:32], sections["BIND"][32:], sections["MEAN"]),
-        **read_optional(sections, picture, height, width),
+        **read_optional(sections, camera["cfa"], picture, height, width),
     }
 
 
-def read_camera(section: bytes) -> dict[str, object]:
+def read_camera(section: bytes) -> dict[str, Any]:
     letters = int.from_bytes(section[:2], "big")
     levels = f">{letters + 13}d"
     place = 2 + letters + struct.calcsize(levels)
@@ -75,7 +77,7 @@ def read_camera(section: bytes) -> dict[str, object]:
 
 
 def read_optional(
-    sections: dict[str, bytes], picture: np.ndarray | None, height: int, width: int
+    sections: dict[str, bytes], cfa: str, picture: np.ndarray | None, height: int, width: int
 ) -> dict[str, object]:
     found: dict[str, object] = {"is_control": "CTRL" in sections}
     if "CTRL" in sections:
@@ -93,7 +95,7 @@ def read_optional(
     if "mOSA" in sections:
         if sections["mOSA"][0] == 1:
             check_bound(sections["BIND"], picture)
-        found["mosaic"] = read_mosaic(sections["mOSA"], height, width, picture)
+        found["mosaic"] = read_mosaic(sections["mOSA"], cfa, height, width, picture)
     return found
 
 
