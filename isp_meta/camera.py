@@ -9,6 +9,8 @@ from typing import Any
 
 from torch import Tensor
 
+from .editing import EditorTags
+
 __all__ = ["BAYER_PATTERNS", "Camera", "ColorProfile", "GainMap"]
 
 BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
@@ -93,8 +95,11 @@ class Camera:
         profile: the maker's account of the colors beyond one matrix, or None.
         gain_maps: lens shading, to be undone; applied one after the other.
         noise: (shot, read) of a mosaic in [0, 1]: variance = shot * signal + read; None: unknown.
+        editing: what the raw file tells raw editors, or None; :func:`isp_meta.write_dng` passes it
+            on.
 
-    The last four serve rendering alone: metadata does not keep them, and ``==`` ignores them.
+    ``==`` ignores the last five. All but ``editing`` serve rendering alone, and metadata does not
+    keep them.
 
     Raises:
         ValueError: a value out of its range.
@@ -115,6 +120,7 @@ class Camera:
     profile: ColorProfile | None = field(default=None, compare=False)
     gain_maps: tuple[GainMap, ...] = field(default=(), compare=False)
     noise: tuple[float, float] | None = field(default=None, compare=False)
+    editing: EditorTags | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         if self.cfa not in BAYER_PATTERNS:

@@ -25,6 +25,7 @@ from ..pipeline import Pipeline
 from ..registration import Registration
 from ..stages import Demosaic, Quantize
 from .choose import choose, one_sampler, pack
+from .editing import for_editors
 from .finished import FinishedPicture
 from .options import CaptureOptions
 from .picture_file import PictureFile
@@ -118,6 +119,7 @@ def embed(
     codes = frame.require("codes", "embed") if options.lossless else None
     step("rendering")
     frame = _render(pipeline, frame, sources)
+    frame = frame.replace(camera=for_editors(frame, pipeline, options))
     step("making the picture")
     if existing is None:
         finished = FinishedPicture.of(frame, file.encode(frame), str(picture))

@@ -1,7 +1,8 @@
 """Files in and out: raw files, DNG, rendered pictures, arrays."""
 
 from .dng import (
-    linear_black,
+    Compression,
+    placed_tags,
     read_opcodes,
     read_profile,
     remosaic,
@@ -19,6 +20,7 @@ from .raw import read_raw
 from .suffixes import RAW_SUFFIXES, RENDERED_SUFFIXES
 
 __all__ = [
+    "Compression",
     "MOST_PIXELS",
     "RAW_SUFFIXES",
     "RENDERED_SUFFIXES",
@@ -33,7 +35,7 @@ __all__ = [
     "icc_profile",
     "is_linear_dng",
     "known_camera",
-    "linear_black",
+    "placed_tags",
     "read_bytes",
     "read_linear",
     "read_opcodes",

@@ -351,7 +351,7 @@ def test_raw_file_whose_calibration_makes_no_picture_is_refused(tmp_path, make_f
 
 def test_hostile_raw_files_raise_nothing_but_our_errors(tmp_path, make_frame):
     raw, target = tmp_path / "photo.dng", tmp_path / "a.jpg"
-    io.write_dng(raw, make_frame().replace(raw=torch.rand(3, 40, 48)), cfa=True, compress=False)
+    io.write_dng(raw, make_frame().replace(raw=torch.rand(3, 40, 48)), cfa=True, compress="none")
     good = raw.read_bytes()
     chance = random.Random(7)
     read, refusals = 0, []

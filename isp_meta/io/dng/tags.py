@@ -13,6 +13,7 @@ from io import BytesIO
 
 import tifffile
 
+from ...editing import EDITOR_TAGS, EditorTag
 from ..exif import FIELDS, plain_text, ratio_text
 from ..gps import gps_texts
 
@@ -64,12 +65,18 @@ class Tag:
     ANALOG_BALANCE = 50727
     AS_SHOT_NEUTRAL = 50728
     BASELINE_EXPOSURE = 50730
+    DEFAULT_SCALE = 50718
+    DEFAULT_CROP_ORIGIN = 50719
+    DEFAULT_CROP_SIZE = 50720
+    BAYER_GREEN_SPLIT = 50733
+    LENS_INFO = 50736
+    ANTI_ALIAS_STRENGTH = 50738
     ACTIVE_AREA = 50829
     PROFILE_NAME = 50936
     PROFILE_HUE_SAT_MAP_DIMS = 50937
     PROFILE_HUE_SAT_MAP_DATA = (50938, 50939)
     PROFILE_TONE_CURVE = 50940
-    FORWARD_MATRIX = (50964, 50965)
+    FORWARD_MATRIX = (50964, 50965, 52532)
     PROFILE_LOOK_TABLE_DIMS = 50981
     PROFILE_LOOK_TABLE_DATA = 50982
     OPCODE_LIST = (51008, 51009, 51022)
@@ -77,6 +84,7 @@ class Tag:
     PROFILE_HUE_SAT_MAP_ENCODING = 51107
     PROFILE_LOOK_TABLE_ENCODING = 51108
     BASELINE_EXPOSURE_OFFSET = 51109
+    DEFAULT_USER_CROP = 51125
 
 
 _KNOWN = {
@@ -101,6 +109,7 @@ class TiffTags:
         texts: tag code to text.
         exif: text under the names of :data:`isp_meta.io.exif.FIELDS`.
         gps: text under the names of :data:`isp_meta.io.gps.FIELDS`.
+        editing: what editors are told, as stored; tag code to value.
         size: number of bytes that the file must have to hold the raw picture and its EXIF.
     """
 
@@ -108,6 +117,7 @@ class TiffTags:
     texts: Mapping[int, str] = field(default_factory=dict)
     exif: Mapping[str, str] = field(default_factory=dict)
     gps: Mapping[str, str] = field(default_factory=dict)
+    editing: Mapping[int, EditorTag] = field(default_factory=dict)
     size: int = 0
 
     @property
@@ -192,17 +202,40 @@ def _collect(tif: tifffile.TiffFile) -> TiffTags:
     main, raw = tif.pages.first, raw_page(tif)
     numbers: dict[int, tuple[float, ...]] = {}
     texts: dict[int, str] = {}
+    editing: dict[int, EditorTag] = {}
     for page in (main, raw):
         for tag in page.tags:
-            if tag.code not in _KNOWN or tag.count > _MOST_VALUES:
+            if tag.count > _MOST_VALUES:
+                continue
+            if tag.code in EDITOR_TAGS and (stored := _as_stored(tag.code, tag.dtype, tag.value)):
+                editing[tag.code] = stored
+            if tag.code not in _KNOWN:
                 continue
             if isinstance(tag.value, str):
                 texts[tag.code] = plain_text(tag.value)
             else:
                 numbers[tag.code] = _numbers(tag)
-    exif = _exif_texts(_below(main, Tag.EXIF_IFD), texts)
+    below = _below(main, Tag.EXIF_IFD)
+    lens = _as_stored(Tag.LENS_INFO, _RATIONALS[0], below.get("LensSpecification"))
+    if lens is not None:
+        editing.setdefault(Tag.LENS_INFO, lens)
     gps = gps_texts(_below(main, Tag.GPS_IFD))
-    return TiffTags(numbers, texts, exif, gps, max(last_byte(raw), _exif_end(tif)))
+    size = max(last_byte(raw), _exif_end(tif))
+    return TiffTags(numbers, texts, _exif_texts(below, texts), gps, editing, size)
+
+
+def _as_stored(code: int, type: int, value: object) -> EditorTag | None:
+    """A tag for editors, or None if its value makes no sense."""
+    form = EDITOR_TAGS[code]
+    if form.kind == "text":
+        text = value.decode(errors="replace") if isinstance(value, bytes) else value
+        type, value = 2, (plain_text(text) + "\0").encode()
+    values = value if isinstance(value, tuple | bytes) else (value,)
+    try:
+        tag = EditorTag.of(int(type), list(values))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+    return tag if tag.fits(form) else None
 
 
 def _below(main: tifffile.TiffPage, code: int) -> dict[str, object]:
