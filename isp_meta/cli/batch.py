@@ -21,7 +21,7 @@ from .choices import Engine, Format
 from .console import advised, complain, errors, print_json, say, stop
 from .options import takes_capture_options
 from .pipelines import PipelineOption, PresetOption, choose_for
-from .recover import CfaOption, ForceOption, make_job
+from .recover import CfaOption, CompressOption, ForceOption, make_job
 
 if TYPE_CHECKING:
     from ..batch import Job, Row, Summary
@@ -119,9 +119,10 @@ def _embed(
 def _recover(
     format: Annotated[Format, typer.Option(help="Linear DNG, 16-bit TIFF or float array.")] = "dng",
     cfa: CfaOption = False,
+    compress: CompressOption = "lossless-jpeg",
     force: ForceOption = False,
 ) -> Any:
-    return make_job(format, cfa, force)
+    return make_job(format, cfa, compress, force)
 
 
 @_command(

@@ -7,7 +7,7 @@ The layout is defined in docs/format.md. Nothing here touches files or pictures.
 
 from .binding import Binding, Match
 from .depth import Depth, Recovery
-from .editing import editing_within
+from .editing import editing_size, editing_within
 from .enhancement import Enhancement
 from .mosaic import Mosaic
 from .payload import Coding, Payload, decode, encode
@@ -24,6 +24,7 @@ __all__ = [
     "Recovery",
     "Steps",
     "decode",
+    "editing_size",
     "editing_within",
     "encode",
     "quantize",

@@ -16,11 +16,13 @@ from ..editing import EDITOR_TAGS, EditorTag, EditorTags, rank
 from ..errors import PayloadCorrupt
 from .reader import Reader
 
-__all__ = ["MOST_EDITING", "editing_within", "pack_editing", "unpack_editing"]
+__all__ = ["MOST_EDITING", "editing_size", "editing_within", "pack_editing", "unpack_editing"]
 
 MOST_EDITING = 1 << 20
 """Most bytes that come out of the section."""
 
+# Name, length and checksum of a section.
+_FRAME = 12
 _FIELD = "HBI"
 _PLANES = 4
 
@@ -42,6 +44,11 @@ def _content(editing: EditorTags) -> bytes:
         struct.pack(">" + _FIELD, code, tag.type, len(tag.data)) + _split(tag.data)
         for code, tag in editing.tags.items()
     )
+
+
+def editing_size(editing: EditorTags | None) -> int:
+    """Bytes of the whole section; 0 where there is none."""
+    return 0 if editing is None else _FRAME + len(pack_editing(editing))
 
 
 def unpack_editing(data: bytes, size: tuple[int, int]) -> EditorTags:
