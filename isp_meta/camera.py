@@ -183,6 +183,7 @@ class Camera:
     profile: ColorProfile | None = field(default=None, compare=False)
     gain_maps: tuple[GainMap, ...] = field(default=(), compare=False)
     noise: tuple[float, float] | None = field(default=None, compare=False)
+    default_scale: tuple[float, float] = field(default=(1.0, 1.0), compare=False)
 
     def __post_init__(self) -> None:
         check_cfa(self.cfa)
