@@ -14,7 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from ...camera import Camera
+from ...camera import LINEAR, MONOCHROME, Camera, pattern_of
 from ...editing import EditorTag
 from ..exif import exif_directory, pack_directory, plain_text
 from .editing import written_tags
@@ -63,12 +63,12 @@ def pack_dng(
         demosaiced: the picture was made of the camera's mosaic.
         compress: see :func:`isp_meta.write_dng`.
     """
-    mosaic = codes.ndim == 2 and camera.cfa != "W"
+    mosaic = not demosaiced and camera.cfa not in (LINEAR, MONOCHROME)
     stored = written_tags(camera, (codes.shape[0], codes.shape[1]), demosaiced=demosaiced)
     tags = {tag[0]: tag for tag in [*_identity(camera), *_levels(mosaic, black, white)]}
     if mosaic:
         tags |= {tag[0]: tag for tag in _pattern(camera)}
-    if codes.ndim == 3 or mosaic:
+    if camera.cfa != MONOCHROME:
         tags |= {tag[0]: tag for tag in _color(camera, stored.keys())}
     tags |= {code: _extra(code, tag) for code, tag in stored.items()}
     newest = (1, 1, 0, 0) if stored.keys().isdisjoint(Tag.OPCODE_LIST) else (1, 3, 0, 0)
@@ -90,8 +90,10 @@ def _identity(camera: Camera) -> list[ExtraTag]:
         *((code, plain_text(camera.exif.get(name, ""))) for name, code in MAIN_TEXTS.items()),
         (Tag.UNIQUE_CAMERA_MODEL, unique or "Unknown"),
     ]
+    scale = (Tag.DEFAULT_SCALE, _RATIONAL, 2, _ratios(camera.default_scale), True)
     return [
         *[(code, _ASCII, 0, text, True) for code, text in texts if text],
+        *([] if camera.default_scale == (1, 1) else [scale]),
         (Tag.ORIENTATION, _SHORT, 1, camera.orientation, True),
     ]
 
@@ -119,10 +121,9 @@ def _levels(mosaic: bool, black: Sequence[float], white: int) -> list[ExtraTag]:
 
 
 def _pattern(camera: Camera) -> list[ExtraTag]:
-    side = isqrt(len(camera.cfa))
-    pattern = bytes("RGB".index(color) for color in camera.cfa)
+    pattern = bytes(pattern_of(camera.cfa).flatten().tolist())
     return [
-        (Tag.CFA_REPEAT_PATTERN_DIM, _SHORT, 2, (side, side), True),
+        (Tag.CFA_REPEAT_PATTERN_DIM, _SHORT, 2, (camera.period,) * 2, True),
         (Tag.CFA_PATTERN, _BYTE, len(pattern), pattern, True),
     ]
 
@@ -162,7 +163,7 @@ def _tiff(
         tif.write(
             codes,
             photometric=photometric,
-            planarconfig="contig",
+            planarconfig="contig" if codes.ndim == 3 else None,
             subfiletype=0,  # Adobe's SDK takes only this for the main picture
             extratags=[*tags, EXIF_PLACEHOLDER],
             metadata=None,

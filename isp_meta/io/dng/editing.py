@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ...camera import Camera
+from ...camera import MONOCHROME, Camera, pattern_of
 from ...editing import EditorTag, EditorTags
 from .calibration import color_matrix
 from .opcode_list import Move, linear, moved
@@ -126,10 +126,11 @@ def written_tags(
     if camera.editing.size != size:
         of_place = (*_CROPS, *Tag.OPCODE_LIST)
         found = {code: tag for code, tag in found.items() if code not in of_place}
+    if camera.cfa == MONOCHROME:
+        found = {code: tag for code, tag in found.items() if code not in _COLOR}
     if demosaiced:
         found = {code: tag for code, tag in found.items() if code not in _MOSAIC}
         if (maps := found.get(Tag.OPCODE_LIST[1])) is not None:
-            side = int(len(camera.cfa) ** 0.5)
-            pattern = np.array(list(camera.cfa)).reshape(side, side)
+            pattern = pattern_of(camera.cfa).numpy()
             _replace(found, Tag.OPCODE_LIST[1], linear(maps.data, pattern, size))
     return found

@@ -277,14 +277,15 @@ _MOVERS: dict[int, Callable[[bytes, Move], bytes | None]] = {
 }
 
 
-def linear(data: bytes, pattern: NDArray[np.str_], size: Pair) -> bytes:
+def linear(data: bytes, pattern: NDArray[np.int64], size: Pair) -> bytes:
     """An opcode list of a mosaic (OpcodeList2) for the picture with three colors a pixel.
 
     Each color gets one gain map in place of those at its places in the mosaic: the mean over the
     places of all gains there, on the grid of the first. Of others a vignette remains.
 
     Args:
-        data: the list. pattern: (P, P) letters of the mosaic. size: (height, width) of the picture.
+        data: the list. size: (height, width) of the picture.
+        pattern: (period, period) of the mosaic: 0 red, 1 green, 2 blue.
 
     Returns:
         The list; no bytes where nothing remains, or some map is not of the whole picture.
@@ -301,8 +302,8 @@ def linear(data: bytes, pattern: NDArray[np.str_], size: Pair) -> bytes:
         return b""
     if not all(_covers(each, len(pattern), size) for each in maps):
         return b""
-    for plane, color in enumerate("RGB" if maps else ""):
-        found = _of_color(maps, np.argwhere(pattern == color), plane, size)
+    for plane in range(3):
+        found = _of_color(maps, np.argwhere(pattern == plane), plane, size)
         if found is not None:
             kept.append((_GAIN_MAP, version, found.pack()))
     return _list(kept)

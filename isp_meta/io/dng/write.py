@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import math
 import os
-from math import isqrt
 from typing import get_args
 
 import numpy as np
@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...camera import Camera
+from ...camera import LINEAR, MONOCHROME, Camera, pattern_of
 from ...frame import Frame
 from ..output import write_atomic
 from .directory import Compression, pack_dng
@@ -46,8 +46,8 @@ def write_dng(
         frame: its ``raw``, (3, H, W) in [0, 1], and its ``camera``.
         cfa: writes the mosaic again, instead of a linear DNG with three colors a pixel: the
             sensor's own ``codes``, where the frame has them, to the bit; else each pixel's own
-            color of ``raw`` under ``camera.cfa``. Of a camera without a mosaic the colors are
-            written, of a monochrome one its one channel.
+            color of ``raw`` under ``camera.cfa``. Of a camera without a mosaic there is one form
+            alone, that of :func:`write_mosaic`, also without ``cfa``.
         compress: "lossless-jpeg", in 256x256 tiles, which every reader knows; uncompressed where
             the picture is narrower than a tile. "jpegxl" is smaller, for readers of DNG 1.7;
             "none" compresses nothing.
@@ -73,16 +73,16 @@ def write_dng(
         raise ValueError(f"raw must be (3, H, W), not {tuple(raw.shape)}")
     if not bool(torch.isfinite(raw).all()):
         raise ValueError("raw must be finite")
-    mosaic = cfa and camera.cfa not in ("RGB", "W")
     black, white = _levels(camera)
-    if mosaic:
-        levels = _tiled(black, raw)
-        codes = _quantize(remosaic(raw, camera.cfa)[0], levels, white)
+    demosaiced = not cfa and camera.cfa not in (LINEAR, MONOCHROME)
+    picture = _interleaved(raw if demosaiced else remosaic(raw, camera.cfa))
+    if demosaiced:
+        black = (math.floor(sum(black) / len(black) + 0.5),) * 3
+        levels = np.array(black[0])
     else:
-        black = (float(np.floor(np.mean(black) + 0.5)),) * (1 if camera.cfa == "W" else 3)
-        channels = raw[0] if camera.cfa == "W" else raw.movedim(0, -1)
-        codes = _quantize(channels, np.array(black[0]), white)
-    _write(path, codes, camera, black, white, compress, overwrite, demosaiced=not mosaic)
+        levels = _tiled(black, camera, picture)
+    codes = _quantize(picture, levels, white)
+    _write(path, codes, camera, black, white, compress, overwrite, demosaiced=demosaiced)
 
 
 def write_mosaic(
@@ -94,10 +94,12 @@ def write_mosaic(
 ) -> None:
     """Writes the sensor's own codes as a DNG: what a raw reader finds in it are these codes.
 
+    It is a CFA DNG of a mosaic, a linear one of a camera whose ``cfa`` is "RGB" or "W".
+
     Args:
         path: target, by custom ``.dng``.
-        frame: its ``codes``, (1, H, W), or (3, H, W) of a camera without a mosaic, whole numbers
-            from 0 to 65535, and its ``camera``.
+        frame: its ``codes``, (1, H, W) whole numbers from 0 to 65535, (3, H, W) of a linear
+            picture, and its ``camera``.
         compress, overwrite: as in :func:`write_dng`.
 
     Raises:
@@ -108,17 +110,14 @@ def write_mosaic(
     Source: DNG specification 1.7.1, chapters 2 to 7; TIFF 6.0.
     """
     codes, camera = frame.require("codes", "write_mosaic"), frame.camera
-    channels = 3 if camera.cfa == "RGB" else 1
-    if codes.dim() != 3 or codes.shape[0] != channels or 0 in codes.shape:
-        raise ValueError(f"codes must be ({channels}, H, W), not {tuple(codes.shape)}")
+    if codes.dim() != 3 or codes.shape[0] != camera.channels or 0 in codes.shape:
+        raise ValueError(f"codes must be ({camera.channels}, H, W), not {tuple(codes.shape)}")
     if not bool(((codes >= 0) & (codes <= _FULL) & (codes == codes.round())).all()):
         raise ValueError("codes must be whole numbers from 0 to 65535")
     if not _fits(camera):
         raise ValueError(f"levels must fit 16 bits: {camera.black_level}, {camera.white_level}")
-    white = round(camera.white_level)
-    whole = codes.cpu().numpy().astype(np.uint16)
-    whole = np.ascontiguousarray(np.moveaxis(whole, 0, -1)) if channels == 3 else whole[0]
-    black = camera.black_level
+    whole = _interleaved(codes).numpy().astype(np.uint16)
+    black, white = camera.black_level, round(camera.white_level)
     _write(path, whole, camera, black, white, compress, overwrite, demosaiced=False)
 
 
@@ -135,8 +134,7 @@ def _write(
 ) -> None:
     if compress not in get_args(Compression):
         raise ValueError(f"compress must be {', '.join(get_args(Compression))}, not {compress!r}")
-    made = demosaiced and camera.cfa not in ("RGB", "W")
-    data = pack_dng(codes, camera, black, white, demosaiced=made, compress=compress)
+    data = pack_dng(codes, camera, black, white, demosaiced=demosaiced, compress=compress)
     write_atomic(path, data, overwrite=overwrite)
 
 
@@ -153,34 +151,42 @@ def _levels(camera: Camera) -> tuple[tuple[float, ...], int]:
     return (0.0,) * len(camera.black_level), _FULL
 
 
+def _interleaved(picture: Tensor) -> Tensor:
+    """(H, W) of one channel, (H, W, 3) of three."""
+    return (picture[0] if len(picture) == 1 else picture.movedim(0, -1)).detach().cpu()
+
+
 def remosaic(raw: Tensor, cfa: str) -> Tensor:
-    """Keeps of every pixel the one color that its place in the mosaic has.
+    """Keeps of every pixel what its place in the mosaic sees.
 
     Args:
         raw: (3, H, W), red, green, blue.
-        cfa: letters R, G, B of one square period, row-major.
+        cfa: as :attr:`isp_meta.Camera.cfa`.
 
     Returns:
-        (1, H, W), in the range of ``raw``.
+        (1, H, W), in the range of ``raw``, under "W" its green; under "RGB" ``raw`` itself.
 
     Raises:
-        ValueError: another pattern.
+        ValueError: no such pattern.
     """
-    side = isqrt(len(cfa))
-    if not cfa or side * side != len(cfa) or not set(cfa) <= set("RGB"):
-        raise ValueError(f"cfa must be R, G and B of one square period, as RGGB, not {cfa!r}")
+    if cfa == LINEAR:
+        return raw
+    pattern = pattern_of(cfa)
     mosaic = torch.empty_like(raw[:1])
-    for place, color in enumerate(cfa):
-        y, x = divmod(place, side)
-        mosaic[0, y::side, x::side] = raw["RGB".index(color), y::side, x::side]
+    for y, row in enumerate(pattern.tolist()):
+        for x, color in enumerate(row):
+            rows, columns = slice(y, None, len(pattern)), slice(x, None, len(pattern))
+            mosaic[0, rows, columns] = raw[color, rows, columns]
     return mosaic
 
 
-def _tiled(black: tuple[float, ...], raw: Tensor) -> NDArray[np.float64]:
-    height, width = raw.shape[1:]
-    side = isqrt(len(black))
-    tiled = np.tile(np.reshape(black, (side, side)), (height // side + 1, width // side + 1))
-    return tiled[:height, :width]
+def _tiled(black: tuple[float, ...], camera: Camera, picture: Tensor) -> NDArray[np.float64]:
+    """The black level of each of a picture's values."""
+    if camera.cfa == LINEAR:
+        return np.array(black)
+    height, width = picture.shape
+    square = np.reshape(black, (camera.period, camera.period))
+    return np.tile(square, (height // len(square) + 1, width // len(square) + 1))[:height, :width]
 
 
 def _quantize(raw: Tensor, black: NDArray[np.float64], white: int) -> NDArray[np.uint16]:
