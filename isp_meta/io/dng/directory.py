@@ -159,11 +159,12 @@ def _tiff(
     lossless_jpeg = LOSSLESS_JPEG if codes.shape[1] >= _TILE else {}
     how = {"lossless-jpeg": lossless_jpeg, "jpegxl": _JPEGXL, "none": {}}[compress]
     buffer = BytesIO()
+    # tifffile takes linear raw of three colors alone, so that of one is renamed below.
+    of_one = photometric == LINEAR_RAW and codes.ndim == 2
     with tifffile.TiffWriter(buffer, byteorder="<") as tif:
         tif.write(
             codes,
-            photometric=photometric,
-            planarconfig="contig" if codes.ndim == 3 else None,
+            photometric=tifffile.PHOTOMETRIC.MINISBLACK if of_one else photometric,
             subfiletype=0,  # Adobe's SDK takes only this for the main picture
             extratags=[*tags, EXIF_PLACEHOLDER],
             metadata=None,
@@ -171,6 +172,10 @@ def _tiff(
             maxworkers=os.cpu_count(),  # tifffile's own default leaves half of the cores idle
             **how,
         )
+    if of_one:
+        buffer.seek(0)
+        with tifffile.TiffFile(buffer, mode="r+") as tif:
+            tif.pages.first.tags[Tag.PHOTOMETRIC].overwrite(LINEAR_RAW)
     return append_exif(buffer.getvalue(), camera)
 
 
