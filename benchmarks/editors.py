@@ -2,7 +2,7 @@
 
 Each raw file is embedded twice, by default and without loss, recovered, and rendered by every
 editor that is installed, with its own defaults, and by LibRaw. Beside the original: mean and 99th
-percentile of CIEDE2000, the largest difference in 8-bit levels, and the share of magenta pixels (red
+percentile of CIEDE2000, the largest difference in 8-bit levels, the share of magenta pixels (red
 and blue more than 30 levels above green), where clipped light that was corrected wrongly shows.
 
 --folder keeps the recovered files and the renderings as PNG, and takes those that it has.
