@@ -78,7 +78,8 @@ class Layout:
         height, width, samples: of the whole picture; samples a pixel.
         bits: a sample.
         floats: whether samples are floating point.
-        compression, predictor, fill_order: as in the tags of that name.
+        compression, fill_order: as in the tags of that name.
+        predictor: as in its tag, of Deflate; 1 of all else.
         planar: whether each plane is stored on its own.
         byte_order: "<" or ">".
         tables: JPEGTables, or nothing.
@@ -140,7 +141,7 @@ def read_layout(tags: TiffTags, size: int, name: object) -> Layout:
         bits=bits,
         floats=floats,
         compression=compression,
-        predictor=_whole(tags, Tag.PREDICTOR, 1),
+        predictor=_whole(tags, Tag.PREDICTOR, 1) if compression in DEFLATE else 1,
         fill_order=_whole(tags, Tag.FILL_ORDER, 1),
         planar=planar,
         byte_order=tags.byte_order,
