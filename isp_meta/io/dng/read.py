@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...camera import Camera
+from ...camera import MONOCHROME, Camera
 from ...errors import RawFileError
 from ...frame import Frame
 from ..refusals import cut_off, damaged, not_a_raw_file
 from .areas import active_area, default_scale, visible_area
 from .calibration import as_shot_neutral, color_matrix, neutral_of_white, noise_profile
-from .color_filter import LINEAR, MONOCHROME, cfa_at, planes_in_order, read_color_filter
+from .color_filter import cfa_at, planes_in_order, read_color_filter
 from .digest import check_digest
 from .layout import read_layout
 from .levels import black_of_places, linearized, rescaled_to_one_white, through_curves, white_levels
@@ -88,7 +86,7 @@ def _read(data: bytes, name: object, gps: bool) -> Frame:
     offset = top - active[0], left - active[1]
     black, white = through_curves(codes, tags, black, whites[0], offset)
     camera = _camera(planes_in_order(tags), cfa_at(square, *offset), black, visible, gps)
-    white = _saturation(codes, camera, white)
+    white = saturation_level(codes, camera, white)
     return Frame(camera=camera.replace(white_level=white), codes=torch.from_numpy(codes))
 
 
@@ -116,24 +114,3 @@ def _camera(
         default_scale=default_scale(tags),
         **measured,  # type: ignore[arg-type]
     )
-
-
-def _saturation(codes: Codes, camera: Camera, white: float) -> float:
-    if camera.cfa == MONOCHROME:
-        return white
-    gains = {c: 1 / n for c, n in zip("RGB", camera.as_shot_neutral, strict=True)}
-    if camera.cfa == LINEAR:
-        colors = dict(zip("RGB", codes, strict=True))
-    else:
-        places = list(zip(product(range(camera.period), repeat=2), camera.cfa, strict=True))
-        colors = {
-            color: np.concatenate(
-                [
-                    codes[0, y :: camera.period, x :: camera.period].ravel()
-                    for (y, x), letter in places
-                    if letter == color
-                ]
-            )
-            for color in "RGB"
-        }
-    return saturation_level(colors, max(camera.black_level), white, gains)

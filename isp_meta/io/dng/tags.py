@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
 
+import numpy as np
 import tifffile
 
 from ..exif import FIELDS, plain_text, ratio_text
@@ -293,8 +294,9 @@ def _entries(tif: tifffile.TiffFile, start: int) -> tuple[int, bytes]:
 
 
 def _numbers(tag: tifffile.TiffTag) -> tuple[float, ...]:
-    value = tag.value
-    values = tuple(value) if isinstance(value, (tuple, bytes)) else (value,)
+    # Of many values tifffile makes an array.
+    value = tag.value.ravel().tolist() if isinstance(tag.value, np.ndarray) else tag.value
+    values = tuple(value) if isinstance(value, (tuple, bytes, list)) else (value,)
     if tag.dtype in _RATIONALS:
         pairs = zip(values[::2], values[1::2], strict=True)
         return tuple(n / d if d else float("nan") for n, d in pairs)
