@@ -61,8 +61,10 @@ def read_dng(data: bytes, name: object, *, gps: bool = False) -> Frame:
 
 def _read(data: bytes, name: object, gps: bool) -> Frame:
     tags = read_tags(data)
+    if tags is None and data[:2] in (b"II", b"MM"):
+        raise damaged(name, "its directories are cut off or make no sense")
     if tags is None or not tags.is_dng:
-        raise not_a_raw_file(name, "no DNG, or its directories are beyond reading")
+        raise not_a_raw_file(name, "no DNG")
     if Tag.PHOTOMETRIC not in tags.numbers:
         raise damaged(name, "its directories hold no picture")
     layout = read_layout(tags, len(data), name)

@@ -252,7 +252,7 @@ def _collect(tif: tifffile.TiffFile) -> TiffTags:
             if isinstance(tag.value, str):
                 texts[tag.code] = plain_text(tag.value)
             else:
-                numbers[tag.code] = _numbers(tag)
+                numbers[tag.code] = _numbers(tag, tif.byteorder)
     # CinemaDNG has the exposure in the main directory.
     outside = {tag.name: tag.value for tag in main.tags if tag.code in FIELDS.values()}
     exif = _exif_texts({**outside, **_below(main, Tag.EXIF_IFD)}, texts)
@@ -293,10 +293,14 @@ def _entries(tif: tifffile.TiffFile, start: int) -> tuple[int, bytes]:
     return layout.tagnosize + length + layout.offsetsize, file.read(length)
 
 
-def _numbers(tag: tifffile.TiffTag) -> tuple[float, ...]:
-    # Of many values tifffile makes an array.
-    value = tag.value.ravel().tolist() if isinstance(tag.value, np.ndarray) else tag.value
-    values = tuple(value) if isinstance(value, (tuple, bytes, list)) else (value,)
+def _numbers(tag: tifffile.TiffTag, order: str) -> tuple[float, ...]:
+    value = tag.value
+    if isinstance(value, np.ndarray):  # many values, of fractions but the first half of them
+        if tag.dtype in _RATIONALS:
+            kind = order + ("u4" if tag.dtype == _RATIONALS[0] else "i4")
+            value = tag.parent.filehandle.read_array(kind, 2 * tag.count, tag.valueoffset)
+        value = tuple(value.ravel().tolist())
+    values = tuple(value) if isinstance(value, (tuple, bytes)) else (value,)
     if tag.dtype in _RATIONALS:
         pairs = zip(values[::2], values[1::2], strict=True)
         return tuple(n / d if d else float("nan") for n, d in pairs)

@@ -368,6 +368,9 @@ def test_tags_that_make_no_sense(kind: str) -> None:
 
 def test_what_is_no_dng() -> None:
     made = made_dng(photograph(HEIGHT, WIDTH, 12), tags={50706: None})
-    for data in (b"", b"II*\0", made.data):
+    for data in (b"", b"\xff\xd8\xff", made.data):
         with pytest.raises(NotARawFile, match=r"a\.dng: not a raw file"):
+            read_dng(data, "a.dng")
+    for data in (b"II*\0", made.data[:100]):
+        with pytest.raises(RawFileDamaged, match="directories"):
             read_dng(data, "a.dng")
