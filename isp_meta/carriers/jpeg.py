@@ -122,17 +122,15 @@ def strip(jpeg: bytes) -> bytes:
     ]
     if not ours:
         return jpeg
-    size = sum(segment.end - segment.at for segment in ours)
-    starts = {segment.start for segment in ours}
+    # Stray bytes before a segment of ours are somebody else's; fill bytes would mark what follows.
+    left = {segment.start: jpeg[segment.start : segment.at].rstrip(b"\xff") for segment in ours}
+    size = sum(segment.end - segment.start - len(left[segment.start]) for segment in ours)
     stored = [
-        # Stray bytes before a segment of ours are somebody else's.
-        jpeg[segment.start : segment.at]
-        if segment.start in starts
-        else _stored(jpeg, segment, -size)
+        left[segment.start] if segment.start in left else _stored(jpeg, segment, -size)
         for segment in segments
     ]
     plain = b"".join((*stored, jpeg[segments[-1].end :]))
-    return offsets.moved(plain, ours[0].at, size, 0)
+    return offsets.moved(plain, ours[0].start + len(left[ours[0].start]), size, 0)
 
 
 def scan_digest(jpeg: bytes) -> bytes:
