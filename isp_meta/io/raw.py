@@ -130,7 +130,7 @@ def _camera(raw: Any, tags: TiffTags, cfa: str) -> Camera:
         make=tags.texts.get(Tag.MAKE, ""),
         model=tags.texts.get(Tag.MODEL, ""),
         cfa=cfa,
-        black_level=black,  # type: ignore[arg-type]
+        black_level=black,
         white_level=float(raw.white_level),
         as_shot_neutral=neutral or _neutral_of_gains(raw),  # type: ignore[arg-type]
         orientation=_FLIP_TO_ORIENTATION.get(sizes.flip, 1),
