@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
 
+import numpy as np
 import tifffile
 
 from ...editing import EDITOR_TAGS, EditorTag
@@ -265,7 +266,7 @@ def _collect(tif: tifffile.TiffFile) -> TiffTags:
             if isinstance(tag.value, str):
                 texts[tag.code] = plain_text(tag.value)
             else:
-                numbers[tag.code] = _numbers(tag)
+                numbers[tag.code] = _numbers(tag, tif.byteorder)
     below = _below(main, Tag.EXIF_IFD)
     lens = _as_stored(Tag.LENS_INFO, _RATIONALS[0], below.get("LensSpecification"))
     if lens is not None:
@@ -284,7 +285,7 @@ def _as_stored(code: int, type: int, value: object) -> EditorTag | None:
     if form.kind == "text":
         text = value.decode(errors="replace") if isinstance(value, bytes) else value
         type, value = 2, (plain_text(text) + "\0").encode()
-    values = value if isinstance(value, tuple | bytes) else (value,)
+    values = value if isinstance(value, tuple | bytes | np.ndarray) else (value,)
     try:
         tag = EditorTag.of(int(type), list(values))
     except (KeyError, ValueError, TypeError, OverflowError):
@@ -324,8 +325,13 @@ def _entries(tif: tifffile.TiffFile, start: int) -> tuple[int, bytes]:
     return layout.tagnosize + length + layout.offsetsize, file.read(length)
 
 
-def _numbers(tag: tifffile.TiffTag) -> tuple[float, ...]:
+def _numbers(tag: tifffile.TiffTag, order: str) -> tuple[float, ...]:
     value = tag.value
+    if isinstance(value, np.ndarray):  # many values, of fractions but the first half of them
+        if tag.dtype in _RATIONALS:
+            kind = order + ("u4" if tag.dtype == _RATIONALS[0] else "i4")
+            value = tag.parent.filehandle.read_array(kind, 2 * tag.count, tag.valueoffset)
+        value = tuple(value.ravel().tolist())
     values = tuple(value) if isinstance(value, (tuple, bytes)) else (value,)
     if tag.dtype in _RATIONALS:
         pairs = zip(values[::2], values[1::2], strict=True)
