@@ -5,8 +5,7 @@ from __future__ import annotations
 import dataclasses
 
 from .. import codec
-from ..camera import Camera
-from ..editing import EDITOR_TAGS, EditorTags
+from ..camera import EDITOR_TAGS, Camera, EditorTags
 from ..frame import Frame
 from ..pipeline import Pipeline
 from ..stages import LensShading, Vignette

@@ -12,7 +12,7 @@ import zlib
 
 import numpy as np
 
-from ..editing import EDITOR_TAGS, EditorTag, EditorTags, rank
+from ..camera import EDITOR_TAGS, EditorTag, EditorTags
 from ..errors import PayloadCorrupt
 from .reader import Reader
 
@@ -25,6 +25,8 @@ MOST_EDITING = 1 << 20
 _FRAME = 12
 _FIELD = "HBI"
 _PLANES = 4
+# What is given up first where there is no room for all, last in this list; a row goes as one.
+_ORDER = ("OpcodeList", "ProfileToneCurve", "ProfileHueSatMap", "ProfileLookTable")
 
 
 def pack_editing(editing: EditorTags) -> bytes:
@@ -86,12 +88,19 @@ def editing_within(editing: EditorTags, budget: int) -> EditorTags | None:
     Args:
         budget: of the section's content.
     """
-    for highest in sorted({rank(code) for code in editing.tags}, reverse=True):
-        kept = {code: tag for code, tag in editing.tags.items() if rank(code) <= highest}
+    for highest in sorted({_rank(code) for code in editing.tags}, reverse=True):
+        kept = {code: tag for code, tag in editing.tags.items() if _rank(code) <= highest}
         fewer = dataclasses.replace(editing, tags=kept)
         if len(_content(fewer)) <= MOST_EDITING and len(pack_editing(fewer)) <= budget:
             return fewer
     return None
+
+
+def _rank(code: int) -> int:
+    """When a tag is given up where there is no room for all: those of the highest rank first."""
+    name = EDITOR_TAGS[code].name
+    found = (place for place, start in enumerate(_ORDER, 1) if name.startswith(start))
+    return next(found, 0)
 
 
 def _split(data: bytes) -> bytes:

@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from isp_meta import _payload
-from isp_meta.camera import Camera
+from isp_meta.camera import Camera, EditorTag, EditorTags
 from isp_meta.codec import Binding, Coding, Depth, Enhancement, Mosaic, Payload, Steps, encode
-from isp_meta.editing import EditorTag, EditorTags
 from isp_meta.samples import LocalRBFModel, ParametricModel, Samples
 
 FOLDER = Path(__file__).parents[1] / "data"

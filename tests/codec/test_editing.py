@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from isp_meta.camera import EDITOR_TAGS, EditorTag, EditorTags
 from isp_meta.codec import editing_within, encode
 from isp_meta.codec.editing import MOST_EDITING, editing_size, pack_editing, unpack_editing
-from isp_meta.editing import EDITOR_TAGS, EditorTag, EditorTags
 from isp_meta.errors import PayloadCorrupt
 
 SIZE = (70, 90)

@@ -14,8 +14,7 @@ import numpy as np
 import tifffile
 from numpy.typing import NDArray
 
-from ...camera import LINEAR, MONOCHROME, Camera, pattern_of
-from ...editing import EditorTag
+from ...camera import LINEAR, MONOCHROME, Camera, EditorTag, pattern_of
 from ..exif import exif_directory, pack_directory, plain_text
 from .editing import written_tags
 from .tags import CFA, LINEAR_RAW, MAIN_TEXTS, Tag, open_tiff

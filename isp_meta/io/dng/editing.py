@@ -7,8 +7,7 @@ from fractions import Fraction
 
 import numpy as np
 
-from ...camera import MONOCHROME, Camera, pattern_of
-from ...editing import EditorTag, EditorTags
+from ...camera import MONOCHROME, Camera, EditorTag, EditorTags, pattern_of
 from .calibration import color_matrix
 from .opcode_list import Move, linear, moved
 from .opcodes import move_of

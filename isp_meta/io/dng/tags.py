@@ -14,7 +14,7 @@ from io import BytesIO
 import numpy as np
 import tifffile
 
-from ...editing import EDITOR_TAGS, EditorTag
+from ...camera import EDITOR_TAGS, EditorTag
 from ..exif import FIELDS, plain_text, ratio_text
 from ..gps import gps_texts
 

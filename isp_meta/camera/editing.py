@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["EDITOR_TAGS", "EditorTag", "EditorTags", "Form", "rank"]
+__all__ = ["EDITOR_TAGS", "EditorTag", "EditorTags", "Form"]
 
 # NumPy types, big-endian, of the numbers of TIFF's field types; a fraction is two of them.
 _LAYOUTS = {
@@ -100,9 +100,6 @@ EDITOR_TAGS: Mapping[int, Form] = {
 Source: DNG specification 1.7.1, chapters 4 to 6.
 """
 
-# What is given up first where there is no room for all, last in this list; a row goes as one.
-_ORDER = ("OpcodeList", "ProfileToneCurve", "ProfileHueSatMap", "ProfileLookTable")
-
 
 @dataclass(frozen=True)
 class EditorTag:
@@ -187,10 +184,3 @@ class EditorTags:
     def names(self) -> tuple[str, ...]:
         """What the tags are called."""
         return tuple(EDITOR_TAGS[code].name for code in self.tags)
-
-
-def rank(code: int) -> int:
-    """When a tag is given up where there is no room for all: those of the highest rank first."""
-    name = EDITOR_TAGS[code].name
-    found = (place for place, start in enumerate(_ORDER, 1) if name.startswith(start))
-    return next(found, 0)
