@@ -92,8 +92,7 @@ def test_a_picture_of_another_size_is_told_nothing(frame, tmp_path):
     assert told(made.path) is None
 
 
-@pytest.mark.parametrize("cfa", [True, False])
-def test_a_turned_and_cropped_picture_gets_what_suits_it(make_frame, tmp_path, cfa):
+def test_a_turned_and_cropped_picture_gets_what_suits_it(make_frame, tmp_path):
     """The lens is as dark at each pixel of the recovered file as it was in the original."""
     size = (320, 448)
     maps = MAPS.replace(struct.pack(">2I", *SIZE), struct.pack(">2I", *size))
