@@ -8,6 +8,7 @@ from __future__ import annotations
 from ..errors import NotARawFile, RawFileDamaged, RawFileUnsupported
 
 __all__ = [
+    "LAYOUT",
     "LINEAR_DNG",
     "TO_DNG",
     "cut_off",
@@ -19,6 +20,11 @@ __all__ = [
 _COPY_AGAIN = "copy it again from the camera or card"
 TO_DNG = "convert it to DNG, by Adobe DNG Converter for one"
 LINEAR_DNG = "convert it to linear DNG, as Adobe DNG Converter does with the option Linear"
+
+LAYOUT = (
+    "say how it lies in the file: --raw-size 4000x3000 --bits 12 --cfa RGGB, "
+    "layout=RawLayout(…), or a file NAME.toml beside it (photo.raw.toml)"
+)
 
 
 def cut_off(name: object, have: int, need: int, what: str = "") -> RawFileDamaged:
