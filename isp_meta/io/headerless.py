@@ -291,7 +291,9 @@ def read_layout(path: str | os.PathLike[str]) -> RawLayout:
     required = [f.name for f in dataclasses.fields(RawLayout) if f.default is dataclasses.MISSING]
     if not set(required) <= table.keys():
         raise RawFileError(f"{path}: {' and '.join(required)} must be there")
-    values: dict[str, Any] = {key: tuple(v) if isinstance(v, list) else v for key, v in table.items()}
+    values: dict[str, Any] = {
+        key: tuple(v) if isinstance(v, list) else v for key, v in table.items()
+    }
     try:
         return RawLayout(**values)
     except ValueError as error:
