@@ -126,7 +126,7 @@ class RawLayout:
             raise ValueError(f"black takes 1 or {letters} levels, not {len(levels)}")
         return Camera(
             cfa=self.cfa,
-            black_level=levels if len(levels) == letters else levels * letters,  # type: ignore[arg-type]
+            black_level=levels if len(levels) == letters else levels * letters,
             white_level=float(2**self.bits - 1 if self.white is None else self.white),
             as_shot_neutral=self.neutral or (1.0, 1.0, 1.0),
             orientation=self.orientation,
@@ -244,9 +244,8 @@ def _mipi(rows: NDArray[np.uint8], layout: RawLayout) -> NDArray[np.uint16]:
     lows = np.unpackbits(groups[..., group:], axis=2, bitorder="little")
     weights = (1 << np.arange(low)).astype(np.uint16)
     lows16 = lows.reshape(*groups.shape[:2], group, low).astype(np.uint16) @ weights
-    codes = (groups[..., :group].astype(np.uint16) << low) | lows16
-    unpacked: NDArray[np.uint16] = codes.reshape(len(rows), -1)[:, : layout.width]
-    return unpacked
+    codes = np.left_shift(groups[..., :group].astype(np.uint16), low) | lows16
+    return codes.reshape(len(rows), -1)[:, : layout.width].astype(np.uint16)
 
 
 def _bit_by_bit(rows: NDArray[np.uint8], layout: RawLayout) -> NDArray[np.uint16]:

@@ -14,7 +14,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..camera import BAYER_PATTERNS, Camera
+from ..camera import LINEAR, Camera
 from ..errors import RawFileError
 from ..frame import Frame
 from .dng.calibration import as_shot_neutral, color_matrix
@@ -80,7 +80,7 @@ def read_linear(path: str | os.PathLike[str]) -> Frame:
 
     Returns:
         A Frame with ``raw`` (3, H, W) float32; in [0, 1] but for ``.npy``, whose values are taken
-        as they are. Of a DNG also ``camera``, its ``cfa`` RGGB, since a linear DNG has none.
+        as they are. Of a DNG also ``camera``, its ``cfa`` "RGB".
 
     Raises:
         RawFileError: missing, damaged, or of another kind; names file, cause and what to do.
@@ -142,7 +142,7 @@ def _read_dng(data: bytes, path: str | os.PathLike[str]) -> Frame:
     if len(black) not in (1, 3) or len(white) not in (1, 3):
         raise RawFileError(f"{path}: has a black level pattern, which linear DNGs here do not")
     red, green, blue = black * (3 // len(black))
-    camera = _camera(tags, (red, green, green, blue), white[0])
+    camera = _camera(tags, (red, green, blue), white[0])
     low = np.array([red, green, blue])
     raw = np.clip((codes - low) / (np.array(white) - low), 0, 1)
     return Frame(camera=camera, raw=_planes(raw))
@@ -157,8 +157,8 @@ def _camera(tags: TiffTags, black: tuple[float, ...], white: float) -> Camera:
     return Camera(
         make=tags.texts.get(Tag.MAKE, ""),
         model=tags.texts.get(Tag.MODEL, ""),
-        cfa=BAYER_PATTERNS[0],
-        black_level=black,  # type: ignore[arg-type]
+        cfa=LINEAR,
+        black_level=black,
         white_level=white,
         orientation=int(tags.numbers.get(Tag.ORIENTATION, (1.0,))[0]),
         exif=tags.exif,

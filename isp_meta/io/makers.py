@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import islice
 from typing import Any
 
+import numpy as np
 import rawpy
 import torch
 
@@ -16,10 +17,11 @@ from ..camera import Camera
 from ..carriers.directories import directory_at
 from ..errors import CarrierError
 from ..frame import Frame
+from .dng.saturation import saturation_level
 from .dng.tags import Tag, TiffTags, read_tags
 from .exif import ratio_text, read_exif
 from .libraw import LIBRAW, Unpacked, unpack
-from .refusals import LAYOUT, LINEAR_DNG, damaged, not_a_raw_file, unsupported
+from .refusals import LINEAR_DNG, damaged, not_a_raw_file, unsupported, without_layout
 from .structure import check_whole, tiff_directories
 
 __all__ = ["read_maker_raw"]
@@ -58,14 +60,14 @@ def read_maker_raw(data: bytes, kind: str, name: object, *, gps: bool = False) -
             camera, that is not read. NotARawFile: a TIFF without a camera or without a mosaic.
     """
     check_whole(data, kind, name)
-    tags = read_tags(data) or TiffTags()
+    tags = read_tags(_as_tiff(data, kind)) or TiffTags()
     if kind == "TIFF":
         _check_tiff(data, name)
     try:
         unpacked = unpack(data, name)
     except rawpy.LibRawFileUnsupportedError as error:
         said = " ".join(filter(None, (tags.texts.get(Tag.MAKE), tags.texts.get(Tag.MODEL))))
-        what = f"a {kind} of {said or 'a camera'}, whose model or compression {LIBRAW} lacks"
+        what = f"{kind} of {said or 'a camera'}, whose model or compression {LIBRAW} lacks"
         raise unsupported(name, what) from error
     cfa = _cfa(unpacked, name)
     try:
@@ -74,8 +76,16 @@ def read_maker_raw(data: bytes, kind: str, name: object, *, gps: bool = False) -
         raise damaged(name, f"its levels or colors make no sense ({error})") from error
     if gps:
         camera = camera.replace(exif={**camera.exif, **tags.gps})
-    codes = torch.from_numpy(unpacked.codes.astype("float32"))[None]
-    return Frame(camera=_with_exif(camera, data, gps), codes=codes)
+    codes = unpacked.codes.astype(np.float32)[None]
+    camera = camera.replace(white_level=saturation_level(codes, camera, camera.white_level))
+    return Frame(camera=_with_exif(camera, data, gps), codes=torch.from_numpy(codes))
+
+
+def _as_tiff(data: bytes, kind: str) -> bytes:
+    """Olympus and Panasonic have numbers of their own in place of TIFF's; the rest is the same."""
+    if kind not in ("ORF", "RW2"):
+        return data
+    return (b"MM\0*" if data[:2] == b"MM" else b"II*\0") + data[4:]
 
 
 def _check_tiff(data: bytes, name: object) -> None:
@@ -93,7 +103,7 @@ def _check_tiff(data: bytes, name: object) -> None:
     if not mosaic:
         raise not_a_raw_file(name, "a TIFF picture in colors, already rendered")
     if not named:
-        raise not_a_raw_file(name, "a TIFF that names no camera", f"for a mosaic, {LAYOUT}")
+        raise without_layout(name, "a TIFF that names no camera")
 
 
 def _cfa(unpacked: Unpacked, name: object) -> str:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import os
+import struct
 
+from ..errors import CarrierError
 from ..frame import Frame
-from .dng.tags import read_tags
-from .dng_interim import read_dng
+from .dng.read import read_dng
+from .dng.tags import Tag
 from .headerless import RawLayout, layout_beside, read_headerless
 from .input import read_bytes
 from .makers import read_maker_raw
-from .refusals import LAYOUT, not_a_raw_file, unsupported
+from .refusals import not_a_raw_file, unsupported, without_layout
 from .signatures import RENDERED, what_is
+from .structure import tiff_directories
 
 __all__ = ["read_raw"]
 
@@ -54,14 +57,13 @@ def read_raw(
     """
     data = read_bytes(path)
     kind = what_is(data)
-    tags = read_tags(data) if kind == "TIFF" else None
-    if tags is not None and tags.is_dng:
+    if kind == "TIFF" and _is_dng(data):
         kind = "DNG"
     if layout is None and kind in _LAID_OUT:
         layout = layout_beside(path)
     if layout is not None:
         if kind not in _LAID_OUT:
-            raise unsupported(path, f"a layout for a {kind}, which has its own", "leave it out")
+            raise unsupported(path, f"a layout for {kind}, which has its own", "leave it out")
         return read_headerless(data, kind, path, layout)
     if kind == "DNG":
         return read_dng(data, path, gps=gps)
@@ -70,13 +72,15 @@ def read_raw(
     if kind in _READ or (kind == "JPEG" and _RASPBERRY_PI in data):
         return read_maker_raw(data, kind, path, gps=gps)
     if kind in RENDERED:
-        raise not_a_raw_file(
-            path, f"{_article(kind)} {kind}, already rendered", "name the raw file it was made of"
-        )
+        raise not_a_raw_file(path, f"{kind}, already rendered", "name the raw file it was made of")
     if kind:
-        raise not_a_raw_file(path, f"{_article(kind)} {kind}")
-    raise not_a_raw_file(path, "no header says which camera made it", LAYOUT)
+        raise not_a_raw_file(path, kind)
+    raise without_layout(path, "no header says which camera made it")
 
 
-def _article(name: str) -> str:
-    return "an" if name[0] in "AEORX" and name != "ORF" else "a"
+def _is_dng(data: bytes) -> bool:
+    try:
+        main = next(tiff_directories(data))
+    except (CarrierError, struct.error):  # its reader says what is wrong
+        return False
+    return any(entry.tag == Tag.DNG_VERSION for entry in main.entries)

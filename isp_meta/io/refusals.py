@@ -5,26 +5,23 @@ Each function makes the error; the caller raises it.
 
 from __future__ import annotations
 
+import os
+
 from ..errors import NotARawFile, RawFileDamaged, RawFileUnsupported
 
 __all__ = [
-    "LAYOUT",
     "LINEAR_DNG",
     "TO_DNG",
     "cut_off",
     "damaged",
     "not_a_raw_file",
     "unsupported",
+    "without_layout",
 ]
 
 _COPY_AGAIN = "copy it again from the camera or card"
 TO_DNG = "convert it to DNG, by Adobe DNG Converter for one"
 LINEAR_DNG = "convert it to linear DNG, as Adobe DNG Converter does with the option Linear"
-
-LAYOUT = (
-    "say how it lies in the file: --raw-size 4000x3000 --bits 12 --cfa RGGB, "
-    "layout=RawLayout(…), or a file NAME.toml beside it (photo.raw.toml)"
-)
 
 
 def cut_off(name: object, have: int, need: int, what: str = "") -> RawFileDamaged:
@@ -72,3 +69,17 @@ def not_a_raw_file(name: object, what: str, remedy: str = "") -> NotARawFile:
         remedy: what helps, if anything.
     """
     return NotARawFile(f"{name}: not a raw file: {what}" + (f"; {remedy}" if remedy else ""))
+
+
+def without_layout(name: object, what: str) -> NotARawFile:
+    """A file in which a mosaic may lie, if someone says how.
+
+    Args:
+        name: of the file.
+        what: is missing: "no header says which camera made it".
+    """
+    return NotARawFile(
+        f"{name}: not a raw file: {what}; to read it as one, say how its codes lie in it, "
+        f"in a file {os.path.basename(str(name))}.toml beside it for one",
+        remedy="layout=RawLayout(width, height, …)",
+    )

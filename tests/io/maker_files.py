@@ -131,6 +131,7 @@ def rw2(height: int = 96, width: int = 126, count: int | None = None) -> bytes:
     blocks = height * width * 16 // 14 // 0x4000 + 1
     data = bytes([5]) * (blocks * 0x4000)
     tags: dict[int, tuple[int, Any]] = {
+        0x01: (7, tuple(b"0300")),
         0x02: (3, width),
         0x03: (3, height),
         0x04: (3, 0),
@@ -141,7 +142,7 @@ def rw2(height: int = 96, width: int = 126, count: int | None = None) -> bytes:
         0x0A: (3, 12),
         0x0B: (3, 34316),
         0x17: (3, 200),
-        **{tag: (3, 128) for tag in (0x1C, 0x1D, 0x1E)},
+        **dict.fromkeys((28, 29, 30), (3, 128)),
         0x10F: (2, "Panasonic"),
         0x110: (2, "DMC-GH4"),
         0x111: (4, 0xFFFFFFFF),
@@ -223,7 +224,7 @@ def crw(data: bytes = b"\x11" * 4000) -> bytes:
 def iiq(data: bytes = b"\x11" * 4000) -> bytes:
     """Phase One's directory with the raw data in it, behind the header of a TIFF."""
     listed = struct.pack("<II", 1, 0) + struct.pack("<IIII", 0x10F, 4, len(data), 32)
-    head = b"IIIITwaR" + struct.pack("<II", 12, 0)
-    body = head[:12] + listed
+    body = b"IIIITwaR" + struct.pack("<I", 12) + listed
     body = body.ljust(32, b"\0") + data
-    return b"II*\0" + struct.pack("<I", 0) + body
+    end = 8 + len(body)
+    return b"II*\0" + struct.pack("<I", end) + body + directory({271: (2, "Phase One")}, end, 0)

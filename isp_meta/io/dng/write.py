@@ -8,7 +8,6 @@ import struct
 from collections.abc import Sequence
 from fractions import Fraction
 from io import BytesIO
-from itertools import product
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ...camera import BAYER_PATTERNS, Camera
+from ...camera import LINEAR, MONOCHROME, Camera, pattern_of
 from ...frame import Frame
 from ..exif import exif_directory, pack_directory, plain_text
 from ..output import write_atomic
@@ -63,7 +62,8 @@ def write_dng(
             linear DNG with three colors a pixel. The black level is then that of each place of the
             mosaic; in a linear DNG it is the mean over the places of a color, and where colors
             differ in it their white levels differ as much, so that all have the span of red:
-            LibRaw would otherwise report another white level and neutral.
+            LibRaw would otherwise report another white level and neutral. Of a camera without a
+            mosaic there is one form alone, that of :func:`write_mosaic`.
         compress: lossless JPEG in 256x256 tiles; otherwise, and where the picture is narrower
             than a tile (which LibRaw misreads), uncompressed.
         overwrite: replaces an existing file.
@@ -82,10 +82,10 @@ def write_dng(
     if not bool(torch.isfinite(raw).all()):
         raise ValueError("raw must be finite")
     white = _white(camera)
-    if cfa:
-        black = _tiled(camera.black_level, raw)
-        codes = _quantize(remosaic(raw.detach(), camera.cfa)[0], black, np.array(white))
-        data = _cfa_tiff(codes, camera, compress)
+    if cfa or camera.cfa in (LINEAR, MONOCHROME):
+        picture = _interleaved(remosaic(raw.detach(), camera.cfa))
+        codes = _quantize(picture, _tiled(camera, picture), np.array(white))
+        data = _sensor_tiff(codes, camera, compress)
     else:
         means = linear_black(camera)
         whites = _linear_white(means, white)
@@ -102,11 +102,14 @@ def write_mosaic(
     compress: bool = True,
     overwrite: bool = False,
 ) -> None:
-    """Writes the sensor's own codes as a CFA DNG: what a raw reader finds in it are these codes.
+    """Writes the sensor's own codes as a DNG: what a raw reader finds in it are these codes.
+
+    It is a CFA DNG of a mosaic, a linear one of a camera whose ``cfa`` is "RGB" or "W".
 
     Args:
         path: target, by custom ``.dng``.
-        frame: its ``codes``, (1, H, W) whole numbers from 0 to 65535, and its ``camera``.
+        frame: its ``codes``, (1, H, W) whole numbers from 0 to 65535, (3, H, W) of a linear
+            picture, and its ``camera``.
         compress, overwrite: as in :func:`write_dng`.
 
     Raises:
@@ -117,11 +120,11 @@ def write_mosaic(
     Source: DNG specification 1.4.0.0, chapters 2 to 4; TIFF 6.0.
     """
     codes, camera = frame.require("codes", "write_mosaic"), frame.camera
-    if codes.dim() != 3 or codes.shape[0] != 1 or 0 in codes.shape:
-        raise ValueError(f"codes must be (1, H, W), not {tuple(codes.shape)}")
+    if codes.dim() != 3 or codes.shape[0] != camera.channels or 0 in codes.shape:
+        raise ValueError(f"codes must be ({camera.channels}, H, W), not {tuple(codes.shape)}")
     if not bool(((codes >= 0) & (codes <= 0xFFFF) & (codes == codes.round())).all()):
         raise ValueError("codes must be whole numbers from 0 to 65535")
-    data = _cfa_tiff(codes[0].cpu().numpy().astype(np.uint16), camera, compress)
+    data = _sensor_tiff(_interleaved(codes).numpy().astype(np.uint16), camera, compress)
     write_atomic(path, data, overwrite=overwrite)
 
 
@@ -132,43 +135,55 @@ def _white(camera: Camera) -> int:
     return white
 
 
-def _cfa_tiff(codes: NDArray[np.uint16], camera: Camera, compress: bool) -> bytes:
-    pattern = bytes("RGB".index(color) for color in camera.cfa)
-    tags: list[ExtraTag] = [
-        *_identity(camera),
-        *_color(camera),
-        *_levels((2, 2), camera.black_level, (_white(camera),)),
-        (Tag.CFA_REPEAT_PATTERN_DIM, _SHORT, 2, (2, 2), True),
-        (Tag.CFA_PATTERN, _BYTE, 4, pattern, True),
+def _sensor_tiff(codes: NDArray[np.uint16], camera: Camera, compress: bool) -> bytes:
+    """The sensor's codes, a mosaic unless its pixels have one color or all."""
+    repeat = (camera.period,) * 2
+    white = (_white(camera),) * camera.channels
+    tags = [*_identity(camera), *_color(camera), *_levels(repeat, camera.black_level, white)]
+    if camera.cfa in (LINEAR, MONOCHROME):
+        return _tiff(codes, LINEAR_RAW, tags, camera, compress)
+    pattern = bytes(pattern_of(camera.cfa).flatten().tolist())
+    tags += [
+        (Tag.CFA_REPEAT_PATTERN_DIM, _SHORT, 2, repeat, True),
+        (Tag.CFA_PATTERN, _BYTE, len(pattern), pattern, True),
     ]
     return _tiff(codes, CFA, tags, camera, compress)
 
 
+def _interleaved(picture: Tensor) -> Tensor:
+    """(H, W) of one channel, (H, W, 3) of three."""
+    return (picture[0] if len(picture) == 1 else picture.movedim(0, -1)).detach().cpu()
+
+
 def remosaic(raw: Tensor, cfa: str) -> Tensor:
-    """Keeps of every pixel the one color that its place in the mosaic has.
+    """Keeps of every pixel what its place in the mosaic sees.
 
     Args:
         raw: (3, H, W), red, green, blue.
-        cfa: RGGB, BGGR, GRBG or GBRG.
+        cfa: as :attr:`isp_meta.Camera.cfa`.
 
     Returns:
-        (1, H, W), in the range of ``raw``.
+        (1, H, W), in the range of ``raw``, under "W" its green; under "RGB" ``raw`` itself.
 
     Raises:
-        ValueError: another pattern.
+        ValueError: no such pattern.
     """
-    if cfa not in BAYER_PATTERNS:
-        raise ValueError(f"cfa must be one of {', '.join(BAYER_PATTERNS)}, not {cfa!r}")
+    if cfa == LINEAR:
+        return raw
+    pattern = pattern_of(cfa)
     mosaic = torch.empty_like(raw[:1])
-    for (y, x), color in zip(product((0, 1), repeat=2), cfa, strict=True):
-        mosaic[0, y::2, x::2] = raw["RGB".index(color), y::2, x::2]
+    for y, row in enumerate(pattern.tolist()):
+        for x, color in enumerate(row):
+            rows, columns = slice(y, None, len(pattern)), slice(x, None, len(pattern))
+            mosaic[0, rows, columns] = raw[color, rows, columns]
     return mosaic
 
 
 def linear_black(camera: Camera) -> tuple[float, float, float]:
-    """Black level of red, green and blue, in sensor codes: the mean over a color's places."""
+    """Black level of red, green and blue, in sensor codes: the mean over a color's places, which
+    are all of them under "W"."""
     levels = {
-        color: [b for b, c in zip(camera.black_level, camera.cfa, strict=True) if c == color]
+        color: [b for b, c in zip(camera.black_level, camera.cfa, strict=True) if c in (color, "W")]
         for color in "RGB"
     }
     red, green, blue = (sum(levels[color]) / len(levels[color]) for color in "RGB")
@@ -181,10 +196,13 @@ def _linear_white(black: Sequence[float], white: int) -> tuple[int, ...]:
     return tuple(min(white + level - whole[0], 65535) for level in whole)
 
 
-def _tiled(black: Sequence[float], raw: Tensor) -> NDArray[np.float64]:
-    height, width = raw.shape[1:]
-    tiled = np.tile(np.reshape(black, (2, 2)), (height // 2 + 1, width // 2 + 1))
-    return tiled[:height, :width]
+def _tiled(camera: Camera, picture: Tensor) -> NDArray[np.float64]:
+    """The black level of each of a picture's values."""
+    if camera.cfa == LINEAR:
+        return np.array(camera.black_level)
+    height, width = picture.shape
+    square = np.reshape(camera.black_level, (camera.period, camera.period))
+    return np.tile(square, (height // len(square) + 1, width // len(square) + 1))[:height, :width]
 
 
 def _quantize(
@@ -254,10 +272,12 @@ def _tiff(
     compress: bool,
 ) -> bytes:
     buffer = BytesIO()
+    # tifffile takes linear raw of three colors alone, so that of one is renamed below.
+    of_one = photometric == LINEAR_RAW and codes.ndim == 2
     with tifffile.TiffWriter(buffer, byteorder="<") as tif:
         tif.write(
             codes,
-            photometric=photometric,
+            photometric=tifffile.PHOTOMETRIC.MINISBLACK if of_one else photometric,
             subfiletype=0,  # Adobe's SDK takes only this for the main picture
             extratags=[*tags, EXIF_PLACEHOLDER],
             metadata=None,
@@ -265,6 +285,10 @@ def _tiff(
             maxworkers=os.cpu_count(),  # tifffile's own default leaves half of the cores idle
             **(LOSSLESS_JPEG if compress and codes.shape[1] >= _TILE else {}),
         )
+    if of_one:
+        buffer.seek(0)
+        with tifffile.TiffFile(buffer, mode="r+") as tif:
+            tif.pages.first.tags[Tag.PHOTOMETRIC].overwrite(LINEAR_RAW)
     return append_exif(buffer.getvalue(), camera)
 
 
