@@ -24,7 +24,7 @@ import rawpy
 from numpy.typing import NDArray
 
 from ..errors import RawFileError
-from .refusals import LINEAR_DNG, damaged, unsupported
+from .refusals import LINEAR_DNG, cut_off, damaged, unsupported
 
 __all__ = ["LIBRAW", "Unpacked", "unpack"]
 
@@ -132,9 +132,7 @@ def _unpack(data: bytes, name: object, poison: int) -> Unpacked:
         except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawTooBigError, MemoryError) as error:
             raise damaged(name, f"it claims a picture beyond {LIBRAW}'s memory limit") from error
         except rawpy.LibRawIOError as error:
-            raise damaged(
-                name, f"cut off, for its {len(data)} bytes end before the picture does"
-            ) from error
+            raise cut_off(name, len(data), None, "its picture") from error
         except Exception as error:  # hostile bytes lead rawpy to raise nearly anything
             place = _CORRUPTED.search(said())
             where = f" at byte {place[1]} of {len(data)}" if place else ""

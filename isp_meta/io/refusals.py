@@ -5,7 +5,7 @@ Each function makes the error; the caller raises it.
 
 from __future__ import annotations
 
-import os
+from pathlib import Path
 
 from ..errors import NotARawFile, RawFileDamaged, RawFileUnsupported
 
@@ -24,15 +24,19 @@ TO_DNG = "convert it to DNG, by Adobe DNG Converter for one"
 LINEAR_DNG = "convert it to linear DNG, as Adobe DNG Converter does with the option Linear"
 
 
-def cut_off(name: object, have: int, need: int, what: str = "") -> RawFileDamaged:
+def cut_off(name: object, have: int, need: int | None, what: str = "") -> RawFileDamaged:
     """A file that ends too early.
 
     Args:
         name: of the file.
         have: the number of its bytes.
-        need: how many it must have at least.
+        need: how many it must have at least; None: that cannot be told.
         what: lies beyond its end: "strip 3 of 8".
     """
+    if need is None:
+        return RawFileDamaged(
+            f"{name}: cut off: {what} goes beyond the {have} bytes that are there; {_COPY_AGAIN}"
+        )
     where = f"{what} is not in it whole: " if what else ""
     return RawFileDamaged(
         f"{name}: cut off: {where}it has {have} of at least {need} bytes; {_COPY_AGAIN}"
@@ -80,6 +84,6 @@ def without_layout(name: object, what: str) -> NotARawFile:
     """
     return NotARawFile(
         f"{name}: not a raw file: {what}; to read it as one, say how its codes lie in it, "
-        f"in a file {os.path.basename(str(name))}.toml beside it for one",
+        f"in a file {Path(str(name)).name}.toml beside it for one",
         remedy="layout=RawLayout(width, height, …)",
     )

@@ -47,7 +47,7 @@ def check_whole(data: bytes, kind: str, name: object) -> None:
     try:
         check(data, name)
     except (struct.error, CarrierError, IndexError) as error:
-        raise damaged(name, f"its {kind} structure ends within the {len(data)} bytes") from error
+        raise cut_off(name, len(data), None, f"its {kind} structure") from error
 
 
 def tiff_directories(data: bytes, start: int = 0) -> Iterator[Directory]:
