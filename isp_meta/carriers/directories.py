@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from ..errors import CarrierError
 
-__all__ = ["INTEGERS", "Directory", "Entry", "Layout", "directory_at", "read_directory"]
+__all__ = ["INTEGERS", "Directory", "Entry", "Layout", "read_directory"]
 
 # Bytes of a value of each type, from BYTE (1) to IFD8 (18).
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
@@ -142,8 +142,11 @@ class Directory:
         return stored.astype(np.uint64)
 
 
-def read_directory(tiff: bytes) -> Directory:
-    """The first directory.
+def read_directory(tiff: bytes, start: int | None = None) -> Directory:
+    """The first directory, or another one.
+
+    Args:
+        start: of the other one.
 
     Raises:
         CarrierError: no TIFF, or truncated.
@@ -151,16 +154,8 @@ def read_directory(tiff: bytes) -> Directory:
     layout = _layout(tiff)
     if len(tiff) < layout.pointer + layout.offset.size:
         raise CarrierError("the TIFF file is truncated within its header")
-    (start,) = layout.offset.unpack_from(tiff, layout.pointer)
-    return directory_at(tiff, layout, start)
-
-
-def directory_at(tiff: bytes, layout: Layout, start: int) -> Directory:
-    """The directory at an offset.
-
-    Raises:
-        CarrierError: truncated.
-    """
+    if start is None:
+        (start,) = layout.offset.unpack_from(tiff, layout.pointer)
     first = start + layout.count.size
     if first > len(tiff):
         raise CarrierError("the TIFF file is truncated: its directory lies behind its end")

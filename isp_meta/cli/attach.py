@@ -32,6 +32,9 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Go on although the picture was edited since.")
     ] = False,
+    keep_time: Annotated[
+        bool, typer.Option("--keep-time", help="Keep the time of modification.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Put metadata into a PICTURE, if it was made for it (photo.jpg.ispmeta -> photo.jpg).
@@ -46,5 +49,13 @@ def command(
     ((_, path),) = rewritten([picture], output, in_place)
     with errors(picture):
         picture = source(picture)
-        found = attach(picture, metadata, path, in_place=in_place, force=force, overwrite=overwrite)
+        found = attach(
+            picture,
+            metadata,
+            path,
+            in_place=in_place,
+            force=force,
+            keep_time=keep_time,
+            overwrite=overwrite,
+        )
     say(f"{path or picture}: {found.size:,} bytes from {found.source}, {found.match}")

@@ -24,6 +24,9 @@ def command(
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Replace the pictures themselves.")
     ] = False,
+    keep_time: Annotated[
+        bool, typer.Option("--keep-time", help="Keep the time of modification.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
     """Remove the metadata from PICTUREs; the picture and all else stay to the byte.
@@ -39,7 +42,7 @@ def command(
 
     def work(item: tuple[Path, Path | None]) -> None:
         picture, path = source(item[0]), item[1]
-        removed = strip(picture, path, in_place=in_place, overwrite=overwrite)
+        removed = strip(picture, path, in_place=in_place, keep_time=keep_time, overwrite=overwrite)
         beside = sidecar.sidecar_path(picture)
         stays = f"; {beside} stays" if beside.is_file() else ""
         say(f"{path or picture}: {removed:,} bytes removed{stays}")

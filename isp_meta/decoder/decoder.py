@@ -17,6 +17,7 @@ from ..workers import workers
 from .guess import GUESSES, FirstGuess, fit_guesses, log_gain, times_gain
 from .guide import Guide
 from .search import LeftOut, search, settings
+from .specks import lift_specks
 from .systems import LocalRBFSetting, NearestSamples, block_side, spacing_of
 
 if TYPE_CHECKING:
@@ -143,6 +144,8 @@ class Decoder:
             raw[:, slice(*rows)] = self._rows(*rows)
 
         self._each_strip(work)
+        if self.setting.target == "log_gain":
+            lift_specks(raw, self.guide.strips())
         if self.samples.enhancement is not None:
             raw = self.samples.enhancement.apply(raw)
         if not self.samples.control:

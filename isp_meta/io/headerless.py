@@ -245,7 +245,8 @@ def _mipi(rows: NDArray[np.uint8], layout: RawLayout) -> NDArray[np.uint16]:
     weights = (1 << np.arange(low)).astype(np.uint16)
     lows16 = lows.reshape(*groups.shape[:2], group, low).astype(np.uint16) @ weights
     codes = np.left_shift(groups[..., :group].astype(np.uint16), low) | lows16
-    return codes.reshape(len(rows), -1)[:, : layout.width].astype(np.uint16)
+    unpacked: NDArray[np.uint16] = codes.reshape(len(rows), -1)[:, : layout.width]
+    return unpacked
 
 
 def _bit_by_bit(rows: NDArray[np.uint8], layout: RawLayout) -> NDArray[np.uint16]:

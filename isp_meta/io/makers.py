@@ -14,7 +14,7 @@ import rawpy
 import torch
 
 from ..camera import Camera
-from ..carriers.directories import directory_at
+from ..carriers.directories import read_directory
 from ..errors import CarrierError
 from ..frame import Frame
 from .dng.saturation import saturation_level
@@ -22,7 +22,7 @@ from .dng.tags import Tag, TiffTags, read_tags
 from .exif import ratio_text, read_exif
 from .libraw import LIBRAW, Unpacked, unpack
 from .refusals import LINEAR_DNG, damaged, not_a_raw_file, unsupported, without_layout
-from .structure import check_whole, tiff_directories
+from .structure import as_tiff, check_whole, tiff_directories
 
 __all__ = ["read_maker_raw"]
 
@@ -60,7 +60,7 @@ def read_maker_raw(data: bytes, kind: str, name: object, *, gps: bool = False) -
             camera, that is not read. NotARawFile: a TIFF without a camera or without a mosaic.
     """
     check_whole(data, kind, name)
-    tags = read_tags(_as_tiff(data, kind)) or TiffTags()
+    tags = read_tags(as_tiff(data, kind)) or TiffTags()
     if kind == "TIFF":
         _check_tiff(data, name)
     try:
@@ -79,13 +79,6 @@ def read_maker_raw(data: bytes, kind: str, name: object, *, gps: bool = False) -
     codes = unpacked.codes.astype(np.float32)[None]
     camera = camera.replace(white_level=saturation_level(codes, camera, camera.white_level))
     return Frame(camera=_with_exif(camera, data, gps), codes=torch.from_numpy(codes))
-
-
-def _as_tiff(data: bytes, kind: str) -> bytes:
-    """Olympus and Panasonic have numbers of their own in place of TIFF's; the rest is the same."""
-    if kind not in ("ORF", "RW2"):
-        return data
-    return (b"MM\0*" if data[:2] == b"MM" else b"II*\0") + data[4:]
 
 
 def _check_tiff(data: bytes, name: object) -> None:
@@ -147,14 +140,13 @@ def _fuji_black(data: bytes) -> tuple[float, ...]:
     """
     try:
         (start,) = struct.unpack_from(">I", data, 100)
-        main = next(tiff_directories(data, start))
         tiff = data[start:]
-        below = main.numbers(tiff, _FUJI_DIRECTORY)
+        below = read_directory(tiff).numbers(tiff, _FUJI_DIRECTORY)
         if not below.size:
             return ()
-        found = directory_at(tiff, main.layout, int(below[0])).numbers(tiff, _FUJI_BLACK)
+        found = read_directory(tiff, int(below[0])).numbers(tiff, _FUJI_BLACK)
         return tuple(float(level) for level in found)
-    except (CarrierError, struct.error, StopIteration):  # an older camera: no TIFF there
+    except (CarrierError, struct.error):  # an older camera: no TIFF there
         return ()
 
 

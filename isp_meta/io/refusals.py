@@ -37,7 +37,7 @@ def cut_off(name: object, have: int, need: int | None, what: str = "") -> RawFil
         return RawFileDamaged(
             f"{name}: cut off: {what} goes beyond the {have} bytes that are there; {_COPY_AGAIN}"
         )
-    where = f"{what} is not in it whole: " if what else ""
+    where = f"{what} is incomplete: " if what else ""
     return RawFileDamaged(
         f"{name}: cut off: {where}it has {have} of at least {need} bytes; {_COPY_AGAIN}"
     )

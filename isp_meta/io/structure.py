@@ -12,11 +12,11 @@ from __future__ import annotations
 import struct
 from collections.abc import Callable, Iterator
 
-from ..carriers.directories import INTEGERS, Directory, Layout, directory_at
+from ..carriers.directories import INTEGERS, Directory, read_directory
 from ..errors import CarrierError
 from .refusals import cut_off, damaged, unsupported
 
-__all__ = ["check_whole", "tiff_directories"]
+__all__ = ["as_tiff", "check_whole", "tiff_directories"]
 
 _SUBFILE, _COMPRESSION, _SUB_DIRECTORIES = 254, 259, 330
 # Offsets and byte counts of a picture's parts: TIFF's strips and tiles, Panasonic's raw data.
@@ -45,32 +45,37 @@ def check_whole(data: bytes, kind: str, name: object) -> None:
     if check is None:
         return
     try:
-        check(data, name)
+        check(as_tiff(data, kind), name)
     except (struct.error, CarrierError, IndexError) as error:
         raise cut_off(name, len(data), None, f"its {kind} structure") from error
 
 
-def tiff_directories(data: bytes, start: int = 0) -> Iterator[Directory]:
+def as_tiff(data: bytes, kind: str) -> bytes:
+    """Olympus and Panasonic have numbers of their own in place of TIFF's; the rest is the same."""
+    if kind not in ("ORF", "RW2"):
+        return data
+    return (b"MM\0*" if data[:2] == b"MM" else b"II*\0") + data[4:]
+
+
+def tiff_directories(data: bytes) -> Iterator[Directory]:
     """Directories of a TIFF-based file: those in a row, and each one's sub-directories.
 
     Args:
         data: the whole file.
-        start: where in it the TIFF begins, from which its offsets count.
 
     Raises:
-        CarrierError: one that is named lies beyond the file's end. struct.error: no header.
+        CarrierError: no TIFF, or a directory that is named lies beyond the file's end.
     """
-    tiff = data[start:] if start else data
-    layout = Layout("<" if tiff[:2] == b"II" else ">", tiff[2:3] == b"+" or tiff[3:4] == b"+")
-    waiting = [layout.offset.unpack_from(tiff, layout.pointer)[0]]
-    seen = set(waiting)
+    waiting: list[int | None] = [None]
+    seen: set[int] = set()
     while waiting and len(seen) <= _MOST_DIRECTORIES:
-        directory = directory_at(tiff, layout, waiting.pop(0))
+        directory = read_directory(data, waiting.pop(0))
+        seen.add(directory.start)
         yield directory
-        below = [int(offset) for offset in _numbers(directory, tiff, _SUB_DIRECTORIES)]
-        (following,) = layout.offset.unpack(directory.following)
+        below = [int(offset) for offset in _numbers(directory, data, _SUB_DIRECTORIES)]
+        (following,) = directory.layout.offset.unpack(directory.following)
         # Some cameras leave anything behind their last directory.
-        if following + layout.count.size <= len(tiff):
+        if following + directory.layout.count.size <= len(data):
             below.append(following)
         waiting += [offset for offset in below if offset and offset not in seen]
         seen.update(below)

@@ -129,6 +129,8 @@ def decode_jpeg(data: bytes, header: JpegHeader) -> NDArray[np.unsignedinteger]:
 
 def _decoded(data: bytes, header: JpegHeader) -> NDArray[np.unsignedinteger]:
     # Lossless components are samples side by side, never colors to be converted.
-    colors = {"colorspace": 0, "outcolorspace": 0} if header.lossless else {}
-    found: NDArray[np.unsignedinteger] = imagecodecs.jpeg8_decode(data, **colors)
+    space = imagecodecs.JPEG8.CS.UNKNOWN if header.lossless else None
+    found: NDArray[np.unsignedinteger] = imagecodecs.jpeg8_decode(
+        data, colorspace=space, outcolorspace=space
+    )
     return found.reshape(header.height, -1)

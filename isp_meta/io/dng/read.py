@@ -15,7 +15,7 @@ from .calibration import as_shot_neutral, color_matrix, neutral_of_white, noise_
 from .color_filter import MONOCHROME, cfa_at, planes_in_order, read_color_filter
 from .digest import check_digest
 from .layout import read_layout
-from .levels import black_of_places, linearized, rescaled_to_one_white, white_levels
+from .levels import black_of_places, linearized, rescaled_to_one_white, through_curves, white_levels
 from .opcodes import gain_maps
 from .profile import color_profile
 from .saturation import saturation_level
@@ -75,7 +75,7 @@ def _read(data: bytes, name: object, gps: bool) -> Frame:
     check_digest(tags, layout, stored, data)
     top, left, bottom, right = visible
     shown = linearized(stored[top:bottom, left:right], tags)
-    codes = np.ascontiguousarray(np.moveaxis(shown, -1, 0), np.float32)
+    codes: Codes = np.ascontiguousarray(np.moveaxis(shown, -1, 0), np.float32)
     del stored, shown
     black = black_of_places(codes, tags, layout, active, visible, period)
     whites = white_levels(tags, layout)
@@ -83,9 +83,10 @@ def _read(data: bytes, name: object, gps: bool) -> Frame:
         raise damaged(name, f"its white level {whites[0]:g} is not above black {max(black):g}")
     if layout.samples > 1:
         rescaled_to_one_white(codes, black, whites)
-    cfa = cfa_at(square, top - active[0], left - active[1])
-    camera = _camera(planes_in_order(tags), cfa, black, visible, gps)
-    white = saturation_level(codes, camera, whites[0])
+    offset = top - active[0], left - active[1]
+    black, white = through_curves(codes, tags, black, whites[0], offset)
+    camera = _camera(planes_in_order(tags), cfa_at(square, *offset), black, visible, gps)
+    white = saturation_level(codes, camera, white)
     return Frame(camera=camera.replace(white_level=white), codes=torch.from_numpy(codes))
 
 
