@@ -59,7 +59,7 @@ class Unpacked:
     """
 
     codes: NDArray[np.uint16]
-    pattern: NDArray[np.uint8]
+    pattern: NDArray[np.integer[Any]]
     letters: str
     black: tuple[float, ...]
     white: float
@@ -142,15 +142,17 @@ def _unpack(data: bytes, name: object, poison: int) -> Unpacked:
 def _taken(raw: Any) -> Unpacked:
     sizes = raw.sizes
     top, left = sizes.top_margin, sizes.left_margin
-    side = len(raw.raw_pattern)
-    pattern = np.array(
-        [[raw.raw_color(top + y, left + x) for x in range(side)] for y in range(side)], np.uint8
-    )
-    letters = raw.color_desc.decode("ascii", "replace")
+    pattern, letters = np.zeros((1, 1), np.uint8), ""
+    if raw.num_colors > 1:
+        letters = raw.color_desc.decode("ascii", "replace")
+        side = range(len(raw.raw_pattern))
+        pattern = np.array([[raw.raw_color(top + y, left + x) for x in side] for y in side])
+        if pattern.max() >= len(letters):
+            raise ValueError(f"color {pattern.max()} of {letters}")
     return Unpacked(
         codes=raw.raw_image_visible.copy(),
         pattern=pattern,
-        letters=letters if raw.num_colors > 1 else "",
+        letters=letters,
         black=tuple(float(level) for level in raw.black_level_per_channel),
         white=float(raw.white_level),
         gains=(tuple(raw.camera_whitebalance[:3]), tuple(raw.daylight_whitebalance[:3])),

@@ -151,6 +151,8 @@ def _fuji_black(data: bytes) -> tuple[float, ...]:
 
 
 def _neutral(unpacked: Unpacked) -> tuple[float, float, float]:
+    if not unpacked.letters:
+        return (1.0, 1.0, 1.0)
     for gains in unpacked.gains:
         if all(math.isfinite(gain) and gain > 0 for gain in gains):
             red, green, blue = gains

@@ -223,8 +223,8 @@ def crw(data: bytes = b"\x11" * 4000) -> bytes:
 
 def iiq(data: bytes = b"\x11" * 4000) -> bytes:
     """Phase One's directory with the raw data in it, behind the header of a TIFF."""
-    listed = struct.pack("<II", 1, 0) + struct.pack("<IIII", 0x10F, 4, len(data), 32)
-    body = b"IIIITwaR" + struct.pack("<I", 12) + listed
-    body = body.ljust(32, b"\0") + data
-    end = 8 + len(body)
-    return b"II*\0" + struct.pack("<I", end) + body + directory({271: (2, "Phase One")}, end, 0)
+    main = directory({271: (2, "Phase One")}, 48, 0)
+    start = 48 - 8 + len(main)
+    listed = struct.pack("<II", 1, 0) + struct.pack("<IIII", 0x10F, 4, len(data), start)
+    body = (b"IIIITwaR" + struct.pack("<I", 12) + listed).ljust(40, b"\0")
+    return b"II*\0" + struct.pack("<I", 48) + body + main + data
