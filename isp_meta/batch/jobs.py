@@ -13,7 +13,8 @@ from typing import ClassVar
 
 from ..capture import CaptureOptions
 from ..capture.embed import embed
-from ..io import RAW_SUFFIXES, RENDERED_SUFFIXES, RawLayout
+from ..carriers.sidecar import SUFFIX as SIDECAR
+from ..io import LAYOUT_SUFFIX, RAW_SUFFIXES, RENDERED_SUFFIXES, RawLayout
 from ..pipeline import Pipeline
 from ..recovery import Format, recover, verify, write_recovered
 
@@ -27,10 +28,12 @@ class Job(ABC):
 
     Attributes:
         suffixes: endings of the files that it takes, in lower case.
+        companion: what the name of the file that belongs to such a file has behind its own.
         ending: what replaces a file's ending in its result's name; None: there is no result.
     """
 
     suffixes: ClassVar[frozenset[str]]
+    companion: ClassVar[str] = SIDECAR
 
     @property
     @abstractmethod
@@ -81,6 +84,7 @@ class Embed(Job):
     layout: RawLayout | None = None
 
     suffixes: ClassVar[frozenset[str]] = RAW_SUFFIXES
+    companion: ClassVar[str] = LAYOUT_SUFFIX
 
     def __post_init__(self) -> None:
         if self.suffix not in RENDERED_SUFFIXES:

@@ -8,7 +8,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from ..carriers.sidecar import SUFFIX as SIDECAR
 from ..errors import BatchError
 from .jobs import Job
 from .manifest import Row
@@ -23,7 +22,7 @@ class Task:
 
     Attributes:
         name: of the file, relative, with slashes. target: of its result; "": there is none.
-        beside: whether a sidecar lies beside it.
+        beside: whether the file that belongs to it lies beside it.
         known: what was done to it earlier.
         refusal: why it cannot be done, or "".
     """
@@ -67,7 +66,7 @@ def find_tasks(job: Job, source: Store, output: Store, known: dict[str, Row]) ->
         if not folder and path.suffix.lower() not in job.suffixes:
             continue
         target = "" if job.ending is None else str(path.with_name(f"{path.stem}{job.ending}"))
-        beside = name + SIDECAR in names
+        beside = name + job.companion in names
         tasks.append(Task(name, target, beside, known.get(name), refusal))
     if not tasks:
         raise BatchError(

@@ -17,9 +17,10 @@ from .linear import has_16_bits, is_linear_dng, read_linear, write_npy, write_ti
 from .output import check_target, write_atomic
 from .picture import encode_png, encode_tiff
 from .raw import read_raw
-from .suffixes import RAW_SUFFIXES, RENDERED_SUFFIXES
+from .suffixes import LAYOUT_SUFFIX, RAW_SUFFIXES, RENDERED_SUFFIXES
 
 __all__ = [
+    "LAYOUT_SUFFIX",
     "MOST_PIXELS",
     "RAW_SUFFIXES",
     "RENDERED_SUFFIXES",

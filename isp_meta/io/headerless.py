@@ -27,6 +27,7 @@ from ..frame import Frame
 from .dng.tags import open_tiff
 from .known_camera import known_camera
 from .refusals import cut_off, damaged, unsupported
+from .suffixes import LAYOUT_SUFFIX
 from .toml_file import described, fits, parse_toml, read_text
 
 __all__ = ["RawLayout", "layout_beside", "read_headerless", "read_layout"]
@@ -192,7 +193,9 @@ def _picture(data: bytes, kind: str, name: object, layout: RawLayout) -> NDArray
         raise damaged(name, f"its {kind} cannot be decoded") from error
     if codes.shape != (layout.height, layout.width) or codes.dtype.kind != "u":
         shape = "x".join(str(side) for side in codes.shape[1::-1])
-        what = f"a {kind} of {shape} {codes.dtype}, where the layout says {_size(layout)} of gray"
+        channels = f" in {codes.shape[2]} channels" if codes.ndim == 3 else ""
+        found = f"{kind} of {shape} {codes.dtype}{channels}"
+        what = f"{found}, where the layout says {_size(layout)} of gray"
         raise unsupported(name, what, "correct the layout")
     return _aligned(codes.astype(np.uint16), layout)
 
@@ -271,7 +274,7 @@ def layout_beside(path: str | os.PathLike[str]) -> RawLayout | None:
     Raises:
         RawFileError: see :func:`read_layout`.
     """
-    beside = Path(f"{os.fspath(path)}.toml")
+    beside = Path(f"{os.fspath(path)}{LAYOUT_SUFFIX}")
     return read_layout(beside) if beside.is_file() else None
 
 

@@ -1,6 +1,6 @@
 """Endings of file names, in lower case."""
 
-__all__ = ["RAW_SUFFIXES", "RENDERED_SUFFIXES"]
+__all__ = ["LAYOUT_SUFFIX", "RAW_SUFFIXES", "RENDERED_SUFFIXES"]
 
 RENDERED_SUFFIXES = frozenset({".png", ".tif", ".tiff", ".jpg", ".jpeg"})
 """Endings of rendered pictures."""
@@ -13,3 +13,6 @@ RAW_SUFFIXES = frozenset(
     )
 )
 """Endings of raw files."""
+
+LAYOUT_SUFFIX = ".toml"
+"""Behind a raw file's own name: of the file that says how it lies there (photo.raw.toml)."""
