@@ -9,14 +9,24 @@ import dataclasses
 import hashlib
 import struct
 import zlib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import imagecodecs
 import numpy as np
 
-BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL, FLOAT, DOUBLE = 1, 2, 3, 4, 5, 7, 10, 11, 12
+BYTE, ASCII, SHORT, LONG, RATIONAL, UNDEFINED, SRATIONAL, FLOAT, DOUBLE = (
+    1,
+    2,
+    3,
+    4,
+    5,
+    7,
+    10,
+    11,
+    12,
+)
 _FORMATS = {BYTE: "B", SHORT: "H", LONG: "I", RATIONAL: "I", UNDEFINED: "B", SRATIONAL: "i"}
 _FORMATS |= {FLOAT: "f", DOUBLE: "d"}
 _PER_VALUE = {RATIONAL: 2, SRATIONAL: 2}
@@ -32,8 +42,7 @@ PATTERNS = {
     "quad": ((4, 4), (0, 0, 1, 1) * 2 + (1, 1, 2, 2) * 2),
     "x-trans": (
         (6, 6),
-        (1, 2, 1, 1, 0, 1, 0, 1, 0, 2, 1, 2, 1, 2, 1, 1, 0, 1)
-        + (1, 0, 1, 1, 2, 1, 2, 1, 2, 0, 1, 0, 1, 0, 1, 1, 2, 1),
+        tuple(map(int, "121101010212121101101121212010101121")),
     ),
 }
 MATRIX = (7171, -1986, -648, -8085, 15555, 2718, -2170, 2559, 7493)
@@ -73,6 +82,9 @@ class Coding:
         return dataclasses.replace(self, **changes)
 
 
+WORDS = Coding()
+
+
 @dataclass(frozen=True)
 class MadeDng:
     """A DNG's bytes, and where its parts stand.
@@ -96,14 +108,16 @@ def photograph(height: int, width: int, bits: int, samples: int = 1, seed: int =
     chance = np.random.default_rng(seed)
     y, x = np.mgrid[:height, :width]
     light = 0.35 + 0.3 * np.sin(x / 9) * np.cos(y / 7) + 0.2 * (x > y) + 0.3 * (x + y < 20)
-    light = light[..., None] * np.linspace(1, 0.7, samples) + chance.normal(0, 0.02, (height, width, samples))
+    light = light[..., None] * np.linspace(1, 0.7, samples) + chance.normal(
+        0, 0.02, (height, width, samples)
+    )
     codes = np.rint(light.clip(0, 1) * (2**bits - 1)).astype(np.uint32 if bits > 16 else np.uint16)
     return codes[..., 0] if samples == 1 else codes
 
 
 def made_dng(
     picture: np.ndarray,
-    coding: Coding = Coding(),
+    coding: Coding = WORDS,
     tags: Tags | None = None,
     cfa: str | None = "RGGB",
 ) -> MadeDng:
@@ -155,13 +169,20 @@ def made_dng(
 
 
 def _file(
-    tags: dict[int, tuple[int, Any] | None], segments: list[bytes], codes: tuple[int, int], order: str
+    tags: dict[int, tuple[int, Any] | None],
+    segments: list[bytes],
+    codes: tuple[int, int],
+    order: str,
 ) -> MadeDng:
     tags = {**tags, codes[0]: (LONG, (0,) * len(segments))}
     tags[codes[1]] = (LONG, tuple(map(len, segments)))
     entries = {code: value for code, value in sorted(tags.items()) if value is not None}
     behind = 8 + 2 + 12 * len(entries) + 4
-    size = sum(len(packed) + len(packed) % 2 for packed in map(_packed, entries.values()) if len(packed) > 4)
+    size = sum(
+        len(packed) + len(packed) % 2
+        for packed in map(_packed, entries.values())
+        if len(packed) > 4
+    )
     places, place = [], behind + size
     for segment in segments:
         places.append((place, len(segment)))
@@ -225,7 +246,9 @@ def _coded(part: np.ndarray, coding: Coding) -> bytes:
     if kind == "jpeg xl":
         flat = flat.astype(np.float16) if coding.bits == 16 and flat.dtype.kind == "f" else flat
         return imagecodecs.jpegxl_encode(flat, lossless=True)
-    return imagecodecs.jpeg8_encode(np.ascontiguousarray(flat.astype(np.uint8)), 95, subsampling="444")
+    return imagecodecs.jpeg8_encode(
+        np.ascontiguousarray(flat.astype(np.uint8)), 95, subsampling="444"
+    )
 
 
 _STEPS = {1: 0, 2: 1, 34892: 2, 34893: 4, 3: 1, 34894: 2, 34895: 4}
@@ -240,7 +263,9 @@ def _integer_rows(part: np.ndarray, coding: Coding, predictor: int) -> bytes:
             values[:, step:] -= values[:, :-step].copy()
         return values.astype(f"{coding.order}u{bits // 8}").tobytes()
     weights = np.arange(bits - 1, -1, -1)
-    return np.packbits((rows[..., None] >> weights & 1).astype(np.uint8).reshape(len(rows), -1), 1).tobytes()
+    return np.packbits(
+        (rows[..., None] >> weights & 1).astype(np.uint8).reshape(len(rows), -1), 1
+    ).tobytes()
 
 
 def _float_rows(part: np.ndarray, coding: Coding, predictor: int) -> bytes:
@@ -270,7 +295,9 @@ def _bytes_of_24(values: np.ndarray) -> np.ndarray:
 
 
 def _bits_reversed(data: bytes) -> bytes:
-    return np.packbits(np.unpackbits(np.frombuffer(data, np.uint8)).reshape(-1, 8)[:, ::-1]).tobytes()
+    return np.packbits(
+        np.unpackbits(np.frombuffer(data, np.uint8)).reshape(-1, 8)[:, ::-1]
+    ).tobytes()
 
 
 def _woven(picture: np.ndarray, axis: int, fields: int) -> np.ndarray:
@@ -286,9 +313,8 @@ def digest(picture: np.ndarray) -> bytes:
     for top in range(0, planes.shape[0], 256):
         for left in range(0, planes.shape[1], 256):
             tile = planes[top : top + 256, left : left + 256]
-            packed = b"".join(np.ascontiguousarray(tile[..., p]).tobytes() for p in range(planes.shape[2]))
+            packed = b"".join(
+                np.ascontiguousarray(tile[..., p]).tobytes() for p in range(planes.shape[2])
+            )
             found += hashlib.md5(packed).digest()
     return hashlib.md5(found).digest()
-
-
-Reader = Callable[[bytes], Any]

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from .console import errors, rewritten, say
+from .console import errors, say
+from .files import PICTURES, Files
 from .pipes import source
 
 __all__ = ["command"]
+
+_FILES = Files("attach", "picture", PICTURES)
 
 
 def command(
@@ -46,7 +49,7 @@ def command(
     """
     from ..recovery import attach
 
-    ((_, path),) = rewritten([picture], output, in_place)
+    ((_, path),) = _FILES.rewritten([picture], output, in_place, also=[metadata])
     with errors(picture):
         picture = source(picture)
         found = attach(

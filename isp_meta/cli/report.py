@@ -7,7 +7,8 @@ from typing import Annotated
 
 import typer
 
-from .console import errors, progress, say, targets
+from .console import errors, progress, say
+from .files import Files
 from .layouts import Layout, takes_layout
 from .pipes import source
 
@@ -15,6 +16,8 @@ __all__ = ["LEAST_WIDTH", "MOST_WIDTH", "command"]
 
 # Those of report.build, which the list of options need not wait for.
 LEAST_WIDTH, MOST_WIDTH = 320, 4096
+
+_FILES = Files("report", "picture", (".html", ".htm"))
 
 
 @takes_layout
@@ -48,7 +51,7 @@ def command(
     """
     from ..report import write_report
 
-    (path,) = targets([jpeg], output, "-report.html")
+    (path,) = _FILES.targets([jpeg], output, "-report.html", also=[raw])
     with errors(jpeg), progress(jpeg.name) as step:
         size = write_report(
             source(jpeg),

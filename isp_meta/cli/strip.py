@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from .console import each, rewritten, say
+from .console import each, say
+from .files import PICTURES, Files
 from .pipes import source
 
 __all__ = ["command"]
+
+_FILES = Files("strip", "picture", PICTURES)
 
 
 def command(
@@ -47,4 +50,4 @@ def command(
         stays = f"; {beside} stays" if beside.is_file() else ""
         say(f"{path or picture}: {removed:,} bytes removed{stays}")
 
-    each(rewritten(pictures, output, in_place), work)
+    each(_FILES.rewritten(pictures, output, in_place), work)

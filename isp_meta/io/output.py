@@ -14,7 +14,10 @@ from typing import BinaryIO
 from ..errors import OutputError
 from .replaced import take_over
 
-__all__ = ["check_target", "write_atomic"]
+__all__ = ["UNFINISHED", "check_target", "write_atomic"]
+
+UNFINISHED = f".{'[0-9a-f]' * 16}.tmp"
+"""Pattern of the names that files have while they are written: what is left after a kill."""
 
 # Filesystems without hard links (FAT, exFAT, some network shares) answer os.link with one of these.
 _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}

@@ -13,7 +13,7 @@ from .headerless import RawLayout, layout_beside, read_headerless
 from .input import read_bytes
 from .makers import read_maker_raw
 from .refusals import not_a_raw_file, unsupported, without_layout
-from .signatures import RENDERED, what_is
+from .signatures import RENDERED, has_mosaic_behind, what_is
 from .structure import tiff_directories
 
 __all__ = ["read_raw"]
@@ -28,7 +28,6 @@ _REFUSED = {
 }
 _READ = frozenset({"TIFF", "ORF", "RW2", "RAF", "MRW", "CRW", "CR3", "Phase One", "ARRI", "Nokia"})
 _LAID_OUT = frozenset({"", "PNG", "TIFF", "BMP"})  # of BMP two letters may be chance
-_RASPBERRY_PI = b"BRCMo"  # the mosaic behind a JPEG of the first camera modules
 
 
 def read_raw(
@@ -69,7 +68,7 @@ def read_raw(
         return read_dng(data, path, gps=gps)
     if kind in _REFUSED:
         raise unsupported(path, *_REFUSED[kind])
-    if kind in _READ or (kind == "JPEG" and _RASPBERRY_PI in data):
+    if kind in _READ or (kind == "JPEG" and has_mosaic_behind(data)):
         return read_maker_raw(data, kind, path, gps=gps)
     if kind in RENDERED:
         raise not_a_raw_file(path, f"{kind}, already rendered", "name the raw file it was made of")

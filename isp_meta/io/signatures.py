@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-__all__ = ["RENDERED", "TIFF_STARTS", "what_is"]
+__all__ = ["RENDERED", "TIFF_STARTS", "has_mosaic_behind", "what_is"]
 
 TIFF_STARTS = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 """Of TIFF and BigTIFF."""
@@ -21,19 +21,19 @@ _STARTS: dict[bytes, str] = {
     b"NOKIARAW": "Nokia",
     b"RED1": "R3D",
     b"RED2": "R3D",
-    b"\xff\xd8\xff": "JPEG",
+    b"\xff\xd8": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"GIF8": "GIF",
     b"BM": "BMP",
-    b"8BPS": "Photoshop file",
+    b"8BPS": "Photoshop",
     b"%PDF": "PDF",
     b"PK\x03\x04": "ZIP archive",
     b"\x1f\x8b": "gzip archive",
-    b"\xff\x0a": "JPEG XL picture",
-    b"\0\0\0\x0cJXL \r\n": "JPEG XL picture",
-    b"\0\0\0\x0cjP  \r\n": "JPEG 2000 picture",
-    b"v/1\x01": "OpenEXR picture",
-    b"SIMPLE  =": "FITS file",
+    b"\xff\x0a": "JPEG XL",
+    b"\0\0\0\x0cJXL \r\n": "JPEG XL",
+    b"\0\0\0\x0cjP  \r\n": "JPEG 2000",
+    b"v/1\x01": "OpenEXR",
+    b"SIMPLE  =": "FITS",
     b"\x93NUMPY": "NumPy array",
     b"<?xml": "XML text",
     b"<x:xmpmeta": "XMP sidecar",
@@ -42,17 +42,20 @@ _STARTS: dict[bytes, str] = {
 }
 _BRANDS = {
     b"crx ": "CR3",
-    b"heic": "HEIC picture",
-    b"heix": "HEIC picture",
-    b"mif1": "HEIF picture",
-    b"avif": "AVIF picture",
+    **dict.fromkeys((b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
 }
+_RASPBERRY_PI = b"BRCMo"  # behind a JPEG of its first camera modules, before their mosaic
 
 RENDERED = frozenset(
-    {"JPEG", "PNG", "GIF", "BMP", "WebP picture", "JPEG XL picture", "JPEG 2000 picture"}
-    | {name for name in _BRANDS.values() if name != "CR3"}
+    {"JPEG", "PNG", "GIF", "BMP", "WebP", "JPEG XL", "JPEG 2000", "HEIC", "AVIF", "PDF"}
 )
-"""Names of pictures that are rendered already."""
+"""Names of what is rendered already."""
+
+
+def has_mosaic_behind(jpeg: bytes) -> bool:
+    """Whether a raw picture follows a JPEG in its file, as those of Raspberry Pi have it."""
+    return _RASPBERRY_PI in jpeg
 
 
 def what_is(data: bytes) -> str:
@@ -66,5 +69,5 @@ def what_is(data: bytes) -> str:
     if data[4:8] == b"ftyp":
         return _BRANDS.get(data[8:12], "video")
     if data[:4] == b"RIFF":
-        return "WebP picture" if data[8:12] == b"WEBP" else "RIFF file"
+        return "WebP" if data[8:12] == b"WEBP" else "RIFF"
     return next((name for start, name in _STARTS.items() if data.startswith(start)), "")

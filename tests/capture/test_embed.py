@@ -329,7 +329,7 @@ def test_jpeg_and_sidecar_come_both_or_not_at_all(tmp_path, make_frame, existing
 
 @pytest.mark.parametrize(
     ("content", "text"),
-    [(None, "no such file"), (b"", "is empty"), (b"no raw" * 99, "no raw file that LibRaw knows")],
+    [(None, "no such file"), (b"", "is empty"), (b"no raw" * 99, "not a raw file: no header")],
 )
 def test_raw_file_that_is_none_is_refused(tmp_path, content, text):
     raw = tmp_path / "photo.dng"

@@ -21,12 +21,22 @@ from pathlib import Path
 
 import torch
 from mutations import damage, number_near
-from trial import MOST_SECONDS, Broken, bounded_memory, require
+from trial import MOST_SECONDS, bounded_memory, require
 
 sys.path.append(str(Path(__file__).parents[1]))
 
-from made_dng import BYTE, RATIONAL, SHORT, SRATIONAL, UNDEFINED, Coding, MadeDng, made_dng
-from made_dng import digest, photograph
+from made_dng import (
+    BYTE,
+    RATIONAL,
+    SHORT,
+    SRATIONAL,
+    UNDEFINED,
+    Coding,
+    MadeDng,
+    digest,
+    made_dng,
+    photograph,
+)
 
 from isp_meta.errors import RawFileError
 from isp_meta.io.dng.read import read_dng

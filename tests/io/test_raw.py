@@ -203,9 +203,9 @@ def test_hostile_bytes_raise_only_our_error(tmp_path: Path) -> None:
 def test_what_no_reader_takes_is_named(tmp_path: Path) -> None:
     for start, error, text in (
         (b"FOVb", RawFileUnsupported, r"not supported: a Foveon sensor \(X3F\).*; Sigma Photo Pro"),
-        (b"\0\0\0\x18ftypheic", NotARawFile, "not a raw file: HEIC picture, already rendered"),
+        (b"\0\0\0\x18ftypheic", NotARawFile, "not a raw file: HEIC, already rendered"),
         (b"\0\0\0\x18ftypisom", NotARawFile, "not a raw file: video$"),
-        (b"%PDF-1.7", NotARawFile, "not a raw file: PDF$"),
+        (b"%PDF-1.7", NotARawFile, "not a raw file: PDF, already rendered"),
     ):
         path = tmp_path / "a.raw"
         path.write_bytes(start.ljust(5000, b"\0"))

@@ -5,13 +5,13 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...camera import BAYER_PATTERNS, LINEAR, MONOCHROME
 from ..refusals import damaged, unsupported
 from .layout import Layout
 from .tags import CFA, LINEAR_RAW, Tag, TiffTags
 
-__all__ = ["LINEAR", "MONOCHROME", "cfa_at", "planes_in_order", "read_color_filter"]
+__all__ = ["cfa_at", "planes_in_order", "read_color_filter"]
 
-LINEAR, MONOCHROME = "RGB", "W"
 _LONGEST_PERIOD, _LONGEST_TOLD = 8, 64
 _NAMES = ("red", "green", "blue", "cyan", "magenta", "yellow", "white")
 _BY_SETS = {
@@ -20,7 +20,6 @@ _BY_SETS = {
     frozenset({0, 1, 2, 6}): "a mosaic of red, green, blue and white (RGBW)",
 }
 _AS_LINEAR = "convert it to linear DNG, as Adobe DNG Converter does with the option Linear"
-_BAYER = ("RGGB", "BGGR", "GRBG", "GBRG")
 
 
 def read_color_filter(tags: TiffTags, layout: Layout) -> NDArray[np.str_] | str:
@@ -81,7 +80,7 @@ def _smallest_square(letters: NDArray[np.str_]) -> NDArray[np.str_] | None:
         square = tiled[:side, :side]
         if not (np.tile(square, (whole[0] // side, whole[1] // side)) == tiled).all():
             continue
-        if side > 2 or "".join(square.ravel()) in _BAYER:
+        if side > 2 or "".join(square.ravel()) in BAYER_PATTERNS:
             return square
     return None
 

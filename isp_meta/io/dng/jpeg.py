@@ -20,8 +20,9 @@ _OTHERS = {
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical"),
     **dict.fromkeys((0xC9, 0xCA, 0xCB), "arithmetic-coded"),
 }
-# What no encoder writes at a scan's end; without 0xFF, which would begin a marker.
-_STRAY = bytes((37 * i * i + 91 * i + 23) % 251 for i in range(64))
+# What no encoder writes at a scan's end: without 0xFF, which would begin a marker, and first a bit
+# unlike those that a decoder makes up, zeros.
+_STRAY = bytes((37 * i * i + 91 * i + 170) % 251 for i in range(64))
 _SHORTEST_TESTED = 4 * len(_STRAY)
 
 

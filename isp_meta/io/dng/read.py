@@ -6,13 +6,13 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...camera import Camera
+from ...camera import MONOCHROME, Camera
 from ...errors import RawFileError
 from ...frame import Frame
 from ..refusals import cut_off, damaged, not_a_raw_file
 from .areas import active_area, default_scale, visible_area
 from .calibration import as_shot_neutral, color_matrix, neutral_of_white, noise_profile
-from .color_filter import MONOCHROME, cfa_at, planes_in_order, read_color_filter
+from .color_filter import cfa_at, planes_in_order, read_color_filter
 from .digest import check_digest
 from .layout import read_layout
 from .levels import black_of_places, linearized, rescaled_to_one_white, through_curves, white_levels
@@ -61,8 +61,10 @@ def read_dng(data: bytes, name: object, *, gps: bool = False) -> Frame:
 
 def _read(data: bytes, name: object, gps: bool) -> Frame:
     tags = read_tags(data)
+    if tags is None and data[:2] in (b"II", b"MM"):
+        raise damaged(name, "its directories are cut off or make no sense")
     if tags is None or not tags.is_dng:
-        raise not_a_raw_file(name, "no DNG, or its directories are beyond reading")
+        raise not_a_raw_file(name, "no DNG")
     if Tag.PHOTOMETRIC not in tags.numbers:
         raise damaged(name, "its directories hold no picture")
     layout = read_layout(tags, len(data), name)
