@@ -1,9 +1,10 @@
-"""LibRaw, held so that what it gives is what the file holds: decoded twice, and silent.
+"""LibRaw, held so that what it gives is what the file holds; and silent.
 
 LibRaw decodes into memory as the system gives it. What it cannot decode it leaves untouched, often
-without an error, and that memory may hold the picture read before. Here each file is decoded twice,
-in memory filled with two different values; a photosite that is not the same both times did not come
-from the file.
+without an error, and that memory may hold the picture read before. Here that memory is filled with
+a value first. Where the value is found afterwards, or where it may be there in another form, the
+file is decoded again over another value, and a photosite that is not the same both times did not
+come from the file.
 """
 
 from __future__ import annotations
@@ -32,7 +33,9 @@ LIBRAW = "LibRaw " + ".".join(str(number) for number in rawpy.libraw_version)
 """With its version, for errors."""
 
 _M_PERTURB = -6  # glibc, malloc.h: what is allocated gets the complement of this byte
-_POISONS = (0x55, 0xCC)
+_POISONS = (0xCC, 0x55)  # the first makes 52,428, a code of no sensor of 15 bits or less
+# Formats whose decoders write code by code, or read whole codes into the picture's memory.
+_BY_VALUE = frozenset({"TIFF", "ORF", "RW2", "RAF", "CR3"})
 _PROBED = 1 << 20
 _UNBUFFERED = 2  # glibc, stdio.h: _IONBF
 _CORRUPTED = re.compile(r"data corrupted at (\d+)")
@@ -82,11 +85,12 @@ class Unpacked:
         return self.black, self.white, self.gains
 
 
-def unpack(data: bytes, name: object) -> Unpacked:
+def unpack(data: bytes, kind: str, name: object) -> Unpacked:
     """Decodes a raw file of a maker's own format.
 
     Args:
         data: the whole file.
+        kind: as :func:`isp_meta.io.signatures.what_is` tells it.
         name: of the file, for errors.
 
     Raises:
@@ -102,7 +106,16 @@ def unpack(data: bytes, name: object) -> Unpacked:
                 "could not be told",
                 "run without LD_PRELOAD, or convert it to DNG",
             )
-        first, again = (_unpack(data, name, poison) for poison in _POISONS)
+        first, doubtful = _unpack(data, name, _POISONS[0])
+        # Codes of two bytes may be read straight into the picture's memory and changed there.
+        if not (doubtful or kind not in _BY_VALUE or len(data) >= 2 * first.codes.size):
+            return first
+        again, _ = _unpack(data, name, _POISONS[1])
+    _compare(first, again, name)
+    return first
+
+
+def _compare(first: Unpacked, again: Unpacked, name: object) -> None:
     wrong = first.differing(again)
     count = int(np.count_nonzero(wrong))
     if count:
@@ -114,11 +127,10 @@ def unpack(data: bytes, name: object) -> Unpacked:
         )
     if repr(first.levels) != repr(again.levels):  # some are NaN
         raise damaged(name, "the masked border, by which black is measured, cannot be decoded")
-    return first
 
 
-def _unpack(data: bytes, name: object, poison: int) -> Unpacked:
-    """One decode in memory that is filled with a byte."""
+def _unpack(data: bytes, name: object, poison: int) -> tuple[Unpacked, bool]:
+    """One decode in memory that is filled with a byte; whether that is still found somewhere."""
     with _silence() as said, _poisoned(poison):
         try:
             with rawpy.imread(BytesIO(data)) as raw:
@@ -126,7 +138,7 @@ def _unpack(data: bytes, name: object, poison: int) -> Unpacked:
                     raise unsupported(
                         name, "three colors at every pixel, which the camera made", LINEAR_DNG
                     )
-                return _taken(raw)
+                return _taken(raw), bool((raw.raw_image == 0x101 * poison).any())
         except (RawFileError, rawpy.LibRawFileUnsupportedError, rawpy.NotSupportedError):
             raise
         except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawTooBigError, MemoryError) as error:

@@ -64,7 +64,7 @@ def read_maker_raw(data: bytes, kind: str, name: object, *, gps: bool = False) -
     if kind == "TIFF":
         _check_tiff(data, name)
     try:
-        unpacked = unpack(data, name)
+        unpacked = unpack(data, kind, name)
     except rawpy.LibRawFileUnsupportedError as error:
         said = " ".join(filter(None, (tags.texts.get(Tag.MAKE), tags.texts.get(Tag.MODEL))))
         what = f"{kind} of {said or 'a camera'}, whose model or compression {LIBRAW} lacks"

@@ -72,7 +72,7 @@ def test_nothing_is_lost_and_nothing_done_twice(
     assert Counter(row.name for row in seen) == Counter([*names, "b/deadly.dng", "corrupt.dng"])
     assert {row.name: row.kind for row in summary.errors} == {
         "b/deadly.dng": "WorkerDied",
-        "corrupt.dng": "RawFileError",
+        "corrupt.dng": "RawFileDamaged",
     }
     made = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").glob("**/*.jpg")}
     assert made == {name.replace("dng", "jpg") for name in names}

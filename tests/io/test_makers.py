@@ -95,7 +95,7 @@ def test_a_sensor_that_clips_below_its_white_level() -> None:
     ],
 )
 def test_other_colors_are_named(letters: str, text: str) -> None:
-    unpacked = libraw.unpack(maker_files.raw_tiff(SCENE), "a")
+    unpacked = libraw.unpack(maker_files.raw_tiff(SCENE), "TIFF", "a")
     pattern = np.arange(4, dtype=np.uint8).reshape(2, 2)
     strange = dataclasses.replace(unpacked, letters=letters, pattern=pattern)
     with pytest.raises(RawFileUnsupported, match=f"a mosaic of {text}; .* linear DNG"):
