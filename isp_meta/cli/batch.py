@@ -167,8 +167,11 @@ def _run(shared: dict[str, Any], make: Callable[[], Job]) -> None:
 
 def _line(summary: Summary) -> str:
     failed = f", {summary.failed} failed ({summary.table})" if summary.failed else ""
+    number, endings = sum(summary.passed_over.values()), sorted(filter(None, summary.passed_over))
+    kinds = f" ({', '.join(endings)})" if endings else ""
+    passed = f", {number} passed over{kinds}" if number else ""
     return (
-        f"{summary.done} done, {summary.skipped} skipped{failed}; {summary.megapixels:.1f} "
+        f"{summary.done} done, {summary.skipped} skipped{failed}{passed}; {summary.megapixels:.1f} "
         f"megapixels in {summary.seconds:.1f} s, {summary.rate:.2f} a second"
     )
 
