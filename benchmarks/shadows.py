@@ -40,12 +40,12 @@ from torch import Tensor
 from torch.nn import functional
 
 from isp_meta import read_metadata, read_raw, recover, write_dng
-from isp_meta.color_difference import delta_e_2000, xyz_to_lab
 from isp_meta.colorimetry import SPACES, TRANSFERS, rgb_to_xyz, xy_to_xyz
 from isp_meta.comparison.specks import count_specks
 from isp_meta.data import sample_path
 from isp_meta.frame import Frame
 from isp_meta.io import remosaic, write_mosaic
+from isp_meta.metrics import delta_e_2000, xyz_to_lab
 from isp_meta.stages import BlackLevel, SensorNoise
 
 LIFTS = (0, 2, 4)

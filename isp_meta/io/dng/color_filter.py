@@ -75,7 +75,7 @@ def _smallest_square(letters: NDArray[np.str_]) -> NDArray[np.str_] | None:
     """Of a side that is some sensor's; a strange one of 2x2 counts as 4x4."""
     rows, columns = letters.shape
     for side in range(2, _LONGEST_PERIOD + 1):
-        if side % rows and rows % side or side % columns and columns % side:
+        if (side % rows and rows % side) or (side % columns and columns % side):
             continue
         whole = (np.lcm(side, rows), np.lcm(side, columns))
         tiled = np.tile(letters, (whole[0] // rows, whole[1] // columns))

@@ -88,7 +88,9 @@ def black_of_places(
             lines = np.array([y]), np.array([x])
         black = pattern[sample][np.ix_(lines[0] % rows, lines[1] % columns)].astype(np.float32)
         if not uniform:
-            black += vertical[lines[0] % len(vertical), None] + horizontal[lines[1] % len(horizontal)]
+            black += (
+                vertical[lines[0] % len(vertical), None] + horizontal[lines[1] % len(horizontal)]
+            )
         mean = black.mean(dtype=np.float64)
         spread = float(np.abs(black - mean).max())
         if spread > (_SHARED if not layout.floats else 1e-6 * max(1.0, abs(mean))):

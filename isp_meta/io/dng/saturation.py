@@ -19,7 +19,10 @@ _BELOW = 64
 
 
 def saturation_level(
-    colors: Mapping[str, NDArray[np.float32]], black: float, white: float, gains: Mapping[str, float]
+    colors: Mapping[str, NDArray[np.float32]],
+    black: float,
+    white: float,
+    gains: Mapping[str, float],
 ) -> float:
     """Where the histograms of at least two colors pile up, at one code, with nothing above.
 
