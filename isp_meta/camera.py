@@ -162,7 +162,9 @@ class Camera:
         gain_maps: lens shading, to be undone; applied one after the other.
         noise: (shot, read) of a mosaic in [0, 1]: variance = shot * signal + read; None: unknown.
 
-    The last four serve rendering alone: metadata does not keep them, and ``==`` ignores them.
+        default_scale: (horizontal, vertical) factors that make pixels square (DNG DefaultScale).
+
+    The last five serve rendering alone: metadata does not keep them, and ``==`` ignores them.
 
     Raises:
         ValueError: a value out of its range.

@@ -78,8 +78,7 @@ def embed(
 
     Args:
         raw: a raw file, or a Frame with ``codes`` and ``camera``.
-        picture: the file to write: ``.png``, ``.tif`` and ``.tiff`` make a PNG or TIFF, any other
-            ending a JPEG.
+        picture: the file to write: ``.jpg``, ``.jpeg``, ``.png``, ``.tif`` or ``.tiff``.
         options: of the capture; by default about 1.5 % of the pixels are kept.
         pipeline: from ``codes`` to ``raw`` and ``srgb``; default :func:`isp_meta.presets.minimal`,
             which rounds to the picture's depth. If it has a SampleMetadata stage, its samples are
@@ -98,7 +97,8 @@ def embed(
         PictureMismatch: ``existing`` shows something else, or not the sensor's own pixels; without
             loss: it is turned or cropped.
         RateNotReached: no cell and levels give the rate that was asked for.
-        PipelineOrderError: the pipeline lacks a field. OutputError: a file cannot be written.
+        PipelineOrderError: the pipeline lacks a field. OutputError: a file cannot be written, or
+            has another ending.
         ValueError: options that do not go with this kind of picture, several samplers, codes that
             are not finite, or not whole where they are to be kept without loss.
 

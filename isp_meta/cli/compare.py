@@ -10,6 +10,7 @@ from rich.table import Table
 
 from .choices import DemosaicMethod
 from .console import errors, out, print_json, progress
+from .files import check_name
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
@@ -55,6 +56,8 @@ def command(
     from ..comparison import compare as compare_files
     from ..pictures import error_map
 
+    if picture is not None:
+        check_name(picture, (".png",))
     with errors(recovered), progress(recovered.name) as step:
         if picture is not None:
             io.check_target(picture, overwrite=overwrite, sources=[raw, recovered])

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from .choices import Format
-from .console import each, is_folder, progress, say, stop, targets
+from .console import each, progress, say, stop
+from .files import TIFF, Files, is_folder
 from .pipes import DASH, source
 
 if TYPE_CHECKING:
@@ -22,7 +24,11 @@ ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the picture was edited since.")
 ]
 
-_FORMAT: dict[str, Format] = {".dng": "dng", ".tif": "tiff", ".tiff": "tiff", ".npy": "npy"}
+_ENDINGS: dict[Format, tuple[str, ...]] = {"dng": (".dng",), "tiff": TIFF, "npy": (".npy",)}
+_NAMED: dict[str, Format] = {
+    ending: format for format, endings in _ENDINGS.items() for ending in endings
+}
+_FILES = Files("recover", "picture", tuple(_NAMED), carrying=True, batch=True)
 
 
 def command(
@@ -76,7 +82,10 @@ def command(
         exact = ", exact" if frame.codes is not None else ""
         say(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen}{exact}")
 
-    paths = targets(jpegs, output, job.ending)
+    # Where the format is given, a name may go without an ending, but not with one that lies.
+    possible = (*_ENDINGS[format], "") if format else tuple(_NAMED)
+    files = dataclasses.replace(_FILES, gives=possible)
+    paths = files.targets(jpegs, output, job.ending)
     each(zip(jpegs, paths, strict=True), work)
 
 
@@ -94,6 +103,6 @@ def _named_format(file: Path | None) -> Format:
     """What the name of the file to write says."""
     if file is None:
         return "dng"
-    if (named := _FORMAT.get(file.suffix.lower())) is None:
+    if (named := _NAMED.get(file.suffix.lower())) is None:
         stop(f"{file}: name it .dng, .tif or .npy, or give --format", 2)
     return named

@@ -10,7 +10,8 @@ from .dng import (
 )
 from .icc import icc_profile
 from .image import MOST_PIXELS, decode_image, display_values, eight_bits, encode_jpeg, to_uint8
-from .input import read_bytes
+from .input import check_source, read_bytes
+from .kind import file_kind, is_rendered
 from .known_camera import known_camera
 from .linear import has_16_bits, is_linear_dng, read_linear, write_npy, write_tiff16
 from .output import check_target, write_atomic
@@ -22,6 +23,7 @@ __all__ = [
     "MOST_PIXELS",
     "RAW_SUFFIXES",
     "RENDERED_SUFFIXES",
+    "check_source",
     "check_target",
     "decode_image",
     "display_values",
@@ -29,9 +31,11 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "encode_tiff",
+    "file_kind",
     "has_16_bits",
     "icc_profile",
     "is_linear_dng",
+    "is_rendered",
     "known_camera",
     "linear_black",
     "read_bytes",

@@ -35,6 +35,10 @@ class Online:
     target: Tensor
     weight: Tensor
 
+    def pictures(self, part: slice) -> Online:
+        """Some of the B; views."""
+        return Online(self.inputs[part], self.target[part], self.weight[part])
+
 
 class TrainableReconstructor(Reconstructor):
     """A network that makes raw of a picture and its samples.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zlib
+from typing import Literal
 
 import imagecodecs
 import numpy as np
@@ -98,12 +99,14 @@ def _summed(differences: Samples, distance: int) -> Samples:
 
 
 def _as_floats(raw: NDArray[np.uint8], layout: Layout) -> Samples:
-    size, order = layout.bits // 8, layout.byte_order
+    size = layout.bits // 8
+    order: Literal["<", ">"] = "<" if layout.byte_order == "<" else ">"
     if layout.predictor in _FLOAT_DIFFERENCES:
         # Bytes of equal weight stand together, the highest first, and are differences.
         distance = _FLOAT_DIFFERENCES[layout.predictor] * layout.coded_samples
-        planes = _summed(raw.copy(), distance).reshape(len(raw), size, -1)
-        raw, order = np.ascontiguousarray(planes.swapaxes(1, 2)).reshape(len(raw), -1), ">"
+        planes = np.reshape(_summed(raw.copy(), distance), (len(raw), size, -1))
+        bytewise = np.ascontiguousarray(planes.swapaxes(1, 2)).view(np.uint8)
+        raw, order = bytewise.reshape(len(raw), -1), ">"
     elif layout.predictor != 1:
         raise NotSupported(f"predictor {layout.predictor} of floating point")
     if layout.bits == 24:

@@ -5,14 +5,14 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from ...camera import BAYER_PATTERNS, LINEAR, MONOCHROME
 from ..refusals import damaged, unsupported
 from .layout import Layout
 from .tags import CFA, LINEAR_RAW, Tag, TiffTags
 
-__all__ = ["LINEAR", "MONOCHROME", "cfa_at", "planes_in_order", "read_color_filter"]
+__all__ = ["cfa_at", "planes_in_order", "read_color_filter"]
 
-LINEAR, MONOCHROME = "RGB", "W"
-_LONGEST_PERIOD = 8
+_LONGEST_PERIOD, _LONGEST_TOLD = 8, 64
 _NAMES = ("red", "green", "blue", "cyan", "magenta", "yellow", "white")
 _BY_SETS = {
     frozenset({1, 3, 4, 5}): "a mosaic of cyan, yellow, green and magenta (CYGM)",
@@ -20,7 +20,6 @@ _BY_SETS = {
     frozenset({0, 1, 2, 6}): "a mosaic of red, green, blue and white (RGBW)",
 }
 _AS_LINEAR = "convert it to linear DNG, as Adobe DNG Converter does with the option Linear"
-_BAYER = ("RGGB", "BGGR", "GRBG", "GBRG")
 
 
 def read_color_filter(tags: TiffTags, layout: Layout) -> NDArray[np.str_] | str:
@@ -50,7 +49,8 @@ def read_color_filter(tags: TiffTags, layout: Layout) -> NDArray[np.str_] | str:
         raise unsupported(name, f"a mosaic of {layout.samples} samples a place", _AS_LINEAR)
     codes = [int(code) for code in tags.numbers.get(Tag.CFA_PATTERN, ())]
     rows, columns = (int(n) for n in tags.numbers.get(Tag.CFA_REPEAT_PATTERN_DIM, (2.0, 2.0)))
-    if rows < 1 or columns < 1 or len(codes) != rows * columns:
+    sides_make_sense = 0 < rows <= _LONGEST_TOLD and 0 < columns <= _LONGEST_TOLD
+    if not sides_make_sense or len(codes) != rows * columns:
         raise damaged(name, f"its mosaic of {rows}x{columns} places has {len(codes)} colors")
     if len(set(codes)) == 1:
         return MONOCHROME
@@ -75,20 +75,18 @@ def _smallest_square(letters: NDArray[np.str_]) -> NDArray[np.str_] | None:
     """Of a side that is some sensor's; a strange one of 2x2 counts as 4x4."""
     rows, columns = letters.shape
     for side in range(2, _LONGEST_PERIOD + 1):
-        if (side % rows and rows % side) or (side % columns and columns % side):
-            continue
         whole = (np.lcm(side, rows), np.lcm(side, columns))
         tiled = np.tile(letters, (whole[0] // rows, whole[1] // columns))
         square = tiled[:side, :side]
         if not (np.tile(square, (whole[0] // side, whole[1] // side)) == tiled).all():
             continue
-        if side > 2 or "".join(square.ravel()) in _BAYER:
+        if side > 2 or "".join(square.ravel()) in BAYER_PATTERNS:
             return square
     return None
 
 
 def cfa_at(square: NDArray[np.str_] | str, rows: int, columns: int) -> str:
-    """Letters as :attr:`isp_meta.Camera.cfa` has them, so many pixels from the active area's corner."""
+    """The filter as :attr:`isp_meta.Camera.cfa` has it, from a pixel of the active area."""
     if isinstance(square, str):
         return square
     return "".join(np.roll(square, (-rows, -columns), (0, 1)).ravel())

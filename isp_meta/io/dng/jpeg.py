@@ -20,8 +20,9 @@ _OTHERS = {
     **dict.fromkeys((0xC5, 0xC6, 0xC7, 0xCD, 0xCE, 0xCF), "hierarchical"),
     **dict.fromkeys((0xC9, 0xCA, 0xCB), "arithmetic-coded"),
 }
-# What no encoder writes at a scan's end; without 0xFF, which would begin a marker.
-_STRAY = bytes((37 * i * i + 91 * i + 23) % 251 for i in range(64))
+# What no encoder writes at a scan's end: without 0xFF, which would begin a marker, and first a bit
+# unlike those that a decoder makes up, zeros.
+_STRAY = bytes((37 * i * i + 91 * i + 170) % 251 for i in range(64))
 _SHORTEST_TESTED = 4 * len(_STRAY)
 
 
@@ -129,6 +130,8 @@ def decode_jpeg(data: bytes, header: JpegHeader) -> NDArray[np.unsignedinteger]:
 
 def _decoded(data: bytes, header: JpegHeader) -> NDArray[np.unsignedinteger]:
     # Lossless components are samples side by side, never colors to be converted.
-    colors = {"colorspace": 0, "outcolorspace": 0} if header.lossless else {}
-    found: NDArray[np.unsignedinteger] = imagecodecs.jpeg8_decode(data, **colors)
+    space = imagecodecs.JPEG8.CS.UNKNOWN if header.lossless else None
+    found: NDArray[np.unsignedinteger] = imagecodecs.jpeg8_decode(
+        data, colorspace=space, outcolorspace=space
+    )
     return found.reshape(header.height, -1)

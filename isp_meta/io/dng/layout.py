@@ -10,6 +10,7 @@ from ..refusals import cut_off, damaged, unsupported
 from .tags import Tag, TiffTags
 
 __all__ = [
+    "CONVERT",
     "DEFLATE",
     "JPEG",
     "JPEG_XL",
@@ -28,7 +29,7 @@ _MOST_SAMPLES_A_BYTE |= dict.fromkeys(DEFLATE, 1 << 11)
 _UNSUSPECTED = 1 << 23  # samples that any file may claim: a dark frame packs to nothing
 _MOST_SAMPLES = 1 << 28
 _MOST_SEGMENTS = 1 << 16
-_ADOBE = "convert it by Adobe DNG Converter"
+CONVERT = "convert it by Adobe DNG Converter, which writes lossless JPEG"
 _OTHER_CODINGS = {
     2: "CCITT coding",
     5: "LZW compression",
@@ -78,7 +79,8 @@ class Layout:
         height, width, samples: of the whole picture; samples a pixel.
         bits: a sample.
         floats: whether samples are floating point.
-        compression, predictor, fill_order: as in the tags of that name.
+        compression, fill_order: as in the tags of that name.
+        predictor: as in its tag, of Deflate; 1 of all else.
         planar: whether each plane is stored on its own.
         byte_order: "<" or ">".
         tables: JPEGTables, or nothing.
@@ -128,10 +130,15 @@ def read_layout(tags: TiffTags, size: int, name: object) -> Layout:
     compression = _whole(tags, Tag.COMPRESSION, UNCOMPRESSED)
     if compression not in _MOST_SAMPLES_A_BYTE:
         what = _OTHER_CODINGS.get(compression, f"compression {compression}")
-        raise unsupported(name, what, _ADOBE)
+        raise unsupported(name, what, CONVERT)
     planar = _whole(tags, Tag.PLANAR_CONFIGURATION, 1) == 2 and samples > 1
     bits, floats = _depth(tags, name)
     segments = tuple(_segments(tags, (height, width), samples if planar else 1, name))
+    rows, columns = (
+        _whole(tags, code, 1) for code in (Tag.ROW_INTERLEAVE_FACTOR, Tag.COLUMN_INTERLEAVE_FACTOR)
+    )
+    if not (0 < rows <= height and 0 < columns <= width):
+        raise damaged(name, f"its lines are sorted into {rows}x{columns} fields")
     layout = Layout(
         name=name,
         height=height,
@@ -140,19 +147,16 @@ def read_layout(tags: TiffTags, size: int, name: object) -> Layout:
         bits=bits,
         floats=floats,
         compression=compression,
-        predictor=_whole(tags, Tag.PREDICTOR, 1),
+        predictor=_whole(tags, Tag.PREDICTOR, 1) if compression in DEFLATE else 1,
         fill_order=_whole(tags, Tag.FILL_ORDER, 1),
         planar=planar,
         byte_order=tags.byte_order,
         tables=bytes(int(v) for v in tags.numbers.get(Tag.JPEG_TABLES, ())),
-        interleave=(
-            max(1, _whole(tags, Tag.ROW_INTERLEAVE_FACTOR, 1)),
-            max(1, _whole(tags, Tag.COLUMN_INTERLEAVE_FACTOR, 1)),
-        ),
+        interleave=(rows, columns),
         segments=segments,
     )
     if any(value != 1 for value in tags.numbers.get(Tag.SUB_TILE_BLOCK_SIZE, ())):
-        raise unsupported(name, "tiles in blocks (SubTileBlockSize)", _ADOBE)
+        raise unsupported(name, "tiles in blocks (SubTileBlockSize)", CONVERT)
     _check_bytes(layout, size)
     return layout
 
@@ -167,14 +171,14 @@ def _depth(tags: TiffTags, name: object) -> tuple[int, bool]:
     bits = set(tags.numbers.get(Tag.BITS_PER_SAMPLE, (1.0,)))
     formats = set(tags.numbers.get(Tag.SAMPLE_FORMAT, (float(_UINT),)))
     if len(bits) > 1 or len(formats) > 1:
-        raise unsupported(name, "samples of different kinds at one pixel", _ADOBE)
+        raise unsupported(name, "samples of different kinds at one pixel", CONVERT)
     depth, kind = int(bits.pop()), int(formats.pop())
     if kind == _FLOAT and depth in (16, 24, 32):
         return depth, True
     if kind == _UINT and (2 <= depth <= 16 or depth == 32):
         return depth, False
     kinds = {_UINT: "whole numbers", 2: "signed numbers", _FLOAT: "floating point"}
-    raise unsupported(name, f"samples of {depth} bits ({kinds.get(kind, kind)})", _ADOBE)
+    raise unsupported(name, f"samples of {depth} bits ({kinds.get(kind, kind)})", CONVERT)
 
 
 def _segments(

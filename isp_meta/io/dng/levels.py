@@ -11,10 +11,18 @@ from ..refusals import damaged
 from .areas import Area
 from .layout import Layout
 from .tags import Tag, TiffTags
+from .value_maps import value_maps
 
-__all__ = ["black_of_places", "linearized", "rescaled_to_one_white", "white_levels"]
+__all__ = [
+    "black_of_places",
+    "linearized",
+    "rescaled_to_one_white",
+    "through_curves",
+    "white_levels",
+]
 
 _SHARED = 0.5  # codes by which black may differ from its mean: half the step of the codes
+_FULL = 65535.0
 _SQUARES = {side * side: side for side in range(2, 9)}
 
 
@@ -26,7 +34,8 @@ def linearized(codes: NDArray[np.generic], tags: TiffTags) -> NDArray[np.generic
     table = np.array(tags.numbers.get(Tag.LINEARIZATION_TABLE, ()), np.uint16)
     if not len(table) or codes.dtype.kind == "f":
         return codes
-    return table[np.minimum(codes, len(table) - 1)]
+    found: NDArray[np.generic] = table[np.minimum(codes, len(table) - 1)]
+    return found
 
 
 def white_levels(tags: TiffTags, layout: Layout) -> tuple[float, ...]:
@@ -88,9 +97,8 @@ def black_of_places(
             lines = np.array([y]), np.array([x])
         black = pattern[sample][np.ix_(lines[0] % rows, lines[1] % columns)].astype(np.float32)
         if not uniform:
-            black += (
-                vertical[lines[0] % len(vertical), None] + horizontal[lines[1] % len(horizontal)]
-            )
+            black += vertical[lines[0] % len(vertical), None]
+            black += horizontal[lines[1] % len(horizontal)]
         mean = black.mean(dtype=np.float64)
         spread = float(np.abs(black - mean).max())
         if spread > (_SHARED if not layout.floats else 1e-6 * max(1.0, abs(mean))):
@@ -135,6 +143,39 @@ def _deltas(tags: TiffTags, code: int, length: int, name: object) -> NDArray[np.
     if len(values) < length:
         raise damaged(name, f"black level differences of {len(values)} of {length} lines")
     return values[:length]
+
+
+def through_curves(
+    codes: NDArray[np.float32],
+    tags: TiffTags,
+    black: tuple[float, ...],
+    white: float,
+    offset: tuple[int, int],
+) -> tuple[tuple[float, ...], float]:
+    """Applies the curves of OpcodeList2, in place; 16-bit codes from 0 to 65535 come of it.
+
+    Args:
+        codes: (samples, H, W).
+        black, white: levels, black of each place of the color filter or of each color.
+        offset: of the first pixel from the active area's corner.
+
+    Returns:
+        Black and white of the codes as they are then.
+    """
+    curves = value_maps(tags)
+    if not curves:
+        return black, white
+    side = math.isqrt(len(black) // len(codes))
+    levels = np.reshape(black, (len(codes), side, side))
+    for sample, y, x in np.ndindex(levels.shape):
+        place = codes[sample, y::side, x::side]
+        place -= levels[sample, y, x]
+        place /= white - levels[sample, y, x]
+    np.clip(codes, 0, 1, out=codes)
+    for curve in curves:
+        curve.apply(codes, offset)
+    codes *= _FULL
+    return (0.0,) * len(black), _FULL
 
 
 def rescaled_to_one_white(

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from itertools import product
-
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from ...camera import Camera
+from ...camera import MONOCHROME, Camera
 from ...errors import RawFileError
 from ...frame import Frame
 from ..refusals import cut_off, damaged, not_a_raw_file
 from .areas import active_area, default_scale, visible_area
 from .calibration import as_shot_neutral, color_matrix, neutral_of_white, noise_profile
-from .color_filter import LINEAR, MONOCHROME, cfa_at, planes_in_order, read_color_filter
+from .color_filter import cfa_at, planes_in_order, read_color_filter
 from .digest import check_digest
-from .layout import Layout, read_layout
-from .levels import black_of_places, linearized, rescaled_to_one_white, white_levels
+from .layout import read_layout
+from .levels import black_of_places, linearized, rescaled_to_one_white, through_curves, white_levels
 from .opcodes import gain_maps
 from .profile import color_profile
 from .saturation import saturation_level
@@ -63,8 +61,10 @@ def read_dng(data: bytes, name: object, *, gps: bool = False) -> Frame:
 
 def _read(data: bytes, name: object, gps: bool) -> Frame:
     tags = read_tags(data)
+    if tags is None and data[:2] in (b"II", b"MM"):
+        raise damaged(name, "its directories are cut off or make no sense")
     if tags is None or not tags.is_dng:
-        raise not_a_raw_file(name, "no DNG, or its directories are beyond reading")
+        raise not_a_raw_file(name, "no DNG")
     if Tag.PHOTOMETRIC not in tags.numbers:
         raise damaged(name, "its directories hold no picture")
     layout = read_layout(tags, len(data), name)
@@ -77,7 +77,7 @@ def _read(data: bytes, name: object, gps: bool) -> Frame:
     check_digest(tags, layout, stored, data)
     top, left, bottom, right = visible
     shown = linearized(stored[top:bottom, left:right], tags)
-    codes = np.ascontiguousarray(np.moveaxis(shown, -1, 0), np.float32)
+    codes: Codes = np.ascontiguousarray(np.moveaxis(shown, -1, 0), np.float32)
     del stored, shown
     black = black_of_places(codes, tags, layout, active, visible, period)
     whites = white_levels(tags, layout)
@@ -85,9 +85,10 @@ def _read(data: bytes, name: object, gps: bool) -> Frame:
         raise damaged(name, f"its white level {whites[0]:g} is not above black {max(black):g}")
     if layout.samples > 1:
         rescaled_to_one_white(codes, black, whites)
-    cfa = cfa_at(square, top - active[0], left - active[1])
-    camera = _camera(planes_in_order(tags), cfa, black, visible, gps)
-    white = _saturation(codes, camera, whites[0], layout)
+    offset = top - active[0], left - active[1]
+    black, white = through_curves(codes, tags, black, whites[0], offset)
+    camera = _camera(planes_in_order(tags), cfa_at(square, *offset), black, visible, gps)
+    white = saturation_level(codes, camera, white)
     return Frame(camera=camera.replace(white_level=white), codes=torch.from_numpy(codes))
 
 
@@ -115,24 +116,3 @@ def _camera(
         default_scale=default_scale(tags),
         **measured,  # type: ignore[arg-type]
     )
-
-
-def _saturation(codes: Codes, camera: Camera, white: float, layout: Layout) -> float:
-    if camera.cfa == MONOCHROME:
-        return white
-    gains = {c: 1 / n for c, n in zip("RGB", camera.as_shot_neutral, strict=True)}
-    if camera.cfa == LINEAR:
-        colors = dict(zip("RGB", codes, strict=True))
-    else:
-        places = list(zip(product(range(camera.period), repeat=2), camera.cfa, strict=True))
-        colors = {
-            color: np.concatenate(
-                [
-                    codes[0, y :: camera.period, x :: camera.period].ravel()
-                    for (y, x), letter in places
-                    if letter == color
-                ]
-            )
-            for color in "RGB"
-        }
-    return saturation_level(colors, max(camera.black_level), white, gains)

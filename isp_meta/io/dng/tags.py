@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
 
+import numpy as np
 import tifffile
 
 from ..exif import FIELDS, plain_text, ratio_text
@@ -251,7 +252,7 @@ def _collect(tif: tifffile.TiffFile) -> TiffTags:
             if isinstance(tag.value, str):
                 texts[tag.code] = plain_text(tag.value)
             else:
-                numbers[tag.code] = _numbers(tag)
+                numbers[tag.code] = _numbers(tag, tif.byteorder)
     # CinemaDNG has the exposure in the main directory.
     outside = {tag.name: tag.value for tag in main.tags if tag.code in FIELDS.values()}
     exif = _exif_texts({**outside, **_below(main, Tag.EXIF_IFD)}, texts)
@@ -292,8 +293,13 @@ def _entries(tif: tifffile.TiffFile, start: int) -> tuple[int, bytes]:
     return layout.tagnosize + length + layout.offsetsize, file.read(length)
 
 
-def _numbers(tag: tifffile.TiffTag) -> tuple[float, ...]:
+def _numbers(tag: tifffile.TiffTag, order: str) -> tuple[float, ...]:
     value = tag.value
+    if isinstance(value, np.ndarray):  # many values, of fractions but the first half of them
+        if tag.dtype in _RATIONALS:
+            kind = order + ("u4" if tag.dtype == _RATIONALS[0] else "i4")
+            value = tag.parent.filehandle.read_array(kind, 2 * tag.count, tag.valueoffset)
+        value = tuple(value.ravel().tolist())
     values = tuple(value) if isinstance(value, (tuple, bytes)) else (value,)
     if tag.dtype in _RATIONALS:
         pairs = zip(values[::2], values[1::2], strict=True)

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from ...workers import workers
 from ..refusals import damaged, unsupported
 from .codecs import NotSupported, Samples, decode_segment
-from .layout import Layout, Segment
+from .layout import CONVERT, Layout, Segment
 
 __all__ = ["read_samples"]
 
@@ -56,7 +56,7 @@ def _decode(data: memoryview, segment: Segment, layout: Layout) -> Samples:
     try:
         decoded = decode_segment(data, segment, layout)
     except NotSupported as error:
-        raise unsupported(layout.name, str(error)) from error
+        raise unsupported(layout.name, str(error), CONVERT) from error
     except ValueError as error:
         raise damaged(layout.name, f"{segment.label} {error}") from error
     except Exception as error:  # hostile bytes make decoders raise nearly anything
