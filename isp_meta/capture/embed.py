@@ -25,7 +25,9 @@ from ..io import RawLayout
 from ..pipeline import Pipeline
 from ..registration import Registration
 from ..stages import Demosaic, Quantize
+from ..stages.demosaic import method_for
 from .choose import choose, one_sampler, pack
+from .editing import for_editors
 from .finished import FinishedPicture
 from .options import CaptureOptions
 from .picture_file import PictureFile
@@ -121,6 +123,7 @@ def embed(
     codes = frame.require("codes", "embed") if options.lossless else None
     step("rendering")
     frame = _render(pipeline, frame, sources)
+    frame = frame.replace(camera=for_editors(frame, pipeline, options))
     step("making the picture")
     if existing is None:
         finished = FinishedPicture.of(frame, file.encode(frame), str(picture))
@@ -129,7 +132,9 @@ def embed(
         step("finding its place in the raw")
         finished = FinishedPicture.found(frame, data, str(existing), options.force)
     step("choosing pixels")
-    payload = choose(finished, sampler, options, demosaic=_demosaic(pipeline), progress=step)
+    payload = choose(
+        finished, sampler, options, demosaic=_demosaic(pipeline, frame.camera.cfa), progress=step
+    )
     if codes is not None:
         payload = dataclasses.replace(payload, mosaic=finished.mosaic(codes, options.lossless))
     step("encoding")
@@ -144,8 +149,9 @@ def embed(
     return Embedded(target, beside, frame, len(packed), len(data), finished.registration)
 
 
-def _demosaic(pipeline: Pipeline) -> str:
-    return next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
+def _demosaic(pipeline: Pipeline, cfa: str) -> str:
+    stage = next((stage for stage in pipeline.modules() if isinstance(stage, Demosaic)), None)
+    return (stage and method_for(cfa, stage.method)) or ""
 
 
 @torch.no_grad()

@@ -38,7 +38,11 @@ def command(
         DemosaicMethod, typer.Option(help="Of the truth; a JPEG's metadata says so itself.")
     ] = "malvar",
     stops: Annotated[
-        bool, typer.Option("--stops", help="Tell the error stop by stop, beside the grain.")
+        bool,
+        typer.Option(
+            "--stops",
+            help="Tell the error stop by stop, beside the raw's noise and finest texture.",
+        ),
     ] = False,
     layout: Layout,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -83,13 +87,15 @@ def _table(figures: Comparison) -> Table:
     table.add_row("PSNR, unclipped", f"{figures.psnr_unclipped:.2f} dB ({share})")
     table.add_row("PSNR, sensor's own pixels", f"{figures.psnr_mosaic:.2f} dB")
     table.add_row("SSIM", f"{figures.ssim:.4f}")
+    table.add_row("dark specks", f"{figures.specks:,} (the raw has {figures.specks_of_raw:,})")
     if figures.bits_per_pixel is not None:
         table.add_row("metadata", f"{figures.bits_per_pixel:.3f} bits a pixel")
     return table
 
 
 def _stops(figures: Comparison) -> Table:
-    table = Table("brightness", "share", "error", "in 16x16 pixels", "error / grain", box=None)
+    columns = "brightness", "share", "error", "in 16x16 pixels", "x white noise", "error / grain"
+    table = Table(*columns, box=None)
     for column in table.columns[1:]:
         column.justify = "right"
     for stop in figures.stops:
@@ -99,6 +105,7 @@ def _stops(figures: Comparison) -> Table:
             f"{100 * stop.share:.1f} %",
             f"{100 * stop.error / middle:.2f} %",
             "-" if stop.mottle is None else f"{100 * stop.mottle / middle:.2f} %",
+            "-" if stop.clumping is None else f"{stop.clumping:.1f}",
             f"{stop.error / stop.grain:.1f}" if stop.grain else "-",
         )
     return table

@@ -1,7 +1,8 @@
 """Files in and out: raw files, DNG, rendered pictures, arrays."""
 
 from .dng import (
-    linear_black,
+    Compression,
+    placed_tags,
     read_opcodes,
     read_profile,
     remosaic,
@@ -21,6 +22,7 @@ from .raw import read_raw
 from .suffixes import LAYOUT_SUFFIX, RAW_SUFFIXES, RENDERED_SUFFIXES
 
 __all__ = [
+    "Compression",
     "LAYOUT_SUFFIX",
     "MOST_PIXELS",
     "RAW_SUFFIXES",
@@ -40,7 +42,7 @@ __all__ = [
     "is_linear_dng",
     "is_rendered",
     "known_camera",
-    "linear_black",
+    "placed_tags",
     "read_bytes",
     "read_layout",
     "read_linear",
