@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from ..capture import CaptureOptions
 from ..capture.embed import embed
-from ..io import RAW_SUFFIXES, RENDERED_SUFFIXES
+from ..io import RAW_SUFFIXES, RENDERED_SUFFIXES, RawLayout
 from ..pipeline import Pipeline
 from ..recovery import Format, recover, verify, write_recovered
 
@@ -69,6 +69,7 @@ class Embed(Job):
         options: of the capture.
         pipeline: as TOML (``Pipeline.to_toml()``); "": the default.
         suffix: of the pictures: ".jpg", ".png" or ".tif".
+        layout: how raw files without a header hold their codes.
 
     Raises:
         ValueError: another suffix.
@@ -77,6 +78,7 @@ class Embed(Job):
     options: CaptureOptions = CaptureOptions()
     pipeline: str = ""
     suffix: str = ".jpg"
+    layout: RawLayout | None = None
 
     suffixes: ClassVar[frozenset[str]] = RAW_SUFFIXES
 
@@ -97,7 +99,7 @@ class Embed(Job):
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Renders one raw file."""
         pipeline = _pipeline(self.pipeline) if self.pipeline else None
-        made = embed(source, target, self.options, pipeline=pipeline)
+        made = embed(source, target, self.options, pipeline=pipeline, layout=self.layout)
         samples = made.frame.require("samples", "batch")
         return _megapixels(samples.height, samples.width)
 

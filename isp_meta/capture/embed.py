@@ -21,6 +21,7 @@ import torch
 from .. import carriers, io, presets
 from ..errors import IspMetaError, RawFileError
 from ..frame import Frame, Sampler
+from ..io import RawLayout
 from ..pipeline import Pipeline
 from ..registration import Registration
 from ..stages import Demosaic, Quantize
@@ -71,6 +72,7 @@ def embed(
     pipeline: Pipeline | None = None,
     sampler: Sampler | None = None,
     existing: str | os.PathLike[str] | None = None,
+    layout: RawLayout | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Embedded:
@@ -89,6 +91,7 @@ def embed(
             mirrored, but of the sensor's own pixels, neither resized nor corrected for its lens.
             Its compressed picture is copied, never encoded again. What is recovered has its pixels
             in its order; those that do not show what the raw holds get no sample.
+        layout: how a raw file without a header holds its codes.
         overwrite: replaces existing files.
         progress: called with the name of each step as it begins.
 
@@ -114,7 +117,7 @@ def embed(
     pipeline = presets.minimal().replace(-1, Quantize(file.depth)) if pipeline is None else pipeline
     sampler = one_sampler(pipeline, sampler, options)
     step("reading raw")
-    frame = raw if isinstance(raw, Frame) else io.read_raw(raw, gps=options.gps)
+    frame = raw if isinstance(raw, Frame) else io.read_raw(raw, layout=layout, gps=options.gps)
     codes = frame.require("codes", "embed") if options.lossless else None
     step("rendering")
     frame = _render(pipeline, frame, sources)

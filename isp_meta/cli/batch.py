@@ -19,6 +19,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from ..capture import CaptureOptions
 from .choices import Engine, Format
 from .console import advised, complain, errors, print_json, say, stop
+from .layouts import Layout, takes_layout
 from .options import takes_capture_options
 from .pipelines import PipelineOption, PresetOption, choose_for
 from .recover import CfaOption, ForceOption, make_job
@@ -89,11 +90,13 @@ def _command(name: str, text: str) -> Callable[[Callable[..., Job]], None]:
     """,
 )
 @takes_capture_options("force")
+@takes_layout
 def _embed(
     *,
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
     options: CaptureOptions,
+    layout: Layout,
     picture: Annotated[
         Literal["jpg", "png", "tif"], typer.Option("--format", help="Of the pictures.")
     ] = "jpg",
@@ -103,7 +106,7 @@ def _embed(
     suffix = f".{picture}"
     with errors(pipeline or "embed"):
         chosen = choose_for(Path(f"picture{suffix}"), options, pipeline, preset)
-    return Embed(options, chosen.to_toml(), suffix)
+    return Embed(options, chosen.to_toml(), suffix, layout)
 
 
 @_command(

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from .choices import DemosaicMethod
 from .console import errors, out, print_json, progress
+from .layouts import Layout, takes_layout
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
@@ -17,7 +18,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+@takes_layout
 def command(
+    *,
     raw: Annotated[
         Path, typer.Argument(metavar="RAW", help="The original raw file.", readable=False)
     ],
@@ -36,6 +39,7 @@ def command(
     stops: Annotated[
         bool, typer.Option("--stops", help="Tell the error stop by stop, beside the grain.")
     ] = False,
+    layout: Layout,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing error map.")] = False,
 ) -> None:
@@ -55,7 +59,7 @@ def command(
         if picture is not None:
             io.check_target(picture, overwrite=overwrite, sources=[raw, recovered])
         step("comparing")
-        figures, estimate, truth = compare_files(raw, recovered, demosaic)
+        figures, estimate, truth = compare_files(raw, recovered, demosaic, layout=layout)
         if picture is not None:
             shown = error_map(estimate, truth)
             io.write_atomic(

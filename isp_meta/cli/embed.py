@@ -11,6 +11,7 @@ import typer
 
 from ..capture import CaptureOptions
 from .console import each, errors, progress, say, stop, targets
+from .layouts import Layout, takes_layout
 from .options import takes_capture_options
 from .pipelines import PipelineOption, PresetOption, choose_for
 from .pipes import DASH, source
@@ -23,6 +24,7 @@ __all__ = ["command"]
 
 
 @takes_capture_options()
+@takes_layout
 def command(
     *,
     raws: Annotated[list[Path], typer.Argument(metavar="RAW", help="Raw files.", readable=False)],
@@ -41,6 +43,7 @@ def command(
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
     options: CaptureOptions,
+    layout: Layout,
     as_json: Annotated[
         bool, typer.Option("--json", help="Report for programs: one object a line.")
     ] = False,
@@ -56,6 +59,7 @@ def command(
       isp-meta embed photo.dng --size 200KB
       isp-meta embed photo.dng -o - > photo.jpg
       isp-meta embed *.dng --json
+      isp-meta embed frame.raw --raw-size 2592x1536 --bits 8 --cfa GRBG --black 12.5
     """
     from ..capture.embed import embed as embed_file
 
@@ -76,6 +80,7 @@ def command(
                 options,
                 pipeline=chosen,
                 existing=jpeg,
+                layout=layout,
                 overwrite=overwrite,
                 progress=step,
             )

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import errors, progress, say
+from .layouts import Layout, takes_layout
 from .pipelines import PipelineOption, PresetOption, choose
 
 if TYPE_CHECKING:
@@ -16,7 +17,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+@takes_layout
 def command(
+    *,
     raw: Annotated[
         Path,
         typer.Argument(metavar="RAW", help="Of the camera to build in.", readable=False),
@@ -31,6 +34,7 @@ def command(
         "codes"
     ),
     gives: Annotated[str, typer.Option(help="Field that comes out.")] = "srgb",
+    layout: Layout,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Write a pipeline as ONNX, with the calibration of RAW's camera as constants.
@@ -47,7 +51,7 @@ def command(
         io.check_target(output, overwrite=overwrite, sources=[raw])
         chosen = _between(choose(pipeline, preset), takes, gives)
         step("reading raw")
-        camera = io.read_raw(raw).camera
+        camera = io.read_raw(raw, layout=layout).camera
         step("tracing")
         onnx(chosen, camera, output, takes=takes, gives=gives, overwrite=overwrite)
     size = output.stat().st_size

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .console import errors, progress, say, targets
+from .layouts import Layout, takes_layout
 from .pipes import source
 
 __all__ = ["LEAST_WIDTH", "MOST_WIDTH", "command"]
@@ -16,7 +17,9 @@ __all__ = ["LEAST_WIDTH", "MOST_WIDTH", "command"]
 LEAST_WIDTH, MOST_WIDTH = 320, 4096
 
 
+@takes_layout
 def command(
+    *,
     jpeg: Annotated[
         Path, typer.Argument(metavar="JPEG", help="JPEG, PNG or TIFF with its raw.", readable=False)
     ],
@@ -27,6 +30,7 @@ def command(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The page, or a folder.", readable=False)
     ] = None,
+    layout: Layout,
     width: Annotated[
         int, typer.Option(min=LEAST_WIDTH, max=MOST_WIDTH, help="Of its pictures, at most.")
     ] = 1600,
@@ -47,6 +51,13 @@ def command(
     (path,) = targets([jpeg], output, "-report.html")
     with errors(jpeg), progress(jpeg.name) as step:
         size = write_report(
-            source(jpeg), path, raw, width=width, force=force, overwrite=overwrite, progress=step
+            source(jpeg),
+            path,
+            raw,
+            layout=layout,
+            width=width,
+            force=force,
+            overwrite=overwrite,
+            progress=step,
         )
     say(f"{path}: {size:,} bytes")

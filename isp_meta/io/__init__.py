@@ -8,6 +8,7 @@ from .dng import (
     write_dng,
     write_mosaic,
 )
+from .headerless import RawLayout, read_layout
 from .icc import icc_profile
 from .image import MOST_PIXELS, decode_image, display_values, eight_bits, encode_jpeg, to_uint8
 from .input import read_bytes
@@ -22,6 +23,7 @@ __all__ = [
     "MOST_PIXELS",
     "RAW_SUFFIXES",
     "RENDERED_SUFFIXES",
+    "RawLayout",
     "check_target",
     "decode_image",
     "display_values",
@@ -35,6 +37,7 @@ __all__ = [
     "known_camera",
     "linear_black",
     "read_bytes",
+    "read_layout",
     "read_linear",
     "read_opcodes",
     "read_profile",
