@@ -22,7 +22,7 @@ def least_cfa(cfa: str) -> str:
     """The same filter in its least period: a Bayer pattern that was written twice is one again.
 
     Args:
-        cfa: as :attr:`isp_meta.Camera.cfa`, of a mosaic.
+        cfa: as :attr:`isp_meta.Camera.cfa`; without a mosaic it stays.
     """
     period = period_of(cfa)
     rows = [cfa[start : start + period] for start in range(0, len(cfa), period)]
