@@ -39,13 +39,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from isp_meta import read_metadata, read_raw, recover, write_dng
-from isp_meta.color_difference import delta_e_2000, xyz_to_lab
+from isp_meta import compare, read_raw, recover, write_dng
 from isp_meta.colorimetry import SPACES, TRANSFERS, rgb_to_xyz, xy_to_xyz
-from isp_meta.comparison.specks import count_specks
 from isp_meta.data import sample_path
 from isp_meta.frame import Frame
 from isp_meta.io import remosaic, write_mosaic
+from isp_meta.metrics import delta_e_2000, xyz_to_lab
 from isp_meta.stages import BlackLevel, SensorNoise
 
 LIFTS = (0, 2, 4)
@@ -130,19 +129,14 @@ def darkest(linear: Tensor) -> tuple[int, int]:
 
 
 def figures(raw: Path, jpeg: Path, work: Path) -> tuple[dict[str, Any], Tensor]:
-    truth = BlackLevel()(read_raw(raw)).mosaic
     frame = recover(jpeg)
-    got = remosaic(frame.raw, frame.camera.cfa)
+    compared, *pictures = compare(raw, jpeg, estimate=frame)
     back = work / "back.dng"
     write_dng(back, frame, cfa=True, overwrite=True)
     picture = developed(back)
-    mean = float((got - truth).square().mean(dtype=torch.float64))
     return {
-        "psnr": -10 * float(torch.tensor(mean).log10()),
-        "bits_per_pixel": read_metadata(jpeg).bits_per_pixel,
-        "times_white": times_white(got, truth),
-        "specks": count_specks(got),
-        "specks_of_raw": count_specks(truth),
+        **compared.as_dict(),
+        "times_white": times_white(*(remosaic(part, frame.camera.cfa) for part in pictures)),
         "blotches": blotches(developed(raw), picture),
     }, picture
 
@@ -151,7 +145,7 @@ def shown(row: dict[str, Any]) -> str:
     white = " ".join(f"{v:.1f}" for v in row["times_white"])
     blotchy = " ".join(f"{v:.2f}" for v in row["blotches"])
     return (
-        f"{row['psnr']:6.2f} {row['bits_per_pixel']:.4f} | {white} | {row['specks']} "
+        f"{row['psnr_mosaic']:6.2f} {row['bits_per_pixel']:.4f} | {white} | {row['specks']} "
         f"({row['specks_of_raw']}) | {blotchy} | {row['cpu_seconds']:.1f}"
     )
 

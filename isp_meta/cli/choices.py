@@ -11,6 +11,6 @@ __all__ = ["Compression", "DemosaicMethod", "DisplaySpace", "Engine", "Format", 
 Compression = Literal["lossless-jpeg", "jpegxl", "none"]
 Format = Literal["dng", "tiff", "npy"]
 Engine = Literal["local", "ray"]
-DemosaicMethod = Literal["malvar", "bilinear", "menon"]
+DemosaicMethod = Literal["malvar", "bilinear", "menon", "kriging"]
 DisplaySpace = Literal["srgb", "display-p3", "rec2020"]
 Method = Literal["best", "guided", "network", "local-rbf"]

@@ -13,6 +13,7 @@ from ..capture import CaptureOptions
 from ..errors import ImageFileError
 from .console import each, errors, progress, say, stop
 from .files import PICTURES, Files
+from .layouts import Layout, takes_layout
 from .options import takes_capture_options
 from .pipelines import PipelineOption, PresetOption, choose_for
 from .pipes import DASH, source
@@ -27,6 +28,7 @@ _FILES = Files("embed", "raw", PICTURES, into="--jpeg", batch=True)
 
 
 @takes_capture_options()
+@takes_layout
 def command(
     *,
     raws: Annotated[list[Path], typer.Argument(metavar="RAW", help="Raw files.", readable=False)],
@@ -45,6 +47,7 @@ def command(
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
     options: CaptureOptions,
+    layout: Layout,
     as_json: Annotated[
         bool, typer.Option("--json", help="Report for programs: one object a line.")
     ] = False,
@@ -60,6 +63,7 @@ def command(
       isp-meta embed photo.dng --size 200KB
       isp-meta embed photo.dng -o - > photo.jpg
       isp-meta embed *.dng --json
+      isp-meta embed frame.raw --raw-size 2592x1536 --bits 8 --cfa GRBG --black 12.5
     """
     from .. import io
     from ..capture.embed import embed as embed_file
@@ -85,6 +89,7 @@ def command(
                 options,
                 pipeline=chosen,
                 existing=jpeg,
+                layout=layout,
                 overwrite=overwrite,
                 progress=step,
             )

@@ -20,13 +20,13 @@ def count_specks(mosaic: Tensor, period: int = 2) -> int:
     """Values below a quarter of the median of the 5x5 around them, of the same place of the mosaic.
 
     Args:
-        mosaic: (1, H, W), at least 0. period: of its pattern, pixels.
+        mosaic: (C, H, W), at least 0. period: of its pattern, pixels.
 
     Returns:
         How many there are; those at the border are not looked at.
     """
-    planes = (mosaic[0, y::period, x::period] for y in range(period) for x in range(period))
-    return sum(_in_plane(plane) for plane in planes)
+    places = [(y, x) for y in range(period) for x in range(period)]
+    return sum(_in_plane(whole[y::period, x::period]) for whole in mosaic for y, x in places)
 
 
 def _in_plane(plane: Tensor) -> int:

@@ -144,8 +144,7 @@ class Decoder:
             raw[:, slice(*rows)] = self._rows(*rows)
 
         self._each_strip(work)
-        if self.setting.target == "log_gain":
-            lift_specks(raw, self.guide.strips())
+        lift_specks(raw, self.guide.strips())
         if self.samples.enhancement is not None:
             raw = self.samples.enhancement.apply(raw)
         if not self.samples.control:
@@ -154,7 +153,7 @@ class Decoder:
 
     @torch.no_grad()
     def missed(self, truth: Tensor, counts: Tensor | None = None) -> Tensor:
-        """(h, w) squared error of each block, of all its pixels and colors, before any correction.
+        """(h, w) squared error of each block, of all its pixels and colors, of the systems alone.
 
         Args:
             truth: (3, H, W) raw. counts: (H, W) bool, which pixels are looked at; None: all.
@@ -178,7 +177,7 @@ class Decoder:
             return list(pool.map(work, self.guide.strips(self.side)))
 
     def _rows(self, top: int, bottom: int) -> Tensor:
-        """(3, bottom - top, W) raw of some rows of blocks, neither corrected nor pasted over."""
+        """(3, bottom - top, W) raw of some rows of blocks, as the systems have it."""
         guide, points, side = self.guide.rows(top, bottom), self.points.clone(), self.side
         points[:, 0] -= top
         shape = -(-(bottom - top) // side), -(-guide.shape[2] // side)

@@ -8,23 +8,11 @@ from pathlib import Path
 from ..carriers.directories import read_directory
 from ..errors import CarrierError
 from .dng.tags import Tag
+from .signatures import RENDERED, has_mosaic_behind, what_is
 
 __all__ = ["file_kind", "is_rendered"]
 
-_HEAD = 32
-_SIGNATURES = (
-    (b"\xff\xd8", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    *((mark, "TIFF") for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-    (b"%PDF", "PDF"),
-)
-_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
-    (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
-)
+_HEAD = 64
 # Strips' and tiles' sizes; what a TIFF has that is a raw file, if it is none by its DNGVersion.
 _SIZES, _SUB_DIRECTORIES, _CFA_PATTERN = (279, 325), 330, 33422
 
@@ -38,12 +26,8 @@ def file_kind(path: str | os.PathLike[str]) -> str:
         OSError: it cannot be read.
     """
     with Path(path).open("rb") as file:
-        head = file.read(_HEAD)
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WebP"
-    if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:12], "")
-    return next((kind for mark, kind in _SIGNATURES if head.startswith(mark)), "")
+        kind = what_is(file.read(_HEAD))
+    return kind if kind in RENDERED | {"TIFF"} else ""
 
 
 def is_rendered(path: str | os.PathLike[str]) -> bool:
@@ -56,9 +40,11 @@ def is_rendered(path: str | os.PathLike[str]) -> bool:
         OSError: it cannot be read.
     """
     kind = file_kind(path)
-    if kind != "TIFF":
+    if kind not in ("TIFF", "JPEG"):
         return kind != ""
     data = Path(path).read_bytes()
+    if kind == "JPEG":
+        return not has_mosaic_behind(data)
     try:
         directory = read_directory(data)
         tags = {entry.tag for entry in directory.entries}

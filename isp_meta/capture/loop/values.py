@@ -19,9 +19,10 @@ from torch import Tensor
 from torch.nn import functional
 
 from ...decoder import Decoder
-from ...decoder.guess import LOG_FLOOR, times_gain
+from ...decoder.guess import LOG_FLOOR, log_gain, times_gain
 from ...decoder.systems import shares
 from ...workers import workers
+from .blocks import Blocks
 
 __all__ = ["control_values"]
 
@@ -60,12 +61,13 @@ def control_values(
     """
     side, samples = decoder.side, decoder.samples
     guess = decoder.guess.view(3, -1)[:, samples.index].T.contiguous()
-    gain = decoder.known.clone()
+    start = _starting_gains(decoder, raw, counts)
+    gain = start.clone()
     rows = -(-samples.height // side)
     some = max(1, _BAND_PIXELS // (samples.width * side))
 
     def read(row: int) -> _Equations:
-        return _equations(decoder, raw, counts, row)
+        return _equations(decoder, start, raw, counts, row)
 
     line = samples.index // (samples.width * side)
     _ = decoder.points, decoder.nearest  # before several workers ask for them at once
@@ -81,9 +83,28 @@ def control_values(
             yield times_gain(guess.clone(), gain.clone())
 
 
+def _starting_gains(decoder: Decoder, raw: Tensor, counts: Tensor | None) -> Tensor:
+    """(N, 3) log-gains to linearize about: of the means over each sample's block, without noise.
+
+    About a noisy prediction raw is not linear any more: what is met comes out too bright.
+    """
+    weight = torch.ones_like(raw[0]) if counts is None else counts.to(raw)
+    blocks = Blocks(raw.shape[1], raw.shape[2], decoder.side)
+    count = blocks.split(weight).sum(1)
+    true, first = (
+        torch.stack([blocks.split(plane * weight).sum(1) / count for plane in planes])
+        for planes in (raw, decoder.guess)
+    )
+    gain = log_gain(true, first)[:, blocks.of(decoder.samples.index)].T
+    # Of a block that does not count nothing is known.
+    return torch.where(gain.isfinite(), gain, decoder.known).contiguous()
+
+
 @torch.no_grad()
-def _equations(decoder: Decoder, raw: Tensor, counts: Tensor | None, row: int) -> _Equations:
-    """Of a row of blocks."""
+def _equations(
+    decoder: Decoder, start: Tensor, raw: Tensor, counts: Tensor | None, row: int
+) -> _Equations:
+    """Of a row of blocks, about what these log-gains of the samples give."""
     guide, basis, side = decoder.guide, decoder.setting.basis, decoder.side
     top, bottom = row * side, min(raw.shape[1], (row + 1) * side)
     truth, guess = raw[:, top:bottom], decoder.guess[:, top:bottom]
@@ -105,7 +126,7 @@ def _equations(decoder: Decoder, raw: Tensor, counts: Tensor | None, row: int) -
         *(torch.split(part, _RUN) for part in blocks), strict=True
     ):
         share = shares(basis, decoder.points[around], at, seen)
-        wanted, far = _linearized(torch.bmm(share, decoder.known[around]), first, true)
+        wanted, far = _linearized(torch.bmm(share, start[around]), first, true)
         # Squared as a whole, so that rounding leaves no matrix indefinite by more than its own
         # precision: conjugate gradients would run away along it.
         weighted = (share * (counting * far)[..., None]).mT
