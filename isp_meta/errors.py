@@ -13,6 +13,7 @@ __all__ = [
     "ExportError",
     "ImageFileError",
     "IspMetaError",
+    "NotARawFile",
     "OutputError",
     "PayloadCorrupt",
     "PayloadMissing",
@@ -20,7 +21,9 @@ __all__ = [
     "PipelineFileError",
     "PipelineOrderError",
     "RateNotReached",
+    "RawFileDamaged",
     "RawFileError",
+    "RawFileUnsupported",
     "ResultsError",
     "TrainingError",
     "TrainingSetError",
@@ -46,7 +49,19 @@ class IspMetaError(Exception):
 
 
 class RawFileError(IspMetaError):
-    """A raw file that cannot be read: missing, no raw, truncated, or of an unsupported kind."""
+    """A raw file that cannot be read: missing, or for one of the three reasons below."""
+
+
+class RawFileDamaged(RawFileError):
+    """A raw file that is cut off or damaged: the text says what, and how many bytes are there."""
+
+
+class RawFileUnsupported(RawFileError):
+    """A whole raw file of a kind that is not read: the text names it, and what helps."""
+
+
+class NotARawFile(RawFileError):
+    """A file that holds no raw picture, or does not say so: the text says what it is."""
 
 
 class ImageFileError(IspMetaError):

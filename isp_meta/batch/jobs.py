@@ -13,7 +13,7 @@ from typing import ClassVar
 
 from ..capture import CaptureOptions
 from ..capture.embed import embed
-from ..io import RAW_SUFFIXES, RENDERED_SUFFIXES
+from ..io import RAW_SUFFIXES, RENDERED_SUFFIXES, Compression
 from ..pipeline import Pipeline
 from ..recovery import Format, recover, verify, write_recovered
 
@@ -117,14 +117,16 @@ class Recover(Job):
 
     Attributes:
         format: "dng", "tiff" or "npy". cfa: a DNG with the sensor's mosaic.
+        compress: of a DNG, see :func:`isp_meta.write_dng`.
         force: goes on although a picture was edited since.
 
     Raises:
-        ValueError: an unknown format, or ``cfa`` of another format than DNG.
+        ValueError: an unknown format, or ``cfa`` or ``compress`` of another format than DNG.
     """
 
     format: Format = "dng"
     cfa: bool = False
+    compress: Compression = "lossless-jpeg"
     force: bool = False
 
     suffixes: ClassVar[frozenset[str]] = RENDERED_SUFFIXES
@@ -134,6 +136,8 @@ class Recover(Job):
             raise ValueError(f"there is no format {self.format!r}")
         if self.cfa and self.format != "dng":
             raise ValueError(f"cfa makes a DNG, not {self.format}")
+        if self.compress != "lossless-jpeg" and self.format != "dng":
+            raise ValueError(f"compress is of a DNG, not {self.format}")
 
     @property
     def ending(self) -> str:
@@ -143,7 +147,7 @@ class Recover(Job):
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Rebuilds the raw of one picture."""
         frame = recover(source, device=device, force=self.force)
-        write_recovered(target, frame, self.format, self.cfa)
+        write_recovered(target, frame, self.format, self.cfa, self.compress)
         return _megapixels(*frame.require("raw", "batch").shape[1:])
 
 

@@ -141,8 +141,11 @@ class Directory:
         return stored.astype(np.uint64)
 
 
-def read_directory(tiff: bytes) -> Directory:
-    """The first directory.
+def read_directory(tiff: bytes, start: int | None = None) -> Directory:
+    """The first directory, or another one.
+
+    Args:
+        start: of the other one.
 
     Raises:
         CarrierError: no TIFF, or truncated.
@@ -150,7 +153,8 @@ def read_directory(tiff: bytes) -> Directory:
     layout = _layout(tiff)
     if len(tiff) < layout.pointer + layout.offset.size:
         raise CarrierError("the TIFF file is truncated within its header")
-    (start,) = layout.offset.unpack_from(tiff, layout.pointer)
+    if start is None:
+        (start,) = layout.offset.unpack_from(tiff, layout.pointer)
     first = start + layout.count.size
     if first > len(tiff):
         raise CarrierError("the TIFF file is truncated: its directory lies behind its end")

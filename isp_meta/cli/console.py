@@ -1,4 +1,4 @@
-"""What all commands share: one-line errors, exit codes, volume, progress, output names."""
+"""What all commands share: one-line errors, exit codes, volume, progress."""
 
 from __future__ import annotations
 
@@ -9,7 +9,6 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import typer
@@ -28,17 +27,14 @@ __all__ = [
     "each",
     "errors",
     "exit_code",
-    "is_folder",
     "out",
     "print_json",
     "progress",
-    "rewritten",
     "say",
     "set_flags",
     "set_volume",
     "show",
     "stop",
-    "targets",
 ]
 
 EXIT: dict[type[IspMetaError], int] = {
@@ -199,67 +195,6 @@ def progress(name: str) -> Iterator[Callable[[str], None]]:
     else:
         with _err.status(f"{escape(name)}: starting") as status:
             yield spin
-
-
-def targets(sources: list[Path], output: Path | None, ending: str) -> list[Path]:
-    """Where a command writes: beside its sources, into the folder given, or to the file given.
-
-    Args:
-        ending: replaces a source's suffix.
-    """
-    names = [f"{source.stem}{ending}" for source in sources]
-    if output == pipes.DASH:
-        _check_one(sources)
-        return [pipes.target(output, ending)]
-    if output is None and pipes.DASH in sources:
-        stop("standard input has no name; give -o", 2)
-    if output is None:
-        paths = [source.parent / name for source, name in zip(sources, names, strict=True)]
-    elif is_folder(output):
-        paths = [output / name for name in names]
-    elif len(sources) == 1:
-        return [output]
-    else:
-        stop(f"{output}: is no folder; several files need one", 2)
-    for path in paths:
-        if paths.count(path) > 1:
-            stop(f"{path}: would be written twice; do files of one name one by one", 2)
-    return paths
-
-
-def rewritten(
-    sources: list[Path], output: Path | None, in_place: bool
-) -> list[tuple[Path, Path | None]]:
-    """Sources with the files that become of them: None where a source itself is replaced."""
-    if in_place == (output is not None):
-        stop("name a file with -o, or give --in-place", 2)
-    if output is None:
-        if pipes.DASH in sources:
-            stop("standard input cannot be replaced; give -o", 2)
-        return [(source, None) for source in sources]
-    if output == pipes.DASH:
-        _check_one(sources)
-        paths = [pipes.target(output, "")]
-    elif is_folder(output):
-        paths = [output / source.name for source in sources]
-    elif len(sources) == 1:
-        paths = [output]
-    else:
-        stop(f"{output}: is no folder; several files need one", 2)
-    for path in paths:
-        if paths.count(path) > 1:
-            stop(f"{path}: would be written twice; do files of one name one by one", 2)
-    return list(zip(sources, paths, strict=True))
-
-
-def _check_one(sources: list[Path]) -> None:
-    if len(sources) > 1:
-        stop("standard output takes one file, not several", 2)
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a path is a folder; unlike Path's own, silent on a name that is too long."""
-    return os.path.isdir(path)  # noqa: PTH112
 
 
 def print_json(value: Any) -> None:

@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..capture import CaptureOptions
-from .console import each, errors, progress, say, stop, targets
+from ..errors import ImageFileError
+from .console import each, errors, progress, say, stop
+from .files import PICTURES, Files
 from .options import takes_capture_options
 from .pipelines import PipelineOption, PresetOption, choose_for
 from .pipes import DASH, source
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from ..registration import Registration
 
 __all__ = ["command"]
+
+_FILES = Files("embed", "raw", PICTURES, into="--jpeg", batch=True)
 
 
 @takes_capture_options()
@@ -57,13 +61,18 @@ def command(
       isp-meta embed photo.dng -o - > photo.jpg
       isp-meta embed *.dng --json
     """
+    from .. import io
     from ..capture.embed import embed as embed_file
 
     if jpeg is not None and len(raws) > 1:
         stop("--jpeg takes one RAW", 2)
     if options.carrier == "sidecar" and output == DASH:
         stop("standard output takes one file; --carrier sidecar makes two", 2)
-    paths = targets(raws, output, ".jpg")
+    sidecars = options.carrier == "sidecar"
+    if jpeg is not None:
+        with errors(jpeg):
+            io.check_source(jpeg, ImageFileError)
+    paths = _FILES.targets(raws, output, ".jpg", sidecars=sidecars)
     with errors(pipeline or "embed"):
         chosen = choose_for(paths[0], options, pipeline, preset)
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import errors, progress, say
+from .files import check_name
 from .pipelines import PipelineOption, PresetOption, choose
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ def command(
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="By custom .onnx.", readable=False),
+        typer.Option("-o", "--output", help="Named .onnx.", readable=False),
     ],
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
@@ -43,6 +44,7 @@ def command(
     from .. import io
     from ..export import OPSET, onnx
 
+    check_name(output, (".onnx",))
     with errors(output), progress(output.name) as step:
         io.check_target(output, overwrite=overwrite, sources=[raw])
         chosen = _between(choose(pipeline, preset), takes, gives)

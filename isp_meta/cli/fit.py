@@ -10,6 +10,7 @@ import typer
 
 from ..errors import ImageFileError, PictureMismatch
 from .console import errors, progress, say
+from .files import check_name
 from .pipelines import PipelineOption, PresetOption, choose
 from .pipes import target
 
@@ -29,7 +30,7 @@ def command(
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="Pipeline to write, by custom .toml.", readable=False),
+        typer.Option("-o", "--output", help="Pipeline to write, .toml.", readable=False),
     ],
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
@@ -51,6 +52,7 @@ def command(
     from ..presets.fit import fit as fit_pipeline
 
     start = time.perf_counter()
+    check_name(output, (".toml",))
     output = target(output, ".toml", text=True)
     with errors(picture), progress(output.name) as step:
         io.check_target(output, overwrite=overwrite, sources=[raw, picture])

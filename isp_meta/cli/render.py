@@ -12,7 +12,8 @@ from rich.table import Table
 
 from ..errors import OutputError, RawFileError
 from .choices import DisplaySpace
-from .console import each, errors, is_folder, out, progress, say, stop, targets
+from .console import each, errors, out, progress, say, stop
+from .files import PICTURES, TIFF, Files, is_folder
 from .pipelines import PipelineOption, PresetOption, choose, in_space, with_bits
 from .pipes import DASH, source
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_TIFF = (".tif", ".tiff")
-_ENDINGS = (".jpg", ".jpeg", ".png", *_TIFF)
 # What a stage gives that a picture can be made of, the most finished first.
 _SHOWN = ("srgb", "rgb", "raw", "mosaic", "codes")
 _CODES = 65535.0
@@ -83,11 +82,9 @@ def command(
     if not raws and not print_pipeline:
         stop("name a RAW", 2)
     ending = ".tif" if until else ".jpg"
-    paths = targets(raws, output, ending)
+    files = Files("render", "raw", TIFF if until else PICTURES)
+    paths = files.targets(raws, output, ending, also=[pipeline])
     file = None if output is None or output == DASH or is_folder(output) else output.suffix.lower()
-    allowed = _TIFF if until else _ENDINGS
-    if file is not None and file not in allowed:
-        stop(f"{output}: name it {' or '.join(allowed)}", 2)
     with errors(pipeline or "render"):
         chosen = _prepare(pipeline, preset, space, until, file or ending)
         if print_pipeline:
@@ -119,7 +116,7 @@ def _prepare(
     ending: str,
 ) -> Pipeline:
     chosen = choose(pipeline, preset)
-    if pipeline is None and ending in _TIFF:
+    if pipeline is None and ending in TIFF:
         chosen = with_bits(chosen, 16)
     if space is not None:
         chosen = in_space(chosen, space)
@@ -191,7 +188,7 @@ def _write(path: Path, frame: Frame, field: str, quality: int, overwrite: bool) 
     picture, camera = getattr(frame, field), frame.camera
     if field == "codes":
         picture = picture / _CODES
-    if path.suffix.lower() in _TIFF:
+    if path.suffix.lower() in TIFF:
         space = frame.space if field == "srgb" else None
         data = io.encode_tiff(picture, camera=camera, space=space)
     elif field != "srgb":

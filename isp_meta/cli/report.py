@@ -7,13 +7,16 @@ from typing import Annotated
 
 import typer
 
-from .console import errors, progress, say, targets
+from .console import errors, progress, say
+from .files import Files
 from .pipes import source
 
 __all__ = ["LEAST_WIDTH", "MOST_WIDTH", "command"]
 
 # Those of report.build, which the list of options need not wait for.
 LEAST_WIDTH, MOST_WIDTH = 320, 4096
+
+_FILES = Files("report", "picture", (".html", ".htm"))
 
 
 def command(
@@ -44,7 +47,7 @@ def command(
     """
     from ..report import write_report
 
-    (path,) = targets([jpeg], output, "-report.html")
+    (path,) = _FILES.targets([jpeg], output, "-report.html", also=[raw])
     with errors(jpeg), progress(jpeg.name) as step:
         size = write_report(
             source(jpeg), path, raw, width=width, force=force, overwrite=overwrite, progress=step

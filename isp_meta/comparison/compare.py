@@ -19,9 +19,9 @@ from ..metrics import psnr, ssim
 from ..pipeline import Pipeline
 from ..recovery import Metadata, read_metadata, recover
 from ..registration import Placement, between, register
-from ..samples import Samples
 from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod
+from .specks import count_specks
 from .stops import Stop, stops
 
 __all__ = ["Comparison", "compare", "unclipped_pixels"]
@@ -41,6 +41,8 @@ class Comparison:
             times white-balance gain is below 1 in every channel. psnr_mosaic: over the values that
             the sensor measured, without the interpolated ones.
         ssim: mean structural similarity.
+        specks: recovered values of the sensor far below all around them, see :func:`count_specks`.
+        specks_of_raw: as many as the true picture has itself.
         unclipped: share of the pixels that ``psnr_unclipped`` is over.
         bits_per_pixel: of metadata; None where the recovered file does not carry it.
         height, width: pixels.
@@ -51,6 +53,8 @@ class Comparison:
     psnr_unclipped: float
     psnr_mosaic: float
     ssim: float
+    specks: int
+    specks_of_raw: int
     unclipped: float
     bits_per_pixel: float | None
     height: int
@@ -108,6 +112,8 @@ def compare(
         psnr_unclipped=psnr(got, truth, unclipped),
         psnr_mosaic=psnr(*measured),
         ssim=ssim(got, truth),
+        specks=count_specks(measured[0], true.camera.period),
+        specks_of_raw=count_specks(measured[1], true.camera.period),
         unclipped=float(unclipped.float().mean()),
         bits_per_pixel=None if metadata is None else metadata.bits_per_pixel,
         height=truth.shape[1],
@@ -141,7 +147,7 @@ def _place(estimate: Frame, true: Frame, path: Path) -> Placement | None:
     if estimate.samples is not None:
         place = between(true.camera, estimate.camera, raw_size)
         whole = place.turned_size(raw_size) == size
-        return place if whole or _holds(estimate.samples, place.apply(truth, size)) else None
+        return place if whole or _holds(estimate, place.apply(truth, size)) else None
     if size == raw_size and not _turned(path, estimate, true):
         return Placement()
     try:
@@ -150,10 +156,12 @@ def _place(estimate: Frame, true: Frame, path: Path) -> Placement | None:
         return None
 
 
-def _holds(samples: Samples, truth: Tensor) -> bool:
-    """Whether a raw has the values that were kept, where they were kept."""
-    here = truth.flatten(1)[:, samples.index].T
-    return float((here - samples.value).abs().median()) < _SAME
+def _holds(estimate: Frame, truth: Tensor) -> bool:
+    """Whether a raw has what was recovered of it, where samples of it were kept."""
+    index = estimate.require("samples", "compare").index
+    got = estimate.require("raw", "compare")
+    here, there = (raw.flatten(1)[:, index] for raw in (got, truth))
+    return float((here - there).abs().median()) < _SAME
 
 
 def _shared(estimate: Frame, true: Frame, place: Placement) -> tuple[Tensor, Tensor, str]:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..ops import GuessPicture, guess_features
+from ..ops import guess_features
 from ..ops.reference import log_light, pyramid
 
 __all__ = ["coarse_contrast", "contrast"]
@@ -39,5 +39,5 @@ def coarse_contrast(srgb: Tensor) -> Tensor:
 def contrast(srgb: Tensor) -> Tensor:
     """(29, H, W) features of local contrast, see :func:`isp_meta.ops.guess_features`."""
     index = torch.arange(srgb[0].numel(), device=srgb.device)
-    features = guess_features(GuessPicture(srgb, coarse_contrast(srgb)), index)
+    features = guess_features(srgb, index, coarse_contrast(srgb))
     return features.T.reshape(-1, *srgb.shape[1:])

@@ -17,13 +17,13 @@ from torch import Tensor
 
 from ..errors import WeightsFileError
 from ..networks.shipped import shipped_features
-from ..ops import GuessFormula, GuessPicture, first_guess
+from ..ops import first_guess
 from ..ops.first_guess import CONTRAST_FEATURES
 from ..samples import LocalRBFModel
 from ..workers import workers
 from .correction import Correction, fit_correction
 from .cubic import apply_polynomial, fit_polynomial
-from .guide import CLIPS, Guide, clipped
+from .guide import CLIPS, Beside, Guide, clipped
 
 if TYPE_CHECKING:
     from ..networks import FeatureNetwork
@@ -107,23 +107,26 @@ class FirstGuess:
     def prepare(self, guide: Guide) -> None:
         """Has what :meth:`rows` reads worked out by all workers, before each of them needs it."""
         if self.correction is not None:
-            _ = self._seen(guide), self._weighed
+            _ = self._beside(guide), self._weighed
 
     def rows(self, guide: Guide, top: int, bottom: int) -> Tensor:
         """(3, bottom - top, W) of the rows [top, bottom) of a picture."""
         if self.correction is None:
             return apply_polynomial(self.cubic, guide.srgb[:, top:bottom])
-        return first_guess(self._seen(guide), self._weighed, top, bottom)
+        cubic, table, weights = self._weighed
+        contrast, told, layers = self._beside(guide)
+        planes = cubic, table, weights, contrast, told
+        return first_guess(guide.srgb, *planes, layers, top, bottom)
 
-    def _seen(self, guide: Guide) -> GuessPicture:
+    def _beside(self, guide: Guide) -> Beside | tuple[None, None, None]:
         assert self.correction is not None
         if self.correction.weights.shape[1] == CLIPS:
-            return GuessPicture(guide.srgb)
-        return guide.seen(self.network)
+            return None, None, None
+        return guide.beside(self.network)
 
     @cached_property
-    def _weighed(self) -> GuessFormula:
-        """The correction's weights; those of a network's features on what it makes them of."""
+    def _weighed(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Cubic, table and weights; those of a network's features on what it makes them of."""
         assert self.correction is not None
         table, weights = self.correction.table[0], self.correction.weights
         if self.network is not None:
@@ -131,7 +134,7 @@ class FirstGuess:
             known, told = weights[:, : -len(bias)], weights[:, -len(bias) :].double()
             weights = torch.cat([known, (told @ weight).to(table)], 1)
             table = table + (told @ bias).to(table)[:, None, None, None]
-        return GuessFormula(self.cubic.to(table), table, weights)
+        return self.cubic.to(table), table, weights
 
 
 @dataclass(frozen=True, eq=False)

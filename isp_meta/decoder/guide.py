@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import copy
 from concurrent.futures import Executor
-from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..ops import GuessPicture, guess_features
+from ..ops import FineLayers, guess_features
 from ..ops.first_guess import CONTRAST_FEATURES
 from ..workers import workers
 from .detail import coarse_contrast
@@ -45,6 +44,14 @@ def clipped(srgb: Tensor) -> Tensor:
     return torch.cat([full, full.all(0, keepdim=True)]).to(srgb)
 
 
+class Beside(NamedTuple):
+    """What :func:`isp_meta.ops.first_guess` takes beside a picture."""
+
+    contrast: Tensor
+    told: Tensor | None = None
+    layers: FineLayers | None = None
+
+
 class Guide:
     """A picture, and what is worked out of it when it is first asked for.
 
@@ -54,7 +61,7 @@ class Guide:
 
     def __init__(self, srgb: Tensor) -> None:
         self.srgb = srgb
-        self._learned: tuple[FeatureNetwork, GuessPicture] | None = None
+        self._learned: tuple[FeatureNetwork, Beside] | None = None
         self._guess: tuple[FirstGuess, Tensor] | None = None
 
     def strips(self, side: int = 1) -> list[tuple[int, int]]:
@@ -93,8 +100,8 @@ class Guide:
         around = around[0, :, begin : begin + bottom - top, : self.srgb.shape[2]]
         return torch.cat([self.srgb[:, top:bottom], around])
 
-    def seen(self, network: FeatureNetwork | None) -> GuessPicture:
-        """The picture with its local contrast and, where there is one, what a network tells."""
+    def beside(self, network: FeatureNetwork | None) -> Beside:
+        """Local contrast and, where there is one, what a network tells."""
         if network is None:
             return self._contrast
         if self._learned is None or self._learned[0] is not network:
@@ -103,7 +110,7 @@ class Guide:
                 here = copy.deepcopy(network).to(self.srgb.device)  # the given may be everybody's
             with workers() as pool:
                 told = told_at_half(self.srgb, here, pool)
-            self._learned = network, replace(self._contrast, told=told, layers=here.fine_layers)
+            self._learned = network, Beside(self._contrast.contrast, told, here.fine_layers)
         return self._learned[1]
 
     def features(self, index: Tensor, network: FeatureNetwork | None, pool: Executor) -> Tensor:
@@ -113,12 +120,12 @@ class Guide:
             network: whose features come last; None: of contrast alone.
             pool: of single-core workers.
         """
-        picture = self.seen(network)
+        beside = self.beside(network)
         last = () if network is None else network.last_layer
         layer = [part.detach().to(self.srgb) for part in last]
 
         def work(part: Tensor) -> Tensor:
-            found = guess_features(picture, part)
+            found = guess_features(self.srgb, part, *beside)
             if not layer:
                 return found
             weight, bias = layer
@@ -128,8 +135,8 @@ class Guide:
         return torch.cat(list(pool.map(work, torch.split(index, _RUN))))
 
     @cached_property
-    def _contrast(self) -> GuessPicture:
-        return GuessPicture(self.srgb, coarse_contrast(self.srgb))
+    def _contrast(self) -> Beside:
+        return Beside(coarse_contrast(self.srgb))
 
     def guess(self, formula: FirstGuess, *, last: bool = False) -> Tensor:
         """(3, H, W) what a formula makes of the picture, which is kept until another is asked for.

@@ -1,7 +1,8 @@
 """Files in and out: raw files, DNG, rendered pictures, arrays."""
 
 from .dng import (
-    linear_black,
+    Compression,
+    placed_tags,
     read_opcodes,
     read_profile,
     remosaic,
@@ -10,7 +11,8 @@ from .dng import (
 )
 from .icc import icc_profile
 from .image import MOST_PIXELS, decode_image, display_values, eight_bits, encode_jpeg, to_uint8
-from .input import read_bytes
+from .input import check_source, read_bytes
+from .kind import file_kind, is_rendered
 from .known_camera import known_camera
 from .linear import has_16_bits, is_linear_dng, read_linear, write_npy, write_tiff16
 from .output import check_target, write_atomic
@@ -19,9 +21,11 @@ from .raw import read_raw
 from .suffixes import RAW_SUFFIXES, RENDERED_SUFFIXES
 
 __all__ = [
+    "Compression",
     "MOST_PIXELS",
     "RAW_SUFFIXES",
     "RENDERED_SUFFIXES",
+    "check_source",
     "check_target",
     "decode_image",
     "display_values",
@@ -29,11 +33,13 @@ __all__ = [
     "encode_jpeg",
     "encode_png",
     "encode_tiff",
+    "file_kind",
     "has_16_bits",
     "icc_profile",
     "is_linear_dng",
+    "is_rendered",
     "known_camera",
-    "linear_black",
+    "placed_tags",
     "read_bytes",
     "read_linear",
     "read_opcodes",

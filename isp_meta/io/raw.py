@@ -16,6 +16,7 @@ from ..camera import BAYER_PATTERNS, Camera
 from ..errors import RawFileError
 from ..frame import Frame
 from .dng.calibration import as_shot_neutral, black_levels, color_matrix, noise_profile
+from .dng.editing import editor_tags
 from .dng.opcodes import gain_maps
 from .dng.profile import color_profile
 from .dng.tags import Tag, TiffTags, read_tags
@@ -122,6 +123,7 @@ def _camera(raw: Any, tags: TiffTags, cfa: str) -> Camera:
         # For a Bayer mosaic LibRaw folds its 2x2 black pattern into one value a color index, and
         # the second green has an index of its own.
         black = tuple(float(raw.black_level_per_channel[i]) for i in raw.raw_pattern.ravel())
+    window = (top, left, sizes.height, sizes.width)
     measured = {} if color is None else {"color_matrix": color[0], "illuminant": color[1]}
     if color is None and np.any(raw.rgb_xyz_matrix[:3]):
         # LibRaw's table of cameras holds the matrices for D65, Camera's default illuminant.
@@ -130,13 +132,14 @@ def _camera(raw: Any, tags: TiffTags, cfa: str) -> Camera:
         make=tags.texts.get(Tag.MAKE, ""),
         model=tags.texts.get(Tag.MODEL, ""),
         cfa=cfa,
-        black_level=black,  # type: ignore[arg-type]
+        black_level=black,
         white_level=float(raw.white_level),
         as_shot_neutral=neutral or _neutral_of_gains(raw),  # type: ignore[arg-type]
         orientation=_FLIP_TO_ORIENTATION.get(sizes.flip, 1),
         crop=(top, left),
         exif={**_exif_of_libraw(raw), **tags.exif},
-        gain_maps=gain_maps(tags, (top, left, sizes.height, sizes.width)),
+        gain_maps=gain_maps(tags, window),
+        editing=editor_tags(tags, window) if tags.is_dng else None,
         noise=noise_profile(tags),
         profile=color_profile(tags) if tags.is_dng else None,
         **measured,  # type: ignore[arg-type]

@@ -15,21 +15,13 @@ from .aggregate import aggregate, distribute
 from .argmax_pool import argmax_pool
 from .associate import associate
 from .associate_features import associate_features
-from .first_guess import (
-    FineLayers,
-    GuessFormula,
-    GuessPicture,
-    first_guess,
-    guess_features,
-)
+from .first_guess import FineLayers, first_guess, guess_features
 from .local_rbf import RadialBasis, local_rbf, local_rbf_leave_one_out
 from .sample_mask import sample_mask
 from .superpixel_loss import superpixel_loss
 
 __all__ = [
     "FineLayers",
-    "GuessFormula",
-    "GuessPicture",
     "RadialBasis",
     "aggregate",
     "argmax_pool",

@@ -6,21 +6,18 @@ srgb ─▶ color, bands of contrast, a network's last layers ─┬─ weighted
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
-from functools import cached_property
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from . import _native  # noqa: F401
-from .grid import center_dtype, check_beside, check_pixels, refused_gradient
+from .grid import center_dtype, check_beside, check_pixels, refused_gradient, register_calls
+from .operator import operator
 
 __all__ = [
     "CONTRAST_FEATURES",
     "FineLayers",
-    "GuessFormula",
-    "GuessPicture",
     "first_guess",
     "guess_features",
 ]
@@ -61,94 +58,17 @@ class FineLayers(NamedTuple):
         return packed.to(like.device, center_dtype(like.dtype))
 
 
-@dataclass(frozen=True, eq=False)
-class GuessPicture:
-    """What a first guess is made of.
-
-    Attributes:
-        srgb: (3, H, W) in [0, 1], float32 or float64, on CUDA float16 and bfloat16 as well.
-        contrast: (9, >= H / 4, >= W / 4), of the dtype of results: two coarse bands of log light
-            and what remains below them, of squares of 4 pixels; None: without local contrast.
-        told: (24, >= H / 2, >= W / 2) bfloat16, the half of the hidden layer that is worked out at
-            half size; None: without a network. layers: the network's; None as ``told`` is.
-    """
-
-    srgb: Tensor
-    contrast: Tensor | None = None
-    told: Tensor | None = None
-    layers: FineLayers | None = None
-
-    @property
-    def features(self) -> int:
-        """Number of features a pixel: 4 of what is clipped, 29 of contrast, 24 hidden ones."""
-        contrast = CONTRAST_FEATURES if self.contrast is not None else 0
-        return _CLIPS + contrast + (_HIDDEN if self.layers is not None else 0)
-
-    @property
-    def arguments(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """As the native operators take them: what is not there is empty."""
-        srgb, dtype = self.srgb, center_dtype(self.srgb.dtype)
-        contrast, told, network = self.contrast, self.told, self._network
-        nothing = srgb.new_empty(0, dtype=dtype)
-        return (
-            srgb,
-            nothing if contrast is None else contrast,
-            nothing.bfloat16() if told is None else told,
-            nothing if network is None else network,
-        )
-
-    @cached_property
-    def _network(self) -> Tensor | None:
-        return None if self.layers is None else self.layers.packed(self.srgb)
-
-    def check(self, top: int, bottom: int) -> None:
-        """Raises unless all of it fits, and [top, bottom) are rows of it."""
-        srgb, contrast, told = self.srgb, self.contrast, self.told
-        if srgb.dim() != 3:
-            raise ValueError(f"srgb must be (3, H, W), not {tuple(srgb.shape)}")
-        check_pixels("srgb", srgb[None], 3)
-        if not 0 <= top < bottom <= srgb.shape[1]:
-            raise ValueError(f"rows {top} to {bottom} of a picture of {srgb.shape[1]}")
-        if (told is None) != (self.layers is None) or (contrast is None and told is not None):
-            raise ValueError("told and layers go together, and beside contrast")
-        for name, plane, channels, factor in (
-            ("contrast", contrast, _GIVEN, 4),
-            ("told", told, _HIDDEN, 2),
-        ):
-            if plane is None:
-                continue
-            dtype = torch.bfloat16 if name == "told" else center_dtype(srgb.dtype)
-            least = tuple(-(-side // factor) for side in srgb.shape[1:])
-            size = tuple(plane.shape[-2:])
-            if plane.dim() != 3 or any(a < b for a, b in zip(size, least, strict=True)):
-                raise ValueError(
-                    f"{name} must be ({channels}, h, w), at least {least}, not {tuple(plane.shape)}"
-                )
-            check_beside(name, plane, (channels, *size), srgb, {dtype})
-        if self.layers is not None:
-            shapes = ((8, 7, 3, 3), (8,), (_HIDDEN, 8), (_HIDDEN,))
-            for part, shape in zip(self.layers, shapes, strict=True):
-                if tuple(part.shape) != shape:
-                    raise ValueError(f"a layer must be {shape}, not {tuple(part.shape)}")
-
-
-@dataclass(frozen=True, eq=False)
-class GuessFormula:
-    """The weights of a first guess, all of one dtype, the results' own.
-
-    Attributes:
-        cubic: (3, 20) coefficients of red^i green^j blue^k, i + j + k <= 3, k fastest.
-        table: (3, n, n, n), 2 <= n <= 256, log gains at a lattice of colors: blue, green, red.
-        weights: (3, F) of the features that the picture has.
-    """
-
-    cubic: Tensor
-    table: Tensor
-    weights: Tensor
-
-
+@operator
 def first_guess(
-    picture: GuessPicture, formula: GuessFormula, top: int = 0, bottom: int | None = None
+    picture: Tensor,
+    cubic: Tensor,
+    table: Tensor,
+    weights: Tensor,
+    contrast: Tensor | None = None,
+    told: Tensor | None = None,
+    layers: FineLayers | None = None,
+    top: int = 0,
+    bottom: int | None = None,
 ) -> Tensor:
     """A cubic in color, times what a table of colors and weighted features tell.
 
@@ -158,33 +78,49 @@ def first_guess(
     Without gradient: backward is refused.
 
     Args:
-        picture, formula: as of their classes.
+        picture: (3, H, W) sRGB in [0, 1], float32 or float64, on CUDA float16 and bfloat16 as well.
+        cubic: (3, 20) coefficients of red^i green^j blue^k, i + j + k <= 3, k fastest; of the
+            result's dtype, as all but ``told`` and ``layers``.
+        table: (3, n, n, n), 2 <= n <= 256, log gains at a lattice of colors: blue, green, red.
+        weights: (3, F) of 4 features of what is clipped, 29 of contrast, 24 hidden ones; of the
+            first 4, or 33, where the others are not given.
+        contrast: (9, >= H / 4, >= W / 4) two coarse bands of log light and what remains below them,
+            of squares of 4 pixels; None: without local contrast.
+        told: (24, >= H / 2, >= W / 2) bfloat16, the half of the hidden layer that is worked out at
+            half size; None: without a network. layers: the network's; None as ``told`` is.
         top, bottom: the rows [top, bottom) alone; bottom None: to the last.
 
     Returns:
-        (3, bottom - top, W) in [0, 1], of the srgb's dtype, at least float32. The rows of the whole
-        and those asked for alone are the same to the bit.
+        (3, bottom - top, W) in [0, 1], of the picture's dtype, at least float32. Rows asked for
+        alone are those of the whole, to the bit.
 
     Raises:
         ValueError: shapes, devices or rows do not fit. TypeError: dtype.
         NotImplementedError: backward; :func:`isp_meta.ops.reference.first_guess` has one.
     """
-    bottom = picture.srgb.shape[-2] if bottom is None else bottom
-    picture.check(top, bottom)
-    knots = formula.table.shape[-1]
-    shapes = {"cubic": (3, 20), "table": (3, *(knots,) * 3), "weights": (3, picture.features)}
-    for field in fields(formula):
-        tensor, dtype = getattr(formula, field.name), center_dtype(picture.srgb.dtype)
-        check_beside(field.name, tensor, shapes[field.name], picture.srgb, {dtype})
+    given = _checked(picture, contrast, told, layers)
+    rows = _rows(picture, top, bottom)
+    dtype, knots = {center_dtype(picture.dtype)}, table.shape[-1]
+    features = _CLIPS + (CONTRAST_FEATURES if contrast is not None else 0)
+    features += _HIDDEN if layers is not None else 0
+    check_beside("cubic", cubic, (3, 20), picture, dtype)
+    check_beside("table", table, (3, knots, knots, knots), picture, dtype)
+    check_beside("weights", weights, (3, features), picture, dtype)
     if not 2 <= knots <= 256:
         raise ValueError(f"the table must have 2 to 256 knots, not {knots}")
-    weights = formula.cubic, formula.table, formula.weights
-    result: Tensor = _ops.first_guess(*picture.arguments, *weights, top, bottom)
+    result: Tensor = _ops.first_guess(picture, *given, cubic, table, weights, *rows)
     return result
 
 
+@operator
 def guess_features(
-    picture: GuessPicture, index: Tensor, top: int = 0, bottom: int | None = None
+    picture: Tensor,
+    index: Tensor,
+    contrast: Tensor,
+    told: Tensor | None = None,
+    layers: FineLayers | None = None,
+    top: int = 0,
+    bottom: int | None = None,
 ) -> Tensor:
     """The features of some pixels that :func:`first_guess` weighs, but for what is clipped.
 
@@ -195,26 +131,67 @@ def guess_features(
         what remains of each color, the square of its mean; then hidden
 
     Args:
-        picture: as of its class, with contrast.
         index: (N,) int64, flat, increasing, all in rows [top, bottom), which alone are looked at.
+        picture, contrast, told, layers, top, bottom: as of :func:`first_guess`.
 
     Returns:
-        (N, 29), or (N, 53) with a network, of the srgb's dtype, at least float32. Without gradient.
+        (N, 29), or (N, 53) with a network, of the picture's dtype, at least float32. Without
+        gradient.
 
     Raises:
-        As :func:`first_guess`; ValueError: no contrast.
+        As :func:`first_guess`.
     """
-    bottom = picture.srgb.shape[-2] if bottom is None else bottom
-    picture.check(top, bottom)
-    if picture.contrast is None:
-        raise ValueError("features are those of local contrast; there is none")
-    check_beside("index", index, (index.numel(),), picture.srgb, {torch.int64})
-    result: Tensor = _ops.guess_features(*picture.arguments, index, top, bottom)
+    given = _checked(picture, contrast, told, layers)
+    check_beside("index", index, (index.numel(),), picture, {torch.int64})
+    result: Tensor = _ops.guess_features(picture, *given, index, *_rows(picture, top, bottom))
     return result
 
 
+def _rows(picture: Tensor, top: int, bottom: int | None) -> tuple[int, int]:
+    height = picture.shape[1]
+    bottom = height if bottom is None else bottom
+    if not 0 <= top < bottom <= height:
+        raise ValueError(f"rows {top} to {bottom} of a picture of {height}")
+    return top, bottom
+
+
+def _checked(
+    picture: Tensor, contrast: Tensor | None, told: Tensor | None, layers: FineLayers | None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """What lies beside a picture, as the native operators take it: what is not there is empty."""
+    if picture.dim() != 3:
+        raise ValueError(f"picture must be (3, H, W), not {tuple(picture.shape)}")
+    check_pixels("picture", picture[None], 3)
+    if (told is None) != (layers is None) or (contrast is None and told is not None):
+        raise ValueError("told and layers go together, and beside contrast")
+    dtype = center_dtype(picture.dtype)
+    nothing = picture.new_empty(0, dtype=dtype)
+    if contrast is None:
+        return nothing, nothing.bfloat16(), nothing
+    _check_plane("contrast", contrast, _GIVEN, 4, picture, dtype)
+    if told is None or layers is None:
+        return contrast, nothing.bfloat16(), nothing
+    _check_plane("told", told, _HIDDEN, 2, picture, torch.bfloat16)
+    for part, shape in zip(layers, ((8, 7, 3, 3), (8,), (_HIDDEN, 8), (_HIDDEN,)), strict=True):
+        if tuple(part.shape) != shape:
+            raise ValueError(f"a layer must be {shape}, not {tuple(part.shape)}")
+    return contrast, told, layers.packed(picture)
+
+
+def _check_plane(
+    name: str, plane: Tensor, channels: int, factor: int, picture: Tensor, dtype: torch.dtype
+) -> None:
+    least = tuple(-(-side // factor) for side in picture.shape[1:])
+    size = tuple(plane.shape[-2:])
+    if plane.dim() != 3 or any(a < b for a, b in zip(size, least, strict=True)):
+        raise ValueError(
+            f"{name} must be ({channels}, h, w), at least {least}, not {tuple(plane.shape)}"
+        )
+    check_beside(name, plane, (channels, *size), picture, {dtype})
+
+
 def _first_guess_fake(
-    srgb: Tensor,
+    picture: Tensor,
     contrast: Tensor,
     told: Tensor,
     network: Tensor,
@@ -224,11 +201,11 @@ def _first_guess_fake(
     top: int,
     bottom: int,
 ) -> Tensor:
-    return cubic.new_empty(3, bottom - top, srgb.shape[2])
+    return cubic.new_empty(3, bottom - top, picture.shape[2])
 
 
 def _guess_features_fake(
-    srgb: Tensor, contrast: Tensor, told: Tensor, network: Tensor, index: Tensor, *_rows: int
+    picture: Tensor, contrast: Tensor, told: Tensor, network: Tensor, index: Tensor, *_rows: int
 ) -> Tensor:
     size = CONTRAST_FEATURES + (_HIDDEN if network.numel() else 0)
     return contrast.new_empty(index.shape[0], size)
@@ -237,3 +214,4 @@ def _guess_features_fake(
 for _name, _fake in (("first_guess", _first_guess_fake), ("guess_features", _guess_features_fake)):
     torch.library.register_fake(f"isp_meta::{_name}", _fake)
     torch.library.register_autograd(f"isp_meta::{_name}", refused_gradient(_name))
+    register_calls(getattr(_ops, _name), f"isp_meta::{_name}")

@@ -12,7 +12,16 @@ import torch
 from torch import Tensor
 
 from . import _native  # noqa: F401
-from .grid import center_dtype, check_beside, check_cell, check_pixels, grid_shape, refused_gradient
+from .grid import (
+    center_dtype,
+    check_beside,
+    check_cell,
+    check_pixels,
+    grid_shape,
+    refused_gradient,
+    register_calls,
+)
+from .operator import operator
 
 __all__ = ["RADIAL", "RadialBasis", "local_rbf", "local_rbf_leave_one_out"]
 
@@ -61,6 +70,7 @@ class RadialBasis:
         return self.position_scale, self.guide_scale, radial, self.tail, self.ridge
 
 
+@operator
 def local_rbf(
     guide: Tensor, points: Tensor, values: Tensor, neighbors: Tensor, cell: int, basis: RadialBasis
 ) -> Tensor:
@@ -102,6 +112,7 @@ def local_rbf(
     return result
 
 
+@operator
 def local_rbf_leave_one_out(
     points: Tensor, values: Tensor, neighbors: Tensor, basis: RadialBasis
 ) -> Tensor:
@@ -185,5 +196,6 @@ for _name, _fake in (
 ):
     torch.library.register_fake(f"isp_meta::{_name}", _fake)
     torch.library.register_autograd(f"isp_meta::{_name}", refused_gradient(_name))
+    register_calls(getattr(_ops, _name), f"isp_meta::{_name}")
     for _device in ("cpu", "cuda"):
         torch.library.register_autocast(f"isp_meta::{_name}", _device, torch.float32)

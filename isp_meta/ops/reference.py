@@ -5,11 +5,13 @@ Arguments and results as in the functions of the same names in :mod:`isp_meta.op
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from .first_guess import FineLayers, GuessFormula, GuessPicture
+from .first_guess import FineLayers
 from .grid import grid_shape
 from .local_rbf import RadialBasis
 
@@ -287,42 +289,69 @@ def _enlarged(planes: Tensor, factor: int, like: Tensor) -> Tensor:
     return large[..., : like.shape[-2], : like.shape[-1]]
 
 
-def _all_features(picture: GuessPicture) -> Tensor:
+def _table(table: Tensor, color: Tensor) -> Tensor:
+    """(3, N) a table's gains for (3, N) colors, linear in each between its knots."""
+    knots = table.shape[-1]
+    place = color.clamp(0, 1) * (knots - 1)
+    before = place.detach().floor().clamp(max=knots - 2)
+    (red, green, blue), share = before.long(), place - before
+    gain = torch.zeros_like(color)
+    for b, g, r in itertools.product((0, 1), repeat=3):
+        weight = torch.stack([s if k else 1 - s for s, k in zip(share, (r, g, b), strict=True)])
+        gain = gain + table[:, blue + b, green + g, red + r] * weight.prod(0)
+    return gain
+
+
+def _features(
+    picture: Tensor,
+    contrast: Tensor | None = None,
+    told: Tensor | None = None,
+    layers: FineLayers | None = None,
+) -> Tensor:
     """(F, H, W)."""
-    srgb, light = picture.srgb, picture.srgb.mean(0, keepdim=True)
-    parts = [_clipped(srgb)]
-    if picture.contrast is not None:
-        given = _enlarged(picture.contrast, 4, srgb)
-        bands = [*pyramid(log_light(srgb), (1, 2, 4))[0], given[:3], given[3:6]]
-        contrast = torch.cat([band.mean(0, keepdim=True) for band in bands]) * light
+    light = picture.mean(0, keepdim=True)
+    parts = [_clipped(picture)]
+    if contrast is not None:
+        given = _enlarged(contrast, 4, picture)
+        bands = [*pyramid(log_light(picture), (1, 2, 4))[0], given[:3], given[3:6]]
+        products = torch.cat([band.mean(0, keepdim=True) for band in bands]) * light
         level = given[6:].mean(0, keepdim=True).square()
-        parts += [*bands, contrast, contrast * light, given[6:], level]
-    if picture.layers is not None and picture.told is not None:
-        told = _enlarged(picture.told.to(srgb), 2, srgb)
-        beyond = functional.pad(srgb[None], (1,) * 4, mode="replicate")
-        layers = FineLayers(*(part.to(srgb) for part in picture.layers))
-        parts.append(hidden(beyond, told[None], layers)[0])
+        parts += [*bands, products, products * light, given[6:], level]
+    if told is not None and layers is not None:
+        beyond = functional.pad(picture[None], (1,) * 4, mode="replicate")
+        layers = FineLayers(*(part.to(picture) for part in layers))
+        parts.append(hidden(beyond, _enlarged(told.to(picture), 2, picture)[None], layers)[0])
     return torch.cat(parts)
 
 
 def guess_features(
-    picture: GuessPicture, index: Tensor, top: int = 0, bottom: int | None = None
+    picture: Tensor,
+    index: Tensor,
+    contrast: Tensor,
+    told: Tensor | None = None,
+    layers: FineLayers | None = None,
+    top: int = 0,
+    bottom: int | None = None,
 ) -> Tensor:
     """All pixels' features, then some of them."""
-    return _all_features(picture)[4:].flatten(1)[:, index].T
+    return _features(picture, contrast, told, layers)[4:].flatten(1)[:, index].T
 
 
 def first_guess(
-    picture: GuessPicture, formula: GuessFormula, top: int = 0, bottom: int | None = None
+    picture: Tensor,
+    cubic: Tensor,
+    table: Tensor,
+    weights: Tensor,
+    contrast: Tensor | None = None,
+    told: Tensor | None = None,
+    layers: FineLayers | None = None,
+    top: int = 0,
+    bottom: int | None = None,
 ) -> Tensor:
     """The whole picture's, then some rows of it."""
-    srgb = picture.srgb
-    at = srgb.flatten(1).T.mul(2).sub(1).view(1, 1, 1, -1, 3)
-    gain = functional.grid_sample(
-        formula.table[None], at, mode="bilinear", padding_mode="border", align_corners=True
-    ).view(3, -1)
-    gain = (gain + formula.weights @ _all_features(picture).flatten(1)).clamp(-2, 2)
+    features = _features(picture, contrast, told, layers).flatten(1)
+    gain = (_table(table, picture.flatten(1)) + weights @ features).clamp(-2, 2)
     powers = [(i, j, k) for i in range(4) for j in range(4 - i) for k in range(4 - i - j)]
-    r, g, b = srgb.flatten(1)
-    cubic = (formula.cubic @ torch.stack([r**i * g**j * b**k for i, j, k in powers])).clamp(0, 1)
-    return ((cubic + 1e-3) * gain.exp() - 1e-3).clamp(0, 1).view(srgb.shape)[:, top:bottom]
+    r, g, b = picture.flatten(1)
+    plain = (cubic @ torch.stack([r**i * g**j * b**k for i, j, k in powers])).clamp(0, 1)
+    return ((plain + 1e-3) * gain.exp() - 1e-3).clamp(0, 1).view(picture.shape)[:, top:bottom]

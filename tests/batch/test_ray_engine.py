@@ -117,7 +117,7 @@ def test_actors_with_a_device_make_the_same_files_as_processes(
     run(job, folder, tmp_path / "local", jobs=2)
     order = Order(job, str(folder), str(tmp_path / "ray"), device="cpu:0")
     (tmp_path / "ray").mkdir()
-    tasks = find_tasks(job, *order.stores(), {})
+    tasks = find_tasks(job, *order.stores()).tasks
     assert [row.status for row in run_ray(order, tasks, 1)] == ["done", "done"]
     for name in ("a-recovered.dng", "b-recovered.dng"):
         made = [(tmp_path / engine / name).read_bytes() for engine in ("local", "ray")]

@@ -14,7 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from isp_meta.ops import FineLayers, GuessFormula, GuessPicture, RadialBasis, reference
+from isp_meta.ops import FineLayers, RadialBasis, reference
+from isp_meta.ops.first_guess import _checked
 from isp_meta.ops.grid import center_dtype, grid_shape
 
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
@@ -256,20 +257,19 @@ def check_first_guess(
     told = torch.randn(24, *half).bfloat16() if parts > 2 else None
     shapes = ((8, 7, 3, 3), (8,), (24, 8), (24,))
     layers = FineLayers(*(0.4 * torch.randn(s).to(center) for s in shapes)) if parts > 2 else None
-    picture = GuessPicture(srgb, contrast, told, layers)
+    known = (srgb, *_checked(srgb, contrast, told, layers))
+    features = 4 + 29 * (parts > 1) + 24 * (parts > 2)
     cubic, table = torch.rand(3, 20) / 4, torch.randn(3, knots, knots, knots) / 4
-    weights = torch.randn(3, picture.features) / 20
-    formula = GuessFormula(*(t.to(center) for t in (cubic, table, weights)))
-    known = picture.arguments
-    tensors = (*known, formula.cubic, formula.weights, formula.table)
-    numbers = (height, width, top, bottom, knots, picture.features, *quarter, *half)
-    of = FirstGuess(*(t.data_ptr() for t in tensors), *numbers)
-    wide = GuessPicture(
-        srgb.double(), None if contrast is None else contrast.double(), told, layers
+    weights = torch.randn(3, features) / 20
+    cubic, table, weights = (t.to(center) for t in (cubic, table, weights))
+    numbers = (height, width, top, bottom, knots, features, *quarter, *half)
+    of = FirstGuess(*(t.data_ptr() for t in (*known, cubic, weights, table)), *numbers)
+    wide = None if contrast is None else contrast.double()
+    wide64 = srgb.double()
+    expected = reference.first_guess(
+        wide64, cubic.double(), table.double(), weights.double(), wide, told, layers, top, bottom
     )
-    exact = GuessFormula(*(t.double() for t in (formula.cubic, formula.table, formula.weights)))
     level = unwritten(4, 3, bottom - top + 14, width + 14, dtype=center)
-    expected = reference.first_guess(wide, exact, top, bottom)
     label = f"{size} {rows} {parts} {dtype}"
 
     def guess(result: Tensor) -> None:
@@ -277,16 +277,16 @@ def check_first_guess(
 
     out = torch.empty(expected.shape, dtype=center)
     check(f"first_guess {label}", kernels, out, expected, guess, dtype)
-    if contrast is None:
+    if wide is None:
         return 1
     index = torch.arange(top * width, bottom * width, 3)
-    features = reference.guess_features(wide, index)
+    told_there = reference.guess_features(wide64, index, wide, told, layers)
 
     def tell(result: Tensor) -> None:
         kernels("guess_features", dtype, level, index, len(index), result, of)
 
-    out = torch.empty(features.shape, dtype=center)
-    check(f"guess_features {label}", kernels, out, features, tell, dtype)
+    out = torch.empty(told_there.shape, dtype=center)
+    check(f"guess_features {label}", kernels, out, told_there, tell, dtype)
     return 2
 
 

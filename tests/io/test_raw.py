@@ -15,8 +15,8 @@ from isp_meta.data import sample_path
 from isp_meta.errors import RawFileError
 from isp_meta.frame import Frame
 from isp_meta.io import read_raw
+from isp_meta.io.dng.directory import append_exif
 from isp_meta.io.dng.tags import CFA, LINEAR_RAW, Tag, last_byte
-from isp_meta.io.dng.write import append_exif
 from isp_meta.io.exif import pack_directory
 
 

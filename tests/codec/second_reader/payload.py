@@ -9,6 +9,7 @@ from math import isqrt
 
 import numpy as np
 
+from .editing import read_editing
 from .enhancement import read_enhancement
 from .models import read_formula, read_local_rbf
 from .mosaic import read_mosaic
@@ -49,19 +50,28 @@ def read(data: bytes, picture: np.ndarray | None = None) -> dict[str, object]:
         values = read_predicted(sections["VALU"], index, picture, side, levels)
     else:
         values = read_values(sections["VALU"], index, width, side, levels)
-    camera = sections["CAMR"]
     return {
         "size": (height, width, cell),
         "index": index,
         "values": values,
         "scale": (slope, levels),
         "orientation": orientation,
-        "levels": struct.unpack_from(">17d", camera),
-        "place": struct.unpack_from(">4sHii", camera, 136),
-        "texts": texts(camera[152:]),
+        **read_camera(sections["CAMR"]),
         "names": texts(sections["IDNT"]),
         "binding": (sections["BIND"][:32], sections["BIND"][32:], sections["MEAN"]),
         **read_optional(sections, picture, height, width),
+    }
+
+
+def read_camera(section: bytes) -> dict[str, object]:
+    letters = int.from_bytes(section[:2], "big")
+    levels = f">{letters + 13}d"
+    place = 2 + letters + struct.calcsize(levels)
+    return {
+        "cfa": section[2 : 2 + letters].decode(),
+        "levels": struct.unpack_from(levels, section, 2 + letters),
+        "place": struct.unpack_from(">Hii", section, place),
+        "texts": texts(section[place + 12 :]),
     }
 
 
@@ -73,6 +83,8 @@ def read_optional(
         assert sections["CTRL"] == b""
         assert "lRBF" in sections
         assert "DPTH" not in sections
+    if "eDIT" in sections:
+        found["editing"] = read_editing(sections["eDIT"])
     if "pARA" in sections:
         found["formula"] = read_formula(sections["pARA"])
     if "lRBF" in sections:
