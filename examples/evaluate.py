@@ -14,7 +14,6 @@ from isp_meta.evaluation import (
     Method,
     Rendering,
     benchmark,
-    local_tone,
     tables,
 )
 from isp_meta.frame import Frame, Reconstructor
@@ -43,7 +42,7 @@ plan = Benchmark(
     ],
     renderings=[
         Rendering("karaimer-brown", presets.karaimer_brown()),
-        Rendering("local-tone", local_tone()),
+        Rendering("local-tone", presets.local_tone()),
     ],
     inputs=[FileInput(8), FileInput(8, quality=95)],
     shrink=4,

@@ -39,7 +39,7 @@ def command(
         str, typer.Option("--input", help="16bit, 8bit, jpegQUALITY; several by comma.")
     ] = "8bit",
     rendering: Annotated[
-        str, typer.Option(help="A preset, local-tone or a .toml; several by comma.")
+        str, typer.Option(help="A preset or a .toml; several by comma.")
     ] = "karaimer-brown",
     fine_tune: Annotated[
         str, typer.Option(metavar="STEPS", help="Of networks, such as 0,10.")

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from ..capture.loop import MOST_EFFORT, ClosedLoopSampler
 from ..capture.residual import DEFAULT_STEP
-from ..evaluation import FileInput, Method, Rendering, Weights, local_tone, shipped, training_free
+from ..evaluation import FileInput, Method, Rendering, Weights, shipped, training_free
 from ..frame import Reconstructor, Sampler
 from ..pipeline import Pipeline
 from .console import stop
@@ -131,7 +131,8 @@ class Methods:
         if not ships:
             reconstructor = self._reconstructor(name, weights, reconstruction)
         if effort and sampler is not None:
-            sampler = ClosedLoopSampler(sampler, effort, reconstructor)
+            enhanced = reconstruction == _ENHANCED
+            sampler = ClosedLoopSampler(sampler, effort, reconstructor, enhanced=enhanced)
         step = DEFAULT_STEP if reconstruction == _ENHANCED else None
         return Method(sampling, reconstruction, sampler, reconstructor, weights, enhancement=step)
 
@@ -173,7 +174,7 @@ def _held(name: str, weights: Weights, network: Network | None, kind: str) -> Ne
 
 
 def renderings(text: str) -> list[Rendering]:
-    """The renderings of a comma list: presets, ``local-tone``, and pipelines in .toml files.
+    """The renderings of a comma list: presets, and pipelines in .toml files.
 
     Raises:
         PipelineFileError: no such preset, or a file that is not right.
@@ -185,8 +186,6 @@ def renderings(text: str) -> list[Rendering]:
 def _rendering(name: str) -> Rendering:
     if name.endswith(".toml"):
         return Rendering(Path(name).stem, Pipeline.from_toml(name))
-    if name == "local-tone":
-        return Rendering(name, local_tone())
     return Rendering(name, make_preset(name))
 
 

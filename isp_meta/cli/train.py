@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.console import Console
 
-from .console import errors, say
+from .console import errors, progress, say
 
 if TYPE_CHECKING:
     import torch
@@ -79,13 +79,14 @@ def _train(plan: TrainingConfig, device: torch.device, resume: bool) -> None:
     from ..training.systems import build, crops
 
     start = time.perf_counter()
-    train, val = crops(plan)
+    with progress(plan.data.folder) as step:
+        train, val = crops(plan, step)
     trainer = Trainer(*build(plan), plan, device)
     shown = TerminalProgress(plan.run.total_steps(len(train)), Console(stderr=True))
     if rank() != 0:
         trainer.fit(train, val, resume=resume)
         return
     with shown:
-        figures = trainer.fit(train, val, resume=resume, observers=[shown])
+        figures = trainer.fit(train, val, resume=resume, observers=[shown], note=shown.note)
     text = ", ".join(f"{name} {value:.2f} dB" for name, value in figures.items())
     say(f"{plan.run.output}: step {trainer.step}, {text}, {time.perf_counter() - start:.0f} s")

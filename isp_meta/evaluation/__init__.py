@@ -2,7 +2,7 @@
 
 from .benchmark import Benchmark, benchmark
 from .methods import Method, shipped, training_free
-from .renderings import FileInput, Rendering, local_tone
+from .renderings import FileInput, Rendering
 from .results import Results
 from .tables import tables
 from .trained import Weights
@@ -15,7 +15,6 @@ __all__ = [
     "Results",
     "Weights",
     "benchmark",
-    "local_tone",
     "tables",
     "shipped",
     "training_free",

@@ -9,25 +9,14 @@ from dataclasses import dataclass
 
 from torch import Tensor
 
-from .. import io, presets
+from .. import io
 from ..errors import PipelineOrderError
 from ..frame import Frame
 from ..pipeline import Pipeline
 from ..scenes import render_scene, without_file
-from ..stages import LocalToneMapping, quantize
+from ..stages import quantize
 
-__all__ = ["FileInput", "Rendering", "local_tone"]
-
-
-def local_tone() -> Pipeline:
-    """:func:`isp_meta.presets.karaimer_brown` with LocalToneMapping before its tone curve.
-
-    Nothing else differs, so that what a method loses from one to the other is what local tones
-    cost it. :func:`isp_meta.presets.camera` adds what else cameras do.
-    """
-    stages = list(presets.karaimer_brown())
-    place = presets.karaimer_brown().position("ToneCurve")
-    return Pipeline([*stages[:place], LocalToneMapping(space="prophoto"), *stages[place:]])
+__all__ = ["FileInput", "Rendering"]
 
 
 @dataclass(frozen=True, eq=False)

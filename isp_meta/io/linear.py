@@ -14,11 +14,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..camera import LINEAR, Camera
+from ..camera import LINEAR
 from ..errors import RawFileError
 from ..frame import Frame
-from .dng.calibration import as_shot_neutral, color_matrix
-from .dng.tags import LINEAR_RAW, Tag, TiffTags, last_byte, open_tiff, raw_page, read_tags
+from .dng.read import read_dng
+from .dng.tags import LINEAR_RAW, Tag, last_byte, open_tiff, raw_page, read_tags
 from .input import read_bytes
 from .output import write_atomic
 
@@ -111,7 +111,10 @@ def is_linear_dng(path: str | os.PathLike[str]) -> bool:
         RawFileError: the file cannot be read.
     """
     tags = read_tags(read_bytes(path))
-    return tags is not None and tags.is_dng and tags.numbers.get(Tag.PHOTOMETRIC) == (LINEAR_RAW,)
+    if tags is None or not tags.is_dng:
+        return False
+    kind = tags.numbers.get(Tag.PHOTOMETRIC), tags.numbers.get(Tag.SAMPLES_PER_PIXEL)
+    return kind == ((LINEAR_RAW,), (3.0,))
 
 
 def has_16_bits(path: str | os.PathLike[str]) -> bool:
@@ -131,39 +134,13 @@ def has_16_bits(path: str | os.PathLike[str]) -> bool:
 
 
 def _read_dng(data: bytes, path: str | os.PathLike[str]) -> Frame:
-    tags = read_tags(data)
-    if tags is None or not tags.is_dng:
-        raise RawFileError(f"{path}: is no DNG, or damaged; get a fresh copy")
-    if tags.numbers.get(Tag.PHOTOMETRIC) != (LINEAR_RAW,):
+    frame = read_dng(data, path)
+    camera, codes = frame.camera, frame.require("codes", by="read_linear")
+    if camera.cfa != LINEAR:
         raise RawFileError(f"{path}: holds a mosaic, not linear RGB; read it with read_raw")
-    codes = _pixels(data, path)
-    black = tags.numbers.get(Tag.BLACK_LEVEL, (0.0,))
-    white = tags.numbers.get(Tag.WHITE_LEVEL, (float(_FULL),))
-    if len(black) not in (1, 3) or len(white) not in (1, 3):
-        raise RawFileError(f"{path}: has a black level pattern, which linear DNGs here do not")
-    red, green, blue = black * (3 // len(black))
-    camera = _camera(tags, (red, green, blue), white[0])
-    low = np.array([red, green, blue])
-    raw = np.clip((codes - low) / (np.array(white) - low), 0, 1)
-    return Frame(camera=camera, raw=_planes(raw))
-
-
-def _camera(tags: TiffTags, black: tuple[float, ...], white: float) -> Camera:
-    color = color_matrix(tags)
-    neutral = as_shot_neutral(tags)
-    known = {} if color is None else {"color_matrix": color[0], "illuminant": color[1]}
-    if neutral is not None:
-        known["as_shot_neutral"] = neutral
-    return Camera(
-        make=tags.texts.get(Tag.MAKE, ""),
-        model=tags.texts.get(Tag.MODEL, ""),
-        cfa=LINEAR,
-        black_level=black,
-        white_level=white,
-        orientation=int(tags.numbers.get(Tag.ORIENTATION, (1.0,))[0]),
-        exif=tags.exif,
-        **known,  # type: ignore[arg-type]
-    )
+    black = torch.tensor(camera.black_level, dtype=torch.float64).view(3, 1, 1)
+    raw = ((codes - black) / (camera.white_level - black)).clamp_(0, 1)
+    return Frame(camera=camera, raw=raw.float())
 
 
 def _read_tiff(data: bytes, path: str | os.PathLike[str]) -> Frame:

@@ -62,7 +62,7 @@ def fits(value: Any, hint: Any) -> bool:
     Args:
         value: as TOML has it.
         hint: an annotation as :func:`typing.get_type_hints` gives it. A whole number fits a float,
-            a list any sequence, numbers and lists of them a tensor.
+            a list any sequence of that length, numbers and lists of them a tensor.
     """
     origin = typing.get_origin(hint)
     if hint is Any:
@@ -79,8 +79,12 @@ def fits(value: Any, hint: Any) -> bool:
             isinstance(value, list) and all(fits(item, hint) for item in value)
         )
     if origin in (list, tuple, collections.abc.Sequence):
-        item = next(iter(typing.get_args(hint)), Any)
-        return isinstance(value, list) and all(fits(one, item) for one in value)
+        items = typing.get_args(hint)
+        if not isinstance(value, (list, tuple)):
+            return False
+        if origin is tuple and items and items[-1] is not Ellipsis:
+            return len(value) == len(items) and all(map(fits, value, items))
+        return all(fits(one, next(iter(items), Any)) for one in value)
     if origin in (dict, collections.abc.Mapping):
         return isinstance(value, dict)
     return isinstance(hint, type) and isinstance(value, hint)
@@ -96,7 +100,20 @@ def described(hint: Any) -> str:
         return " or ".join(repr(option) for option in hint.__args__)
     if origin in (dict, collections.abc.Mapping):
         return "a table"
+    if origin in (list, tuple, collections.abc.Sequence):
+        return _described_list(typing.get_args(hint), of_length=origin is tuple)
     if origin is not None or (isinstance(hint, type) and issubclass(hint, Tensor)):
         return "a list of numbers"
     known = {bool: "true or false", int: "a whole number", float: "a number", str: "a text"}
     return known.get(hint, f"a {getattr(hint, '__name__', hint)}, which a file cannot hold")
+
+
+def _described_list(items: tuple[Any, ...], *, of_length: bool) -> str:
+    """Such as "a list of 2 numbers"."""
+    kinds = {int: "whole numbers", float: "numbers", str: "texts"}
+    item = items[0] if items else Any
+    named = kinds.get(item, "values")
+    if typing.get_origin(item) is typing.Literal:
+        named = described(item)
+    counted = of_length and items[-1] is not Ellipsis
+    return f"a list of {len(items)} {named}" if counted else f"a list of {named}"

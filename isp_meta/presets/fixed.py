@@ -29,7 +29,7 @@ from ..stages import (
     WorkingToDisplay,
 )
 
-__all__ = ["camera", "karaimer_brown", "minimal"]
+__all__ = ["camera", "karaimer_brown", "local_tone", "minimal"]
 
 
 def minimal(camera: Camera | None = None) -> Pipeline:
@@ -87,6 +87,21 @@ def karaimer_brown(camera: Camera | None = None) -> Pipeline:
         ],
         camera,
     )
+
+
+def local_tone(camera: Camera | None = None) -> Pipeline:
+    """:func:`karaimer_brown` with LocalToneMapping before its tone curve.
+
+    Nothing else differs, so that what a method loses from one to the other is what local tones
+    cost it. :func:`camera` adds what else cameras do.
+
+    Args:
+        camera: whose calibration is held from now on; None: each frame's own.
+    """
+    plain = karaimer_brown()
+    place = plain.position("ToneCurve")
+    stages = [*plain[:place], LocalToneMapping(space="prophoto"), *plain[place:]]
+    return _bound(stages, camera)
 
 
 def camera(camera: Camera | None = None, *, jpeg_quality: float | None = None) -> Pipeline:

@@ -33,7 +33,7 @@ from ..stages import (
     filmic,
 )
 
-__all__ = ["KNOWN_CAMERAS", "random", "random_camera"]
+__all__ = ["KNOWN_CAMERAS", "camera_between", "random", "random_camera"]
 
 _Option = TypeVar("_Option")
 
@@ -116,6 +116,29 @@ def random_camera(generator: torch.Generator | None = None) -> Camera:
         white_level=2.0**bits - 1,
         as_shot_neutral=tuple((neutral / neutral[1]).tolist()),
         color_matrix=tuple(matrix.flatten().tolist()),
+    )
+
+
+def camera_between(cameras: Sequence[Camera], generator: torch.Generator | None = None) -> Camera:
+    """The sensor of some pictures under a light like theirs.
+
+    Color matrix and neutral lie somewhere between those of two of the cameras, drawn at random; all
+    else is the first one's.
+
+    Args:
+        cameras: of pictures that one sensor took, at least one.
+        generator: None: torch's own. The same state gives the same camera.
+    """
+    first, second = _choice(cameras, generator), _choice(cameras, generator)
+    share = _uniform(0, 1, generator)
+
+    def between(one: Sequence[float], other: Sequence[float]) -> tuple[float, ...]:
+        start, end = (torch.tensor(values, dtype=torch.float64) for values in (one, other))
+        return tuple(torch.lerp(start, end, share).tolist())
+
+    return first.replace(
+        as_shot_neutral=between(first.as_shot_neutral, second.as_shot_neutral),
+        color_matrix=between(first.color_matrix, second.color_matrix),
     )
 
 

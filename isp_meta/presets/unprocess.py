@@ -28,20 +28,23 @@ _BRIGHTNESS, _BRIGHTNESS_SPREAD, _LEAST_BRIGHTNESS = 0.8, 0.1, 0.1
 _HIGHLIGHT = 0.9
 
 
-def random_noise(generator: torch.Generator | None = None) -> tuple[float, float]:
+def random_noise(
+    generator: torch.Generator | None = None, shot: tuple[float, float] = _SHOT
+) -> tuple[float, float]:
     """Shot and read noise of a random camera and ISO, for a mosaic in [0, 1].
 
-        log shot ~ U(log 1e-4, log 1.2e-2),  log read ~ N(2.18 log shot + 1.20, 0.26)
+        log shot ~ U(log low, log high),  log read ~ N(2.18 log shot + 1.20, 0.26)
 
     Args:
         generator: None: torch's own.
+        shot: low and high, > 0: reciprocals of the largest and the smallest full well, electrons.
 
     Returns:
         (shot, read): variance = shot * signal + read.
 
     Source: Brooks et al., "Unprocessing images for learned raw denoising", CVPR 2019, section 3.5.
     """
-    low, high = map(math.log, _SHOT)
+    low, high = map(math.log, shot)
     log_shot = low + (high - low) * float(torch.rand((), generator=generator))
     spread = _READ_SPREAD * float(torch.randn((), generator=generator))
     log_read = _READ_SLOPE * log_shot + _READ_OFFSET + spread

@@ -1,6 +1,7 @@
 """Scenes to train and to measure on: picture files led to linear raw, and data sets of them."""
 
 from .read import (
+    cameras_of,
     find_scenes,
     linear_camera,
     read_scene,
@@ -11,6 +12,7 @@ from .read import (
 )
 
 __all__ = [
+    "cameras_of",
     "find_scenes",
     "linear_camera",
     "read_scene",

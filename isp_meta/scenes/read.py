@@ -30,6 +30,7 @@ from ..presets.unprocess import unprocess
 from ..stages import Jpeg, Quantize, gray_world
 
 __all__ = [
+    "cameras_of",
     "find_scenes",
     "linear_camera",
     "read_scene",
@@ -83,6 +84,7 @@ def read_scene(
     path: str | os.PathLike[str],
     *,
     generator: torch.Generator | None = None,
+    camera: Camera | None = None,
     shrink: int = 1,
 ) -> Frame:
     """Reads one scene as linear raw-RGB, whatever kind of file it is.
@@ -98,8 +100,9 @@ def read_scene(
 
     Args:
         path: of the file.
-        generator: of the random camera of an sRGB picture; None: one seeded by the file's name, so
-            that a file always gives the same scene.
+        generator: of what is random where an sRGB picture is unprocessed; None: one seeded by the
+            file's name, so that a file always gives the same scene.
+        camera: whose raw becomes of an sRGB picture; None: a random one's.
         shrink: raw is averaged over blocks of so many pixels a side, >= 1; rows and columns that
             fill no block are left out, and so are the camera's gain maps.
 
@@ -119,15 +122,39 @@ def read_scene(
         frame = io.read_linear(file)
         frame = frame.replace(camera=linear_camera(file, frame.require("raw", "read_scene")))
     else:
-        frame = _read_srgb(file, generator)
+        frame = _read_srgb(file, generator, camera)
     raw: Tensor = frame.require("raw", "read_scene").clamp(0, 1)
     if shrink > 1:
         if min(raw.shape[1:]) < shrink:
             raise ImageFileError(f"{path}: is smaller than a block of {shrink} pixels")
         raw = functional.avg_pool2d(raw[None], shrink)[0]
         # They are laid out for the sensor's own pixels.
-        return Frame(frame.camera.replace(gain_maps=()), raw=raw)
+        return Frame(frame.camera.replace(gain_maps=(), editing=None), raw=raw)
     return Frame(frame.camera, raw=raw)
+
+
+def cameras_of(folder: str | os.PathLike[str]) -> list[Camera]:
+    """The cameras of the raw files and linear pictures in a folder; sRGB pictures have none.
+
+    Args:
+        folder: as in :func:`find_scenes`.
+
+    Raises:
+        ImageFileError: no such folder, or nothing but sRGB pictures in it.
+        RawFileError: a file that cannot be read.
+    """
+    found = [camera for path in find_scenes(folder) if (camera := _camera(path)) is not None]
+    if not found:
+        raise ImageFileError(f"{folder}: holds sRGB pictures alone, which tell no camera")
+    return found
+
+
+def _camera(path: Path) -> Camera | None:
+    if path.suffix.lower() not in RENDERED_SUFFIXES:
+        return (io.read_linear if io.is_linear_dng(path) else io.read_raw)(path).camera
+    if not io.has_16_bits(path):
+        return None
+    return linear_camera(path, io.read_linear(path).require("raw", "cameras_of"))
 
 
 def seeded(*parts: object) -> torch.Generator:
@@ -236,8 +263,8 @@ def _read_raw(path: Path) -> Frame:
 
 
 @torch.no_grad()
-def _read_srgb(path: Path, generator: torch.Generator | None) -> Frame:
+def _read_srgb(path: Path, generator: torch.Generator | None, camera: Camera | None) -> Frame:
     pixels = io.decode_image(io.read_bytes(path, ImageFileError), str(path))
     if generator is None:
         generator = seeded(path.name)
-    return unprocess(pixels.float().div_(255), None, generator, noise=None)
+    return unprocess(pixels.float().div_(255), camera, generator, noise=None)

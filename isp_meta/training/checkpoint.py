@@ -20,8 +20,9 @@ from torch import nn
 
 from ..errors import TrainingError
 from ..io import write_atomic
+from ..io.output import UNFINISHED
 
-__all__ = ["export", "load", "save_atomic"]
+__all__ = ["export", "load", "remove_unfinished", "save_atomic"]
 
 _FORMAT = 1
 
@@ -38,6 +39,16 @@ def save_atomic(path: Path, state: Mapping[str, Any]) -> None:
     """
     content = {"format": _FORMAT, **state}
     write_atomic(path, lambda file: torch.save(content, file), overwrite=True)
+
+
+def remove_unfinished(folder: Path) -> None:
+    """Removes what a training that was killed had begun to write.
+
+    Raises:
+        OSError: it cannot be removed.
+    """
+    for file in folder.glob(UNFINISHED):
+        file.unlink(missing_ok=True)
 
 
 def load(path: str | os.PathLike[str]) -> dict[str, Any]:

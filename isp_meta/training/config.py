@@ -1,7 +1,7 @@
 """What a training does, as a TOML file and as frozen values: the defaults are the paper's.
 
-data ─▶ crops ─▶ sampler, reconstructor, samples ─▶ loss, meta ─▶ optimizer, schedule ─▶ run
-                                    validation ◀──────────────────────────┘
+prepare ─▶ data ─▶ sampler, reconstructor, samples ─▶ loss, meta ─▶ optimizer, schedule ─▶ run
+                                      validation ◀──────────────────────────┘
 
 Each word is a table of the file.
 """
@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal
 
 from ..errors import TrainingError
 from ..io.toml_file import parse_toml, read_text
+from .prepare import PrepareConfig
 from .sections import Section, number, read_table
 
 __all__ = [
@@ -22,6 +23,7 @@ __all__ = [
     "LossConfig",
     "MetaConfig",
     "OptimizerConfig",
+    "PrepareConfig",
     "RunConfig",
     "SamplesConfig",
     "ScheduleConfig",
@@ -41,7 +43,8 @@ class DataConfig(Section):
     """Where the crops come from.
 
     Attributes:
-        folder: made by ``isp-meta prepare``; a relative one counts from the current folder.
+        folder: made by ``isp-meta prepare``, or by the training itself as ``[prepare]`` says; a
+            relative one counts from the current folder.
         crop: side of a crop, pixels, at most that of the stored ones.
         bits: that pictures are brought down to, to be led back from, with spaces between; one that
             stands twice is drawn twice as often. ``folder`` then holds just pictures, and ``val``
@@ -233,10 +236,14 @@ class RunConfig(Section):
         output: folder of checkpoints and logs; a relative one counts from the current folder.
         seed: of weights, order of crops, random samples.
         batch: crops a step, over all processes.
+        micro_batch: crops of a process that are in memory at once; 0: all of its share. The losses
+            are those of the whole batch; batch norm normalizes by what is in memory.
+        threads: of PyTorch on the processor; 0: as many as it takes by itself.
         steps, epochs: how long; one of the two. The paper's: 120 epochs.
-        precision: "bfloat16" computes networks in it, and keeps weights and losses in float32.
+        precision: "bfloat16" computes networks in it, and keeps weights and losses in float32;
+            "auto" does where the device has instructions for it.
         log_every, save_every: steps between lines of the log and between checkpoints.
-        tensorboard: writes its event files too.
+        tensorboard: writes its event files too, where it is installed.
     """
 
     SECTION: ClassVar[str] = "run"
@@ -244,9 +251,11 @@ class RunConfig(Section):
     output: str = "run"
     seed: int = number(0, 0, 2**31)
     batch: int = number(128, 1)
+    micro_batch: int = number(0, 0)
+    threads: int = number(0, 0)
     steps: int | None = number(None, 1)
     epochs: int | None = number(None, 1)
-    precision: Literal["float32", "bfloat16"] = "float32"
+    precision: Literal["auto", "float32", "bfloat16"] = "float32"
     log_every: int = number(50, 1)
     save_every: int = number(1000, 1)
     tensorboard: bool = True
@@ -271,6 +280,7 @@ class RunConfig(Section):
 class TrainingConfig(Section):
     """All of it: one attribute a section of the file; what is left out has its default."""
 
+    prepare: PrepareConfig = field(default_factory=PrepareConfig)
     data: DataConfig = field(default_factory=DataConfig)
     sampler: SamplerConfig = field(default_factory=SamplerConfig)
     reconstructor: ReconstructorConfig = field(default_factory=ReconstructorConfig)
@@ -324,7 +334,7 @@ class TrainingConfig(Section):
         Args:
             paths: with the folders, which say something of the machine.
         """
-        left_out = set() if paths else {"folder", "output"}
+        left_out = set() if paths else {"pictures", "camera", "folder", "output"}
         return {
             section: {
                 key: value

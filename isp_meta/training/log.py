@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
-from ..errors import TrainingError
 from ..io import write_atomic
 
 __all__ = ["JsonLog", "Observer", "TensorBoardLog"]
@@ -72,16 +71,12 @@ class TensorBoardLog:
         step: that the training goes on from; what TensorBoard has of later ones goes.
 
     Raises:
-        TrainingError: TensorBoard is not installed.
+        ImportError: TensorBoard is not installed.
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
-        try:
-            from torch.utils.tensorboard import SummaryWriter
-        except ImportError as error:
-            raise TrainingError(
-                "[run] tensorboard: is not installed; pip install 'isp-meta[train]', or false"
-            ) from error
+        from torch.utils.tensorboard import SummaryWriter
+
         writer: Any = SummaryWriter(str(folder), purge_step=step + 1)
         self.writer = writer
 

@@ -7,6 +7,7 @@ srgb, raw ─ sampler.choose ─▶ mask, L_S ─┬─▶ kept = mask ⊗ raw �
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -20,13 +21,14 @@ from .masks import largest_mask, random_mask, uniform_mask
 from .meta_learning import adapt, batch_norm_as, carry
 
 if TYPE_CHECKING:
-    from ..reconstruct.trainable import TrainableReconstructor
+    from ..reconstruct.trainable import Online, TrainableReconstructor
     from .systems import TrainableSampler
 
 __all__ = ["Objective", "distance", "seed_of"]
 
 _CHARBONNIER = 1e-3
 _LEAST = 1e-7  # mean squared error, as of 11 bits: better than that counts no more
+_ALL = slice(None)
 _CHOOSE, _SAMPLES, _META, _ONLINE = range(4)  # what a random number is for
 
 
@@ -83,21 +85,36 @@ class Objective(nn.Module):
         self.reconstructor = reconstructor
         self.config = config
 
-    def forward(self, srgb: Tensor, raw: Tensor, step: int) -> dict[str, Tensor]:
-        """The losses of this process' share of a batch.
+    def forward(
+        self,
+        srgb: Tensor,
+        raw: Tensor,
+        step: int,
+        part: slice = _ALL,
+        adapted: Mapping[str, Tensor] | None = None,
+    ) -> dict[str, Tensor]:
+        """The losses of this process' share of a batch, or of a part of it.
 
         Args:
             srgb, raw: (B, 3, H, W) in [0, 1]: every n-th picture of the batch, of n processes.
             step: of the training, from 0.
+            part: the pictures to work on. What parts that make up the batch return adds up to what
+                the whole returns.
+            adapted: θ′ of :meth:`adapt` for a part; None: found here.
 
         Returns:
             "loss", which is L, and its parts "reconstruction", "superpixel", "meta"; scalars.
         """
         weights = self.config.loss
-        mask, superpixel = self._samples(srgb, raw, step)
-        inputs = self.reconstructor.inputs(srgb, mask * raw, mask)
-        reconstruction = distance(self.reconstructor.network(inputs), raw, weights)
-        meta = self._meta(srgb, raw, step) if weights.meta else torch.zeros_like(reconstruction)
+        x, y = srgb[part], raw[part]
+        share = len(x) / len(srgb)
+        mask, superpixel = self._samples(srgb, raw, step, part)
+        inputs = self.reconstructor.inputs(x, mask * y, mask)
+        reconstruction = share * distance(self.reconstructor.network(inputs), y, weights)
+        superpixel = share * superpixel
+        meta = torch.zeros_like(reconstruction)
+        if weights.meta:
+            meta = self._meta(srgb, raw, step, part, adapted)
         return {
             "loss": reconstruction + weights.superpixel * superpixel + weights.meta * meta,
             "reconstruction": reconstruction.detach(),
@@ -105,8 +122,26 @@ class Objective(nn.Module):
             "meta": meta.detach(),
         }
 
-    def _samples(self, srgb: Tensor, raw: Tensor, step: int) -> tuple[Tensor, Tensor]:
-        """(B, 1, H, W) mask and L_S."""
+    def adapt(
+        self, srgb: Tensor, raw: Tensor, step: int, parts: Sequence[slice] = (_ALL,)
+    ) -> dict[str, Tensor] | None:
+        """θ′ of the inner loop, where one is for a whole batch; else None.
+
+        Args:
+            srgb, raw, step: as in :meth:`forward`.
+            parts: of the batch, one of which is in memory at a time.
+        """
+        if not self.config.loss.meta or self.config.meta.task != "batch":
+            return None
+        network = self.reconstructor.network
+        count = self._meta_count(srgb)
+        with batch_norm_as(network, self.config.meta):
+            online = self._online(srgb, raw, step, slice(count))
+            task = [online.pictures(each) for part in parts if (each := _within(part, count))]
+            return adapt(network, task, self.config.meta, shared=True)
+
+    def _samples(self, srgb: Tensor, raw: Tensor, step: int, part: slice) -> tuple[Tensor, Tensor]:
+        """(b, 1, H, W) mask and L_S of a part."""
         config = self.config.samples
         kind: str = config.kind
         if kind == "mixed":
@@ -117,16 +152,16 @@ class Objective(nn.Module):
         if kind in ("learned", "free_form"):
             if self.sampler is None:
                 raise ValueError(f"samples that are {kind} need a sampler")
-            choice = self.sampler.choose(srgb, raw)
+            choice = self.sampler.choose(srgb[part], raw[part])
             return choice.mask, choice.loss
         zero = srgb.new_zeros(())
         if kind == "none":
-            return torch.zeros_like(srgb[:, :1]), zero
+            return torch.zeros_like(srgb[part, :1]), zero
         if kind == "largest_error":
-            return self._largest_error(srgb, raw), zero
+            return self._largest_error(srgb[part], raw[part]), zero
         if kind == "random":
-            return self._random(srgb, self._seed(step, _SAMPLES)), zero
-        batch, _, height, width = srgb.shape
+            return self._random(srgb, self._seed(step, _SAMPLES))[part], zero
+        batch, _, height, width = srgb[part].shape
         return uniform_mask((batch, height, width), config.cell).to(srgb), zero
 
     @torch.no_grad()
@@ -148,28 +183,56 @@ class Objective(nn.Module):
         mask = random_mask(shape, self.config.samples.share, generator)
         return mask[rank() :: world_size()].to(srgb)
 
-    def _meta(self, srgb: Tensor, raw: Tensor, step: int) -> Tensor:
-        """L_M of Algorithm 1, on this process' share of the pictures that it is taken of."""
-        config = self.config.meta
-        count = min(len(srgb), max(1, self.config.meta_pictures // world_size()))
-        srgb, raw = srgb[:count], raw[:count]
-        mask = self._random(srgb, self._seed(step, _META))
-        seed = seed_of(self.config.run.seed, step, _ONLINE, rank())
-        generator = torch.Generator().manual_seed(seed)
-        if config.task == "batch":
-            return self._meta_of_task(srgb, raw, mask, generator)
-        parts = [slice(number, number + 1) for number in range(count)]
-        losses = [self._meta_of_task(srgb[p], raw[p], mask[p], generator) for p in parts]
-        return torch.stack(losses).mean()
+    def _meta_count(self, srgb: Tensor) -> int:
+        """This process' pictures that the meta loss is taken of: the first of its share."""
+        return min(len(srgb), max(1, self.config.meta_pictures // world_size()))
 
-    def _meta_of_task(
-        self, srgb: Tensor, raw: Tensor, mask: Tensor, generator: torch.Generator
+    def _meta(
+        self,
+        srgb: Tensor,
+        raw: Tensor,
+        step: int,
+        part: slice,
+        adapted: Mapping[str, Tensor] | None,
     ) -> Tensor:
-        config, network = self.config.meta, self.reconstructor.network
-        kept = mask * raw
-        with batch_norm_as(network, config):
-            online = self.reconstructor.online(srgb, kept, mask, generator)
-            adapted = adapt(network, online, config, shared=config.task == "batch")
-            theta = carry(network, adapted)
-            inputs = self.reconstructor.inputs(srgb, kept, mask)
-            return distance(functional_call(network, theta, (inputs,)), raw, self.config.loss)
+        """L_M of Algorithm 1, as far as a part of the pictures that it is taken of goes."""
+        count = self._meta_count(srgb)
+        pictures = _within(part, count)
+        if not pictures:
+            return srgb.new_zeros(())
+        if self.config.meta.task == "batch":
+            theta = self.adapt(srgb, raw, step) if adapted is None else adapted
+            assert theta is not None
+            return self._after(theta, srgb, raw, step, pictures) * len(srgb[pictures]) / count
+        losses = []
+        for number in range(pictures.start, pictures.stop):
+            one = slice(number, number + 1)
+            with batch_norm_as(self.reconstructor.network, self.config.meta):
+                task = [self._online(srgb, raw, step, one)]
+                theta = adapt(self.reconstructor.network, task, self.config.meta)
+            losses.append(self._after(theta, srgb, raw, step, one))
+        return torch.stack(losses).sum() / count
+
+    def _online(self, srgb: Tensor, raw: Tensor, step: int, part: slice) -> Online:
+        """What random samples of some pictures say."""
+        mask = self._random(srgb[: self._meta_count(srgb)], self._seed(step, _META))[part]
+        seed = seed_of(self.config.run.seed, step, _ONLINE, rank(), part.start or 0)
+        generator = torch.Generator().manual_seed(seed)
+        return self.reconstructor.online(srgb[part], mask * raw[part], mask, generator)
+
+    def _after(
+        self, adapted: Mapping[str, Tensor], srgb: Tensor, raw: Tensor, step: int, part: slice
+    ) -> Tensor:
+        """The error over all pixels at θ′."""
+        network = self.reconstructor.network
+        mask = self._random(srgb[: self._meta_count(srgb)], self._seed(step, _META))[part]
+        with batch_norm_as(network, self.config.meta):
+            inputs = self.reconstructor.inputs(srgb[part], mask * raw[part], mask)
+            prediction = functional_call(network, carry(network, adapted), (inputs,))
+            return distance(prediction, raw[part], self.config.loss)
+
+
+def _within(part: slice, count: int) -> slice | None:
+    """A part of a batch as far as it is among the first so many; None: it is not."""
+    start, stop, _ = part.indices(count)
+    return slice(start, stop) if start < stop else None

@@ -6,7 +6,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Protocol
 
@@ -58,7 +58,7 @@ def online_loss(prediction: Tensor, task: OnlineTask, total: Tensor | None = Non
 
 
 def adapt(
-    network: nn.Module, task: OnlineTask, config: MetaConfig, *, shared: bool = False
+    network: nn.Module, task: Sequence[OnlineTask], config: MetaConfig, *, shared: bool = False
 ) -> dict[str, Tensor]:
     """Takes the inner steps: gradient descent from θ on the samples of a task.
 
@@ -66,7 +66,7 @@ def adapt(
 
     Args:
         network: of a reconstructor; not changed.
-        task: what the samples say.
+        task: what the samples say, in parts of which one is in memory at a time.
         config: steps and rate.
         shared: the task spreads over all processes, and θ′ is the same in all of them.
 
@@ -78,13 +78,16 @@ def adapt(
         for name, value in network.named_parameters()
         if value.requires_grad
     }
-    total = task.weight.sum()
+    total = torch.stack([part.weight.sum() for part in task]).sum()
     if shared:
         sum_over_processes([total])
     for _ in range(config.steps):
-        with torch.enable_grad():
-            loss = online_loss(functional_call(network, theta, (task.inputs,)), task, total)
-            gradients = torch.autograd.grad(loss, list(theta.values()))
+        gradients = [torch.zeros_like(value) for value in theta.values()]
+        for part in task:
+            with torch.enable_grad():
+                loss = online_loss(functional_call(network, theta, (part.inputs,)), part, total)
+                found = torch.autograd.grad(loss, list(theta.values()))
+            torch._foreach_add_(gradients, list(found))
         if shared:
             sum_over_processes(gradients)
         pairs = zip(theta.items(), gradients, strict=True)

@@ -4,33 +4,28 @@ from __future__ import annotations
 
 import contextlib
 import fnmatch
-import multiprocessing
+import json
 import os
 import secrets
 import shutil
-import signal
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from dataclasses import asdict, dataclass
-from io import BytesIO
-from multiprocessing.synchronize import Event
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any, BinaryIO
-
-import numpy as np
-import torch
+from typing import Any, ClassVar
 
 from .. import io
-from ..errors import ImageFileError, IspMetaError, OutputError, TrainingSetError
-from ..frame import Frame
+from ..camera import Camera
+from ..errors import OutputError, PipelineFileError, TrainingError, TrainingSetError
 from ..pipeline import Pipeline
-from ..scenes import find_scenes, read_scene, seeded
-from ..workers import workers as one_thread_each
+from ..presets.random_cameras import camera_between
+from ..scenes import cameras_of, find_scenes, seeded
 from .manifest import MANIFEST, Manifest, Shard, sha256_of
-from .renderings import InputKind, Recipe, crop_count, render
+from .renderings import InputKind, Recipe
+from .sections import Section
+from .sections import number as in_range
+from .shards import Scene, write_shards
 
-__all__ = ["Prepared", "prepare"]
+__all__ = ["PrepareConfig", "Prepared", "prepare"]
 
 PathLike = str | os.PathLike[str]
 Progress = Callable[[str], None]
@@ -55,12 +50,83 @@ class Prepared:
 
 
 @dataclass(frozen=True)
-class _Scene:
-    path: Path
-    name: str
-    sha256: str
-    split: str
-    shard: Path
+class PrepareConfig(Section):
+    """What a training set is made of, and how: arguments of :func:`prepare`.
+
+    Attributes:
+        pictures: folders of them; none: the set is made by ``isp-meta prepare`` alone.
+        val, share_val, renderings, crop, crops, inputs, quality, presets, exposure, noise, shrink,
+            seed: as there.
+        camera: as there; empty: random ones.
+    """
+
+    SECTION: ClassVar[str] = "prepare"
+
+    pictures: tuple[str, ...] = ()
+    val: tuple[str, ...] = ()
+    share_val: float = in_range(0.0, 0, 0.99)
+    renderings: int = in_range(8, 1)
+    crop: int = in_range(192, 1)
+    crops: int = in_range(16, 1)
+    inputs: tuple[InputKind, ...] = ("16bit", "8bit", "jpeg")
+    quality: tuple[int, int] = (80, 100)
+    presets: tuple[str, ...] = ("random",)
+    camera: str = ""
+    exposure: tuple[float, float] = (-1.0, 1.0)
+    noise: tuple[float, float] | None = None
+    shrink: int = in_range(1, 1)
+    seed: int = in_range(0, 0)
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        try:
+            _ = self.recipe
+        except (ValueError, PipelineFileError) as error:
+            raise TrainingError(f"[prepare] {error}") from error
+
+    @property
+    def recipe(self) -> Recipe:
+        """How its renderings are made."""
+        values = {item.name: getattr(self, item.name) for item in fields(Recipe)}
+        return Recipe(**{**values, "presets": tuple(map(_named_or_text, self.presets))})
+
+    def make(
+        self,
+        folder: PathLike,
+        *,
+        workers: int = 1,
+        overwrite: bool = False,
+        progress: Progress | None = None,
+    ) -> Prepared:
+        """The training set; raises what :func:`prepare` raises."""
+        recipe = asdict(self.recipe)
+        return prepare(
+            self.pictures,
+            folder,
+            share_val=self.share_val,
+            val=self.val,
+            preset=recipe.pop("presets") and self.presets,
+            camera=self.camera or None,
+            workers=workers,
+            overwrite=overwrite,
+            progress=progress,
+            **recipe,
+        )
+
+    def check(self, folder: PathLike) -> None:
+        """Refuses a training set that was made otherwise.
+
+        Raises:
+            TrainingError: its settings differ. TrainingSetError: it cannot be read.
+        """
+        settings = _settings(self.recipe, self.share_val, self.val, self.camera or None)
+        made = Manifest.read(Path(folder)).settings
+        for name, value in json.loads(json.dumps(settings)).items():
+            if made.get(name) != value:
+                raise TrainingError(
+                    f"{folder}: was made with {name} {made.get(name)!r} and not {value!r}, as "
+                    "[prepare] has it; make it again, or leave [prepare] out"
+                )
 
 
 def prepare(
@@ -73,8 +139,11 @@ def prepare(
     share_val: float = 0.0,
     val: Iterable[str] = (),
     inputs: Iterable[InputKind] = ("16bit", "8bit", "jpeg"),
+    quality: tuple[int, int] = (80, 100),
     preset: PathLike | Iterable[PathLike] = "random",
+    camera: PathLike | None = None,
     exposure: tuple[float, float] = (-1.0, 1.0),
+    noise: tuple[float, float] | None = None,
     shrink: int = 1,
     seed: int = 0,
     workers: int = 1,
@@ -100,12 +169,18 @@ def prepare(
         share_val: share of the scenes set aside for validation, in [0, 1).
         val: scenes to set aside in place of a share: names as in "folder/sub/001.png", with
             wildcards, or the last part of one, with or without its ending. A split is by scene.
-        inputs: kinds of sRGB picture, drawn from evenly: "16bit", "8bit", and "jpeg" of quality 80
-            to 100 with 4:4:4 or 4:2:0 chroma. They take the place of Quantize and Jpeg stages.
+        inputs: kinds of sRGB picture, drawn from evenly: "16bit", "8bit", and "jpeg" with 4:4:4
+            or 4:2:0 chroma. They take the place of Quantize and Jpeg stages.
+        quality: of JPEGs, lowest and highest.
         preset: cameras to render by, drawn from evenly: a function's name in
             :mod:`isp_meta.presets` or a pipeline's TOML file.
+        camera: folder of raw files or linear pictures of the camera whose raw becomes of sRGB
+            pictures: each time its matrix and a neutral between those of two of its pictures. None:
+            a random camera's.
         exposure: stops by which raw is scaled at random, darkest and brightest. A picture that
             saturates is not made darker, and at most 5 % of one are made to saturate.
+        noise: full wells, in electrons, of the noisiest and the cleanest sensor whose noise half of
+            the renderings get, raw and sRGB alike. None: no noise is added.
         shrink: raw is averaged over blocks of so many pixels a side first.
         seed: of all that is random.
         workers: processes. More than one needs the usual ``if __name__ == "__main__"`` in a script.
@@ -122,14 +197,16 @@ def prepare(
     """
     step = progress or (lambda _text: None)
     listed = [folders] if isinstance(folders, (str, os.PathLike)) else list(folders)
-    cameras = [preset] if isinstance(preset, (str, os.PathLike)) else list(preset)
+    renderers = [preset] if isinstance(preset, (str, os.PathLike)) else list(preset)
     recipe = Recipe(
         renderings=renderings,
         crop=crop,
         crops=crops,
         inputs=tuple(inputs),
-        presets=tuple(map(_named_or_text, cameras)),
+        quality=quality,
+        presets=tuple(map(_named_or_text, renderers)),
         exposure=exposure,
+        noise=noise,
         shrink=shrink,
         seed=seed,
     )
@@ -140,15 +217,30 @@ def prepare(
     step("looking for pictures")
     names = _named(listed)
     held_out = _held_out(list(names), share_val, list(val), seed)
+    cameras = cameras_of(camera) if camera is not None else []
     with _new_folder(target, overwrite) as temporary:
-        rows = _rows(names, held_out, recipe, temporary, workers, step)
-        settings = {**asdict(recipe), "share_val": share_val, "val": list(val)}
-        manifest = _manifest(rows, settings, recipe)
+        scenes, rows = _scenes(names, held_out, cameras, temporary, seed, step)
+        for done, row in enumerate(write_shards(scenes, recipe, workers), 1):
+            step(f"rendered {done} of {len(scenes)} scenes")
+            rows[row["name"]] = row
+        settings = _settings(recipe, share_val, val, camera)
+        manifest = _manifest([rows[name] for name in names], settings, recipe)
         if not any(shard.split == "train" for shard in manifest.shards):
-            reasons = [f"{row['name']}: {row['skipped']}" for row in rows if "skipped" in row]
+            skipped = [row for row in rows.values() if "skipped" in row]
+            reasons = [f"{row['name']}: {row['skipped']}" for row in skipped]
             raise TrainingSetError(f"no picture is left to train on ({'; '.join(reasons[:3])})")
         io.write_atomic(temporary / MANIFEST, manifest.encode())
     return _summary(target, manifest)
+
+
+def _settings(
+    recipe: Recipe, share_val: float, val: Iterable[str], camera: PathLike | None
+) -> dict[str, Any]:
+    """What a set depends on beside its pictures, as its manifest tells it."""
+    settings = {**asdict(recipe), "share_val": share_val, "val": list(val)}
+    if camera is not None:
+        settings["camera"] = Path(camera).resolve().name
+    return settings
 
 
 def _named_or_text(preset: PathLike) -> str:
@@ -237,17 +329,17 @@ def _refused(out: Path) -> Iterator[None]:
         raise OutputError(f"{out}: cannot write, {error.strerror or error}") from error
 
 
-def _rows(
+def _scenes(
     names: Mapping[str, Path],
     held_out: set[str],
-    recipe: Recipe,
+    cameras: Sequence[Camera],
     folder: Path,
-    workers: int,
+    seed: int,
     step: Progress,
-) -> list[dict[str, Any]]:
-    """What became of each scene, in the order of ``names``."""
+) -> tuple[list[Scene], dict[str, dict[str, Any]]]:
+    """The scenes to render, and a row for each that there is no use to try."""
     rows: dict[str, dict[str, Any]] = {}
-    tasks: list[_Scene] = []
+    scenes: list[Scene] = []
     first: dict[str, str] = {}
     for number, (name, path) in enumerate(names.items()):
         step(f"reading {number + 1} of {len(names)}")
@@ -263,99 +355,9 @@ def _rows(
         first[digest] = name
         split = "val" if name in held_out else "train"
         shard = folder / f"{split}-{number:05d}.npy"
-        tasks.append(_Scene(path, name, digest, split, shard))
-    for done, row in enumerate(_worked(tasks, recipe, workers), 1):
-        step(f"rendered {done} of {len(tasks)} scenes")
-        rows[row["name"]] = row
-    return [rows[name] for name in names]
-
-
-def _worked(tasks: list[_Scene], recipe: Recipe, workers: int) -> Iterator[dict[str, Any]]:
-    """A row for each scene, as they come."""
-    if min(workers, len(tasks)) <= 1:
-        # As in the workers: sums over a picture must not depend on the number of threads.
-        with one_thread_each():
-            for scene in tasks:
-                yield _work(scene, recipe)
-        return
-    # A forked child can hang in the threads that PyTorch had started before.
-    context = multiprocessing.get_context("spawn")
-    stop = context.Event()
-    pool = ProcessPoolExecutor(min(workers, len(tasks)), context, _begin, (stop,))
-    try:
-        futures: list[Future[dict[str, Any]]] = [pool.submit(_work, s, recipe) for s in tasks]
-        for future in as_completed(futures):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise TrainingSetError(
-            "a worker died, most likely for want of memory; use fewer workers, and in a script "
-            'call prepare under if __name__ == "__main__"'
-        ) from error
-    finally:
-        stop.set()
-        pool.shutdown(cancel_futures=True)
-
-
-class _Stopped(Exception):
-    """Nobody waits for this work any more."""
-
-
-_stop: Event | None = None  # Of a worker's process, which has no other way to be told.
-
-
-def _begin(stop: Event) -> None:
-    global _stop
-    _stop = stop
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # ^C reaches all; the first process decides.
-    torch.set_num_threads(1)
-
-
-def _work(scene: _Scene, recipe: Recipe) -> dict[str, Any]:
-    """Makes the shard of one scene; a scene that cannot be used is told of in its row."""
-    row: dict[str, Any] = {"name": scene.name, "sha256": scene.sha256}
-    try:
-        frame = read_scene(scene.path, shrink=recipe.shrink)
-        height, width = frame.require("raw", "prepare").shape[1:]
-        count = recipe.renderings * crop_count(height, width, recipe)
-        if not count:
-            text = f"{width}x{height} pixels are too few for crops of {recipe.crop}"
-            raise ImageFileError(f"{scene.path}: {text}")
-        made = _write(scene, frame, recipe, count)
-    except OutputError:
-        raise
-    except (IspMetaError, ValueError) as error:
-        reason = str(error).removeprefix(f"{scene.path}: ")
-        return {**row, "skipped": reason}
-    shard = Shard(
-        file=scene.shard.name,
-        split=scene.split,
-        crops=count,
-        size=scene.shard.stat().st_size,
-        sha256=sha256_of(scene.shard),
-    )
-    return {**row, "size": [height, width], "shard": asdict(shard), "renderings": made}
-
-
-def _write(scene: _Scene, frame: Frame, recipe: Recipe, count: int) -> list[dict[str, Any]]:
-    made = []
-
-    def write(file: BinaryIO) -> None:
-        # Written and not mapped: on a full disk a map ends the process.
-        shape = (count, 6, recipe.crop, recipe.crop)
-        head = BytesIO()
-        header = {"descr": "<u2", "fortran_order": False, "shape": shape}
-        np.lib.format.write_array_header_1_0(head, header)
-        file.write(head.getvalue())
-        for number in range(recipe.renderings):
-            if _stop is not None and _stop.is_set():
-                raise _Stopped
-            how, crops = render(frame, recipe, scene.name, number)
-            for crop in crops:
-                file.write(crop.astype("<u2").tobytes())
-            made.append(how.row())
-
-    io.write_atomic(scene.shard, write)
-    return made
+        camera = camera_between(cameras, seeded(seed, name)) if cameras else None
+        scenes.append(Scene(path, name, digest, split, shard, camera))
+    return scenes, rows
 
 
 def _manifest(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from types import TracebackType
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 
 from .log import Record
 
@@ -23,12 +23,12 @@ class TerminalProgress:
     """
 
     def __init__(self, steps: int, console: Console) -> None:
-        self.console = console
+        self.console, self.steps = console, steps
+        self.first: tuple[int, float] | None = None
         self.progress = Progress(
             TextColumn("step"),
             MofNCompleteColumn(),
             BarColumn(bar_width=20),
-            TimeRemainingColumn(),
             TextColumn("{task.description}"),
             console=console,
             disable=not console.is_terminal,
@@ -48,14 +48,31 @@ class TerminalProgress:
     ) -> None:
         self.progress.stop()
 
+    def note(self, text: str) -> None:
+        """A line of its own."""
+        self.console.print(text, soft_wrap=True)
+
     def __call__(self, record: Record) -> None:
-        """Shows the newest of every figure."""
+        """Shows the newest of every figure, and the time left at the pace since the first one."""
         self.shown.update(record)
+        step, left = int(record["step"]), self._left(record)
         if self.console.is_terminal:
-            text, step = _figures(self.shown), int(record["step"])
+            text = "  ".join([*left, _figures(self.shown)])
             self.progress.update(self.task, completed=step, description=text)
         else:
-            self.console.print(f"step {int(record['step'])}  {_figures(record)}", soft_wrap=True)
+            text = "  ".join([f"step {step} of {self.steps}", _figures(record), *left])
+            self.console.print(text, soft_wrap=True)
+
+    def _left(self, record: Record) -> list[str]:
+        """Text of the time left, once two steps of this run have said how long one takes."""
+        step, seconds = int(record["step"]), record.get("seconds", 0.0)
+        if self.first is None:
+            self.first = step, seconds
+        steps = step - self.first[0]
+        if steps < 1 or step >= self.steps:
+            return []
+        minutes = round((seconds - self.first[1]) / steps * (self.steps - step) / 60)
+        return [f"{minutes // 60}:{minutes % 60:02} h left"]
 
 
 def _figures(record: Record) -> str:

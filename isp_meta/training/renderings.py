@@ -1,8 +1,8 @@
 """Random renderings of one scene, cut into pairs of sRGB and raw.
 
-raw ─ exposure ─ pipeline ─ turned ─┬─ 16 bits ─┐
-                                    ├─  8 bits ─┼─▶ crops of sRGB and raw, 16 bits each
-                                    └─   JPEG ──┘
+raw ─ exposure ─ noise ─ pipeline ─ turned ─┬─ 16 bits ─┐
+                                            ├─  8 bits ─┼─▶ crops of sRGB and raw, 16 bits each
+                                            └─   JPEG ──┘
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from .. import io, presets
 from ..errors import PipelineFileError
 from ..frame import Frame
 from ..pipeline import Pipeline
+from ..presets.unprocess import random_noise
 from ..scenes import render_scene, seeded, without_file
+from ..stages import add_noise
 
 __all__ = ["FULL", "InputKind", "Recipe", "Rendering", "crop_count", "render"]
 
@@ -30,7 +32,6 @@ FULL = 65535
 
 InputKind = Literal["16bit", "8bit", "jpeg"]
 
-_QUALITY = (80, 100)
 _SUBSAMPLING = ("4:4:4", "4:2:0")
 # A level of raw from which on a pixel counts as saturated, and shares of a picture that may be.
 _SATURATED, _SATURATED_SHARE, _MOST_SATURATED = 0.99, 1e-3, 0.05
@@ -53,7 +54,9 @@ class Recipe:
     crops: int = 16
     inputs: tuple[InputKind, ...] = ("16bit", "8bit", "jpeg")
     presets: tuple[str, ...] = ("random",)
+    quality: tuple[int, int] = (80, 100)
     exposure: tuple[float, float] = (-1.0, 1.0)
+    noise: tuple[float, float] | None = None
     shrink: int = 1
     seed: int = 0
 
@@ -68,6 +71,11 @@ class Recipe:
         low, high = self.exposure
         if not -16 <= low <= high <= 16:
             raise ValueError(f"exposure must rise within -16 to 16 stops, not {self.exposure}")
+        low, high = self.quality
+        if not 1 <= low <= high <= 100:
+            raise ValueError(f"quality must rise within 1 to 100, not {self.quality}")
+        if self.noise is not None and not 0 < self.noise[0] <= self.noise[1] < float("inf"):
+            raise ValueError(f"noise must be electrons that rise from above 0, not {self.noise}")
         for preset in self.presets:
             if "srgb" not in self.pipeline(preset, torch.Generator()).gives:
                 raise PipelineFileError("the pipeline gives no srgb; end it with Gamma")
@@ -96,6 +104,7 @@ class Rendering:
     Attributes:
         preset: name, or "pipeline" for one from a file.
         exposure: stops by which raw was scaled.
+        electrons: full well of a sensor with that much shot noise; None: none was added.
         turn: 0 to 7: bit 0 flips columns, bit 1 rows, bit 2 swaps both axes first.
         input: kind of the sRGB picture.
         quality, subsampling: of a JPEG.
@@ -107,6 +116,7 @@ class Rendering:
     input: InputKind
     quality: int | None = None
     subsampling: str | None = None
+    electrons: float | None = None
 
     def row(self) -> dict[str, Any]:
         """For JSON; without what does not apply."""
@@ -141,20 +151,21 @@ def render(
     generator = seeded(recipe.seed, name, number)
     raw: Tensor = frame.require("raw", "render")
     stops = _exposure(raw, recipe.exposure, generator)
-    frame = frame.replace(raw=(raw * 2**stops).clamp_(0, 1))
+    raw, electrons = _noisy((raw * 2**stops).clamp_(0, 1), recipe.noise, generator)
+    frame = frame.replace(raw=raw)
     preset = _choice(recipe.presets, generator)
     shown = render_scene(frame, recipe.pipeline(preset, generator)).require("srgb", "render")
     turn = int(torch.randint(8, (), generator=generator))
     kind = _choice(recipe.inputs, generator)
     quality, subsampling = None, None
     if kind == "jpeg":
-        low, high = _QUALITY
+        low, high = recipe.quality
         quality = int(torch.randint(low, high + 1, (), generator=generator))
         subsampling = _choice(_SUBSAMPLING, generator)
     srgb = _as_file(_turned(shown, turn), quality, subsampling, kind)
-    pair = np.concatenate([srgb, _codes(_turned(frame.require("raw", "render"), turn))])
+    pair = np.concatenate([srgb, _codes(_turned(raw, turn))])
     made = "pipeline" if "\n" in preset else preset.replace("-", "_")
-    how = Rendering(made, round(stops, 4), turn, kind, quality, subsampling)
+    how = Rendering(made, round(stops, 4), turn, kind, quality, subsampling, electrons)
     return how, _crops(pair, recipe, generator)
 
 
@@ -175,6 +186,16 @@ def _exposure(raw: Tensor, stops: tuple[float, float], generator: torch.Generato
     low = max(stops[0], 0.0) if saturated else stops[0]
     high = max(min(stops[1], room), low)
     return low + (high - low) * float(torch.rand((), generator=generator))
+
+
+def _noisy(
+    raw: Tensor, range_: tuple[float, float] | None, generator: torch.Generator
+) -> tuple[Tensor, float | None]:
+    """Raw with the noise of a sensor, as often as without, and that sensor's electrons."""
+    if range_ is None or float(torch.rand((), generator=generator)) < 0.5:
+        return raw, None
+    shot, read = random_noise(generator, (1 / range_[1], 1 / range_[0]))
+    return add_noise(raw, shot, read, generator).clamp_(0, 1), round(1 / shot, 1)
 
 
 def _turned(picture: Tensor, turn: int) -> Tensor:

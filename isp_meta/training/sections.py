@@ -39,6 +39,8 @@ class Section:
             try:
                 if hint is float:
                     object.__setattr__(self, item.name, float(value))
+                if isinstance(value, list):
+                    object.__setattr__(self, item.name, tuple(value))
                 if item.metadata and value is not None:
                     _check_range(value, item.metadata, name)
             except OverflowError:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable
+from pathlib import Path
 from typing import Protocol
 
 import torch
@@ -26,6 +28,8 @@ from .batches import Crops
 from .config import ReconstructorConfig, TrainingConfig
 from .dataset import CropDataset
 from .depth_dataset import DepthDataset
+from .distributed import world_size
+from .manifest import Manifest
 
 __all__ = ["RECONSTRUCTORS", "TrainableSampler", "build", "crops"]
 
@@ -94,15 +98,27 @@ def build(
         return _sampler(config), _reconstructor(config.reconstructor)
 
 
-def crops(config: TrainingConfig) -> tuple[Crops, Crops]:
+def crops(
+    config: TrainingConfig, progress: Callable[[str], None] | None = None
+) -> tuple[Crops, Crops]:
     """The crops to train on and those to validate on.
 
+    A training set that is not there yet is made, if the config's ``[prepare]`` says of what.
+
+    Args:
+        config: of the training.
+        progress: called with what is being done.
+
     Raises:
-        TrainingError: the config names no training set. TrainingSetError: it cannot be read.
+        TrainingError: the config names no training set, or one that was made otherwise than it
+            says. TrainingSetError: it cannot be read. And what
+            :func:`isp_meta.training.prepare.prepare` raises.
     """
     data, seed = config.data, config.run.seed
     if not data.folder:
         raise TrainingError("[data] folder: must name a training set; isp-meta prepare makes one")
+    if config.prepare.pictures:
+        _prepare(config, progress)
     try:
         if data.bits:
             return DepthDataset.split(data.folder, data.val.split(), data.crop, data.depths, seed)
@@ -110,6 +126,17 @@ def crops(config: TrainingConfig) -> tuple[Crops, Crops]:
         return train, CropDataset(data.folder, "val", data.crop, augment=False)
     except ValueError as error:
         raise TrainingError(f"[data] {error}") from error
+
+
+def _prepare(config: TrainingConfig, progress: Callable[[str], None] | None) -> None:
+    folder = config.data.folder
+    if Manifest.is_there(Path(folder)):
+        config.prepare.check(folder)
+    elif world_size() > 1:
+        raise TrainingError(f"{folder}: is not there yet; make it first, with isp-meta prepare")
+    else:
+        workers = config.run.threads or len(os.sched_getaffinity(0))
+        config.prepare.make(folder, workers=workers, progress=progress)
 
 
 def _sampler(config: TrainingConfig) -> LearnedSampler | FreeFormSampler | None:

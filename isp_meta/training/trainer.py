@@ -18,10 +18,12 @@ from . import checkpoint
 from .average import MovingAverage
 from .batches import Batches, Crops, validation_pictures
 from .config import TrainingConfig
+from .device import computes_in_half, threads
 from .distributed import barrier, rank, sum_over_processes, world_size
 from .interrupt import Interruption
 from .log import JsonLog, Observer, TensorBoardLog
 from .losses import Objective, seed_of
+from .memory import check_memory
 from .schedule import share_of_rate
 from .validation import validate
 
@@ -51,8 +53,8 @@ class Interrupted(Exception):
 class Trainer:
     """Trains a sampler and a reconstructor together, or the reconstructor alone.
 
-    batch ─▶ Objective ─▶ gradients ─▶ Adam ─▶ moving average      every step
-    validate ─▶ best.pt, *.safetensors; last.pt; log.jsonl         now and then
+    batch ─▶ micro-batches ─▶ Objective ─▶ gradients ─▶ Adam ─▶ moving average   every step
+    validate ─▶ best.pt, *.safetensors; last.pt; log.jsonl                     now and then
 
     Everything random is a function of the seed and the step, so that a training that goes on from
     a checkpoint ends in the same bits, on the CPU, as one that was never cut off.
@@ -76,6 +78,7 @@ class Trainer:
         _check_shares(config)
         self.config = config
         self.device = torch.device(device)
+        self.half = computes_in_half(config.run.precision, self.device)
         self.folder = Path(config.run.output)
         self.objective = Objective(sampler, reconstructor, config).to(self.device)
         _lay_channels_last(self.objective)
@@ -106,6 +109,7 @@ class Trainer:
         *,
         resume: bool = False,
         observers: Sequence[Observer] = (),
+        note: Callable[[str], None] | None = None,
     ) -> dict[str, float]:
         """Trains to the end, or until a signal asks for one.
 
@@ -114,12 +118,14 @@ class Trainer:
             val: crops to measure.
             resume: goes on from ``last.pt`` of the output folder, if there is one.
             observers: told of every figure, beside the files.
+            note: told, in words, what is not as the config has it and does no harm.
 
         Returns:
             Figures of the last validation.
 
         Raises:
-            TrainingError: the loss is not finite; what is on disk is the last good state.
+            TrainingError: a step takes more memory than there is; or the loss is not finite: what
+                is on disk is the last good state.
             Interrupted: after SIGTERM or SIGINT; what is on disk is the state at the end of a step.
             OutputError: a file cannot be written.
         """
@@ -132,10 +138,11 @@ class Trainer:
             raise TrainingError(f"{last}: is of an earlier training", remedy="resume")
         barrier()  # all have looked before the first process writes
         crops = Batches(train, self.config.run, self.device)
-        pictures = validation_pictures(val, self.config.validation.pictures, self.device)
-        watching = [*observers, *self._logs()] if rank() == 0 else []
         devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices), crops:
+        with torch.random.fork_rng(devices), threads(self.config.run.threads), crops:
+            check_memory(self.objective, self.config, half=self.half)
+            pictures = validation_pictures(val, self.config.validation.pictures, self.device)
+            watching = [*observers, *self._logs(note or _silent)] if rank() == 0 else []
             self._run(self._distributed(), crops, pictures, steps, watching)
         return self.figures
 
@@ -178,13 +185,21 @@ class Trainer:
     def _make_folder(self) -> None:
         try:
             self.folder.mkdir(parents=True, exist_ok=True)
+            if rank() == 0:
+                checkpoint.remove_unfinished(self.folder)
         except OSError as error:
             raise TrainingError(f"{self.folder}: {error.strerror or error}") from error
 
-    def _logs(self) -> list[Observer]:
+    def _logs(self, note: Callable[[str], None]) -> list[Observer]:
         logs: list[Observer] = [JsonLog(self.folder / "log.jsonl", self.step)]
         if self.config.run.tensorboard:
-            logs.append(TensorBoardLog(self.folder / "tensorboard", self.step))
+            try:
+                logs.append(TensorBoardLog(self.folder / "tensorboard", self.step))
+            except ImportError:
+                note(
+                    "TensorBoard is not installed, and log.jsonl alone has the curves; "
+                    "pip install 'isp-meta[train]'"
+                )
         return logs
 
     def _distributed(self) -> Callable[..., dict[str, Tensor]]:
@@ -238,12 +253,9 @@ class Trainer:
             group["lr"] = rate
         self.objective.train()
         self.optimizer.zero_grad(set_to_none=True)
-        half = config.run.precision == "bfloat16"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=half):
-            losses = model(srgb, raw, self.step)
-        torch.autograd.backward(losses["loss"])
+        losses = self._accumulate(model, srgb, raw)
         norm = self._clip()
-        values = torch.stack([*losses.values()]).detach().double()
+        values = torch.stack([*losses.values()])
         sum_over_processes([values])
         figures = dict(zip(losses, (values / world_size()).tolist(), strict=True))
         figures.update(rate=rate, gradient=float(norm))
@@ -252,6 +264,27 @@ class Trainer:
         if self.average is not None:
             self.average.update()
         return figures
+
+    def _accumulate(
+        self, model: Callable[..., dict[str, Tensor]], srgb: Tensor, raw: Tensor
+    ) -> dict[str, Tensor]:
+        """The losses of a process' share of a batch; gradients of all its micro-batches, added."""
+        size = self.config.run.micro_batch or len(srgb)
+        parts = [slice(at, min(at + size, len(srgb))) for at in range(0, len(srgb), size)]
+        half = torch.autocast(self.device.type, torch.bfloat16, enabled=self.half)
+        with half:
+            adapted = self.objective.adapt(srgb, raw, self.step, parts) if parts[1:] else None
+        sums: dict[str, Tensor] = {}
+        for part in parts:
+            # The processes add their gradients up once, in the last backward pass.
+            waits = isinstance(model, DistributedDataParallel) and part is not parts[-1]
+            with model.no_sync() if waits else nullcontext():  # type: ignore[attr-defined]
+                with half:
+                    losses = model(srgb, raw, self.step, part, adapted)
+                torch.autograd.backward(losses["loss"])
+            for name, value in losses.items():
+                sums[name] = sums.get(name, 0) + value.detach().double()
+        return sums
 
     def _clip(self) -> Tensor:
         """Norm of the gradient of all parameters, before it was clipped."""
@@ -319,6 +352,10 @@ class Trainer:
                 if part is not None:
                     path = self.folder / f"{name}.safetensors"
                     checkpoint.export(path, part.network, {"part": name, **about})
+
+
+def _silent(_text: str) -> None:
+    pass
 
 
 def _lay_channels_last(module: nn.Module) -> None:

@@ -3,7 +3,7 @@ import torch
 
 from isp_meta import Pipeline, io, presets
 from isp_meta.errors import PipelineOrderError
-from isp_meta.evaluation import FileInput, Rendering, local_tone
+from isp_meta.evaluation import FileInput, Rendering
 from isp_meta.frame import Frame
 from isp_meta.stages import BlackLevel, Demosaic, Gamma, Jpeg, Quantize, WhiteBalance
 
@@ -30,10 +30,11 @@ def test_what_a_file_loses_is_left_to_the_input(scene):
 
 
 def test_local_tone_differs_from_its_model_by_one_stage(scene):
-    names = [type(stage).__name__ for stage in local_tone()]
+    names = [type(stage).__name__ for stage in presets.local_tone()]
     names.remove("LocalToneMapping")
     assert names == [type(stage).__name__ for stage in presets.karaimer_brown()]
-    ours, model = (Rendering("r", make())(scene) for make in (local_tone, presets.karaimer_brown))
+    both = presets.local_tone, presets.karaimer_brown
+    ours, model = (Rendering("r", make())(scene) for make in both)
     # The same raw gives different tones at different places, which no global curve does.
     assert float((ours - model).abs().max()) > 0.02
 

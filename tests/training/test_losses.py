@@ -95,6 +95,54 @@ def test_the_meta_loss_sees_the_first_pictures_of_a_batch(task):
     assert not before["meta"].equal(changed["meta"])
 
 
+PARTS = [slice(0, 3), slice(3, 4)]
+
+
+@pytest.mark.parametrize("kind", ["learned", "free_form", "random", "largest_error"])
+@pytest.mark.parametrize(
+    "meta",
+    [
+        {"task": "batch"},
+        {"task": "batch", "pictures": 2},
+        {"task": "picture"},
+        {"task": "picture", "pictures": 2},
+    ],
+    ids=lambda meta: "-".join(map(str, meta.values())),
+)
+def test_parts_of_a_batch_have_the_losses_and_gradients_of_the_whole(kind, meta):
+    """In double precision, and without the statistics of a batch, which are a part's own."""
+    model = objective(
+        samples={"kind": kind}, meta={"rate": 0.1, **meta}, loss={"superpixel": 0.1, "meta": 0.5}
+    )
+    model = model.double().eval()
+    srgb, raw = (part.double() for part in batch())
+    whole = model(srgb, raw, 3)
+    whole["loss"].backward()
+    gradients = [p.grad.clone() for p in model.parameters() if p.grad is not None]
+    model.zero_grad()
+    adapted = model.adapt(srgb, raw, 3, PARTS)
+    assert (adapted is None) == (meta["task"] == "picture")
+    sums = dict.fromkeys(whole, 0.0)
+    for part in PARTS:
+        losses = model(srgb, raw, 3, part, adapted)
+        losses["loss"].backward()
+        sums = {name: sums[name] + float(losses[name].detach()) for name in sums}
+    for name, value in whole.items():
+        assert sums[name] == pytest.approx(float(value.detach()), rel=1e-12), name
+    again = [p.grad for p in model.parameters() if p.grad is not None]
+    for left, right in zip(gradients, again, strict=True):
+        assert torch.allclose(left, right, rtol=1e-9, atol=1e-12)
+
+
+def test_what_a_reconstructor_draws_does_not_depend_on_the_parts():
+    model = objective(
+        reconstructor={"kind": "depth-unet"}, samples={"kind": "varied"}, meta={"rate": 0.1}
+    )
+    model, (srgb, raw) = model.double().eval(), (part.double() for part in batch())
+    whole, parted = model.adapt(srgb, raw, 3), model.adapt(srgb, raw, 3, PARTS)
+    assert all(torch.allclose(whole[name], parted[name], atol=1e-12) for name in whole)
+
+
 def test_a_task_a_picture_adapts_to_each_alone():
     srgb, raw = batch(2)
     sections = {"samples": {"kind": "uniform"}, "run": {"batch": 2}}

@@ -64,7 +64,7 @@ def stepped(network, online, config):
 @pytest.mark.parametrize("steps", [1, 5])
 def test_inner_steps_are_those_of_gradient_descent(smooth, steps):
     config = MetaConfig(steps=steps, rate=0.1)
-    adapted = adapt(smooth, task(), config)
+    adapted = adapt(smooth, [task()], config)
     for name, value in stepped(smooth, task(), config).named_parameters():
         assert torch.allclose(adapted[name], value, rtol=0, atol=1e-12)
         assert not torch.allclose(adapted[name], smooth.get_parameter(name), rtol=0, atol=1e-6)
@@ -73,7 +73,7 @@ def test_inner_steps_are_those_of_gradient_descent(smooth, steps):
 def test_the_first_order_gradient_is_that_at_the_adapted_weights(smooth):
     config = MetaConfig(rate=0.1)
     truth = torch.rand(2, 3, 8, 8, dtype=torch.float64)
-    theta = carry(smooth, adapt(smooth, task(), config))
+    theta = carry(smooth, adapt(smooth, [task()], config))
     loss = (functional_call(smooth, theta, (task().inputs,)) - truth).abs().mean()
     loss.backward()
     expected = stepped(smooth, task(), config)
@@ -88,7 +88,7 @@ def test_batch_norm_moves_in_the_inner_loop_as_the_config_says(unet, kind):
     before = copy.deepcopy(unet.state_dict())
     config = MetaConfig(batch_norm=kind)
     with batch_norm_as(unet, config):
-        adapt(unet, task(torch.float32, 32), config)
+        adapt(unet, [task(torch.float32, 32)], config)
     assert unet.training
     same = {name: value.equal(before[name]) for name, value in unet.state_dict().items()}
     moved = {name for name, unchanged in same.items() if not unchanged}
@@ -104,12 +104,12 @@ def test_inner_steps_lower_the_online_loss(unet):
     config = MetaConfig(rate=0.3)
     with batch_norm_as(unet, config):
         before = online_loss(unet(online.inputs), online)
-        theta = adapt(unet, online, config)
+        theta = adapt(unet, [online], config)
         after = online_loss(functional_call(unet, theta, (online.inputs,)), online)
     assert after < 0.99 * before
 
 
 def test_frozen_parameters_stay(smooth):
     smooth[0].weight.requires_grad_(False)
-    adapted = adapt(smooth, task(), MetaConfig(rate=0.1))
+    adapted = adapt(smooth, [task()], MetaConfig(rate=0.1))
     assert set(adapted) == {"0.bias", "2.weight", "2.bias"}

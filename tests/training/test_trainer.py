@@ -1,18 +1,23 @@
 import json
 import os
 import signal
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
 from safetensors import safe_open
 from safetensors.torch import load_file
 from small_crops import SmallCrops, small_config
+from torch import nn
 
 from isp_meta import Frame
 from isp_meta.errors import TrainingError
 from isp_meta.metrics import psnr
 from isp_meta.networks.shipped import shipped_features
 from isp_meta.training import Interrupted, Trainer, checkpoint
+from isp_meta.training.losses import Objective
 from isp_meta.training.systems import build
 
 ALL = {
@@ -63,13 +68,19 @@ def outcome(folder):
     return state, [{k: v for k, v in line.items() if k != "seconds"} for line in lines]
 
 
-@pytest.mark.parametrize("sections", [{}, ALL], ids=["paper", "all"])
+PARTED = {**ALL, "run": {"micro_batch": 3, "threads": 1}}
+
+
+@pytest.mark.parametrize("sections", [{}, ALL, PARTED], ids=["paper", "all", "micro-batches"])
 def test_a_training_that_was_cut_off_ends_in_the_same_bits(tmp_path, sections):
     fit(tmp_path / "straight", **sections)
-    half = {**sections, "run": {"steps": 3}}
+    half = {**sections, "run": {**sections.get("run", {}), "steps": 3}}
     sections = {**sections, "validation": {"every": 3, **sections.get("validation", {})}}
     if sections["validation"]["every"] == 2:
-        half = {**sections, "run": {"steps": 4}}  # ends with a validation that is due anyway
+        half = {
+            **sections,
+            "run": {**half["run"], "steps": 4},
+        }  # ends with a validation that is due anyway
     fit(tmp_path / "twice", **half)
     fit(tmp_path / "twice", resume=True, **sections)
     straight, twice = outcome(tmp_path / "straight"), outcome(tmp_path / "twice")
@@ -101,6 +112,73 @@ def test_a_signal_ends_it_after_the_step_with_all_that_is_needed_to_go_on(tmp_pa
     fit(tmp_path / "cut", resume=True)
     fit(tmp_path / "straight")
     assert same(outcome(tmp_path / "cut"), outcome(tmp_path / "straight"))
+
+
+KILLED = """
+import os, signal, sys
+import torch
+from small_crops import SmallCrops
+from test_trainer import PARTED, trainer
+
+torch.set_num_threads(1)
+made = trainer(sys.argv[1], **PARTED, **{})
+made.config.run.__dict__.update(save_every=2, steps=6)
+
+
+def kill(record):
+    if record["step"] == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+made.fit(SmallCrops(), SmallCrops(3), observers=[kill])
+"""
+
+
+def test_a_training_that_was_killed_goes_on_in_the_same_bits(tmp_path):
+    command = [sys.executable, "-W", "error", "-c", KILLED, str(tmp_path / "killed")]
+    place = {"PYTHONPATH": os.pathsep.join([*sys.path, str(Path(__file__).parent)])}
+    ended = subprocess.run(command, env={**os.environ, **place}, capture_output=True, text=True)
+    assert ended.returncode == -signal.SIGKILL, ended.stderr
+    folder = tmp_path / "killed"
+    assert checkpoint.load(folder / "last.pt")["step"] == 4
+    unfinished = folder / ".0123456789abcdef.tmp"
+    unfinished.write_bytes(b"half a checkpoint")
+    fit(folder, resume=True, **PARTED)
+    fit(tmp_path / "straight", **PARTED)
+    assert same(outcome(folder), outcome(tmp_path / "straight"))
+    assert not unfinished.exists()
+
+
+def test_micro_batches_change_nothing_but_what_batch_norm_sees(tmp_path, monkeypatch):
+    """In evaluation mode batch norm sees no batch at all."""
+    monkeypatch.setattr(Objective, "train", lambda model, _mode=True: nn.Module.train(model, False))
+    made = {}
+    for size in (0, 1, 3):
+        sections = {**ALL, "optimizer": {"clip": 0.05}, "run": {"micro_batch": size}}
+        each = trainer(tmp_path / str(size), **sections)
+        each.objective.double()
+        each.fit(SmallCrops(dtype=torch.float64), SmallCrops(3, dtype=torch.float64))
+        made[size] = each.objective.state_dict()
+    for size in (1, 3):
+        for name, value in made[0].items():
+            assert torch.allclose(value, made[size][name], atol=1e-9), name
+
+
+def test_threads_are_those_of_the_config_and_then_again_those_of_before(tmp_path):
+    seen = []
+    fit(tmp_path, observers=[lambda _: seen.append(torch.get_num_threads())], run={"threads": 2})
+    assert set(seen) == {2}
+    assert torch.get_num_threads() == 1
+
+
+def test_without_tensorboard_there_is_a_note_and_the_log(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.utils.tensorboard", None)
+    notes = []
+    made = trainer(tmp_path, run={"tensorboard": True, "steps": 1})
+    made.fit(SmallCrops(), SmallCrops(3), note=notes.append)
+    assert len(notes) == 1
+    assert "isp-meta[train]" in notes[0]
+    assert {path.name for path in tmp_path.iterdir()} >= {"last.pt", "log.jsonl"}
 
 
 def test_networks_learn(tmp_path):
@@ -141,7 +219,7 @@ def test_the_best_is_kept_and_exported_as_it_was_validated(tmp_path):
         frame = Frame(srgb=pair["srgb"], raw=pair["raw"])
         frame = Frame(srgb=pair["srgb"], samples=fresh.sampler(frame))
         plain.append(psnr(fresh.reconstructor(frame), pair["raw"]))
-        better = fresh.reconstructor.fine_tune(frame, steps=1, lr=1e-4, seed=number)
+        better = fresh.reconstructor.fine_tune(frame, 1, held_out=0.0, seed=number)
         tuned.append(psnr(better(frame), pair["raw"]))
     assert best["psnr"] == pytest.approx(sum(plain) / 3, abs=1e-9)
     assert best["psnr_tuned"] == pytest.approx(sum(tuned) / 3, abs=1e-9)

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from .editing import read_editing
 from .enhancement import read_enhancement
 from .models import read_formula, read_local_rbf
 from .mosaic import read_mosaic
@@ -84,6 +85,8 @@ def read_optional(
         assert sections["CTRL"] == b""
         assert "lRBF" in sections
         assert "DPTH" not in sections
+    if "eDIT" in sections:
+        found["editing"] = read_editing(sections["eDIT"])
     if "pARA" in sections:
         found["formula"] = read_formula(sections["pARA"])
     if "lRBF" in sections:
