@@ -2,8 +2,10 @@
 
 PSNR: sRGB pictures (TIFF, PNG; 8 bits) from the folder, or else the sample as `presets.minimal`
 renders it, are made mosaics and demosaiced again; a border of 10 pixels does not count, and of
-several pictures the mean does. Beside it the package colour-demosaicing, where it is installed, and
-LibRaw. Seconds: the fastest of the runs on noise, without gradients; all methods take turns.
+several pictures the mean does. Once as they are and once in linear light, which sensors see.
+Mosaics are Bayer's, X-Trans and Quad Bayer. Beside it the package colour-demosaicing, where it is
+installed, and LibRaw, which takes X-Trans of 512 pixels a side or more and no Quad Bayer. Seconds:
+the fastest of the runs on noise, without gradients; all methods take turns.
 """
 
 from __future__ import annotations
@@ -15,7 +17,6 @@ import time
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import rawpy
@@ -24,14 +25,19 @@ from machine import describe, machine
 from torch import Tensor
 
 from isp_meta import Frame, presets, read_raw, write_dng
-from isp_meta.camera import Camera
+from isp_meta.camera import QUAD_BAYER, XTRANS, Camera
 from isp_meta.data import sample_path
 from isp_meta.io import decode_image, remosaic
-from isp_meta.stages import demosaic
-from isp_meta.stages.demosaic import DemosaicMethod
+from isp_meta.stages import demosaic, srgb_decode
+from isp_meta.stages.demosaic import METHODS, method_for
+from isp_meta.stages.periodic import surrounded
 
-CFA = "RGGB"
+FILTERS = {"Bayer": "RGGB", "X-Trans": XTRANS, "Quad Bayer": QUAD_BAYER}
+CFA = FILTERS["Bayer"]
 BORDER = 10
+# What LibRaw has for X-Trans: Markesteijn's method in one pass, and in three.
+LIBRAW_XTRANS = {"LINEAR": "linear", "PPG": "1 pass", "AHD": "3 passes"}
+LEAST_XTRANS = 516
 LIBRAW = ("LINEAR", "VNG", "PPG", "AHD", "DCB", "DHT", "AAHD")
 TOP = 65535
 Method = Callable[[Tensor], Tensor]
@@ -56,11 +62,11 @@ def colour_demosaicing() -> dict[str, Method]:
     return {f"colour-demosaicing {name}": method(f) for name, f in functions.items()}
 
 
-def libraw(mosaic: Tensor, algorithm: str) -> Tensor:
+def libraw(mosaic: Tensor, algorithm: str, cfa: str = CFA) -> Tensor:
     """By LibRaw, through a DNG of 16 bits; no white balance, no scaling, no color conversion."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mosaic.dng")
-        frame = Frame(Camera(cfa=CFA), raw=mosaic.expand(3, -1, -1))
+        frame = Frame(Camera(cfa=cfa), raw=mosaic.expand(3, -1, -1))
         write_dng(path, frame, cfa=True, compress="none")
         with rawpy.imread(str(path)) as raw:
             codes = raw.postprocess(
@@ -79,13 +85,30 @@ def libraw(mosaic: Tensor, algorithm: str) -> Tensor:
     return torch.from_numpy(codes.astype(np.float32)).movedim(-1, 0).to(mosaic).div_(TOP)
 
 
-def methods() -> dict[str, Method]:
-    ours = {
-        name: lambda mosaic, name=name: demosaic(mosaic, CFA, name)
-        for name in get_args(DemosaicMethod)
+def libraw_xtrans(mosaic: Tensor, algorithm: str) -> Tensor:
+    """By LibRaw, from a mosaic that goes on beyond its edges as far as LibRaw needs."""
+    height, width = mosaic.shape[1:]
+    rows, columns = (max(LEAST_XTRANS - side, 0) for side in (height, width))
+    whole = surrounded(mosaic, XTRANS, (0, rows), (0, columns))
+    return libraw(whole, algorithm, XTRANS)[:, :height, :width]
+
+
+def methods() -> dict[str, dict[str, Method]]:
+    """By the mosaic's name."""
+    every: dict[str, dict[str, Method]] = {}
+    for filter_name, cfa in FILTERS.items():
+        chosen = [name for name in METHODS if method_for(cfa, name) == name]
+        every[filter_name] = {
+            name: lambda mosaic, name=name, cfa=cfa: demosaic(mosaic, cfa, name) for name in chosen
+        }
+    every["Bayer"] |= colour_demosaicing() | {
+        f"LibRaw {name}": lambda mosaic, name=name: libraw(mosaic, name) for name in LIBRAW
     }
-    theirs = {f"LibRaw {name}": lambda mosaic, name=name: libraw(mosaic, name) for name in LIBRAW}
-    return ours | colour_demosaicing() | theirs
+    every["X-Trans"] |= {
+        f"LibRaw {shown}": lambda mosaic, name=name: libraw_xtrans(mosaic, name)
+        for name, shown in LIBRAW_XTRANS.items()
+    }
+    return every
 
 
 def pictures(folder: Path | None) -> list[Tensor]:
@@ -95,10 +118,12 @@ def pictures(folder: Path | None) -> list[Tensor]:
     return [decode_image(file.read_bytes(), file.name).double() / 255 for file in files]
 
 
-def psnr(method: Method, truths: list[Tensor]) -> float:
+def psnr(method: Method, cfa: str, truths: list[Tensor]) -> float:
     values = []
     for truth in truths:
-        error = (method(remosaic(truth, CFA)) - truth)[:, BORDER:-BORDER, BORDER:-BORDER]
+        error = (method(remosaic(truth, cfa)).clamp(0, 1) - truth)[
+            :, BORDER:-BORDER, BORDER:-BORDER
+        ]
         values.append(-10 * float(error.square().mean().log10()))
     return sum(values) / len(values)
 
@@ -124,22 +149,31 @@ def main() -> None:
 
     where = machine()
     print(describe(where))
-    truths, every = pictures(arguments.folder), methods()
-    side = round((arguments.megapixels * 1e6) ** 0.5 / 2) * 2
-    times = seconds(every, torch.rand(1, side, side), arguments.runs)
-    rows = [
-        {
-            "method": name,
-            "psnr": round(psnr(method, truths), 3),
-            "seconds": round(times[name], 4),
-            "seconds_per_megapixel": round(times[name] / (side * side / 1e6), 5),
-        }
-        for name, method in every.items()
-    ]
+    truths = pictures(arguments.folder)
+    linear = [srgb_decode(truth) for truth in truths]
+    side = round((arguments.megapixels * 1e6) ** 0.5 / 12) * 12
+    mosaic = torch.rand(1, side, side)
+    rows = []
     print(f"PSNR of {len(truths)} pictures; seconds for {side}x{side} pixels")
-    print(f"{'method':30}{'PSNR dB':>9}{'seconds':>10}{'a megapixel':>13}")
-    for row in rows:
-        print("{method:30}{psnr:>9.3f}{seconds:>10.3f}{seconds_per_megapixel:>13.4f}".format(**row))
+    print(f"{'mosaic':12}{'method':30}{'PSNR dB':>9}{'linear':>9}{'seconds':>10}")
+    for name, every in methods().items():
+        cfa = FILTERS[name]
+        times = seconds(every, mosaic, arguments.runs)
+        for method, function in every.items():
+            row = {
+                "mosaic": name,
+                "method": method,
+                "psnr": round(psnr(function, cfa, truths), 3),
+                "psnr_linear": round(psnr(function, cfa, linear), 3),
+                "seconds": round(times[method], 4),
+                "seconds_per_megapixel": round(times[method] / (side * side / 1e6), 5),
+            }
+            rows.append(row)
+            print(
+                "{mosaic:12}{method:30}{psnr:>9.3f}{psnr_linear:>9.3f}{seconds:>10.3f}".format(
+                    **row
+                )
+            )
     if arguments.json:
         result = {"machine": where, "pictures": len(truths), "methods": rows}
         arguments.json.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
