@@ -36,8 +36,8 @@ class IspMetaError(Exception):
 
     Attributes:
         text: the file and the cause.
-        remedy: name of the argument by which the call goes on all the same, such as "overwrite";
-            "": there is none.
+        remedy: name of the argument by which the call goes on all the same, such as "overwrite",
+            or name and value, "layout=RawLayout(…)"; "": there is none.
     """
 
     def __init__(self, text: str = "", *, remedy: str = "") -> None:
@@ -45,7 +45,8 @@ class IspMetaError(Exception):
         self.text, self.remedy = text, remedy
 
     def __str__(self) -> str:
-        return f"{self.text}; pass {self.remedy}=True" if self.remedy else self.text
+        value = "" if "=" in self.remedy else "=True"
+        return f"{self.text}; pass {self.remedy}{value}" if self.remedy else self.text
 
 
 class RawFileError(IspMetaError):

@@ -84,6 +84,9 @@ class CaptureOptions:
         None, "Bits of a sample in a PNG (default 8) or TIFF (default 16)."
     )
     gps: bool = option(False, "Copy where the raw was taken, too.")
+    editor_tags: int = option(
+        16384, "Bytes for what raw editors need: gain maps, profile ...; 0: none."
+    )
     lossless: Literal[False, True, "alone"] = option(False, "Keep the whole mosaic, to the bit.")
     force: bool = option(False, "Go on although an existing picture does not seem to fit the raw.")
 

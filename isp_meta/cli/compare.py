@@ -11,6 +11,7 @@ from rich.table import Table
 from .choices import DemosaicMethod
 from .console import errors, out, print_json, progress
 from .files import check_name
+from .layouts import Layout, takes_layout
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
@@ -18,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+@takes_layout
 def command(
+    *,
     raw: Annotated[
         Path, typer.Argument(metavar="RAW", help="The original raw file.", readable=False)
     ],
@@ -41,6 +44,7 @@ def command(
             help="Tell the error stop by stop, beside the raw's noise and finest texture.",
         ),
     ] = False,
+    layout: Layout,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing error map.")] = False,
 ) -> None:
@@ -62,7 +66,7 @@ def command(
         if picture is not None:
             io.check_target(picture, overwrite=overwrite, sources=[raw, recovered])
         step("comparing")
-        figures, estimate, truth = compare_files(raw, recovered, demosaic)
+        figures, estimate, truth = compare_files(raw, recovered, demosaic, layout=layout)
         if picture is not None:
             shown = error_map(estimate, truth)
             io.write_atomic(

@@ -15,7 +15,15 @@ import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ..errors import IspMetaError, PayloadCorrupt, PayloadMissing, PictureMismatch
+from ..errors import (
+    IspMetaError,
+    NotARawFile,
+    PayloadCorrupt,
+    PayloadMissing,
+    PictureMismatch,
+    RawFileDamaged,
+    RawFileUnsupported,
+)
 from . import pipes
 
 __all__ = [
@@ -41,6 +49,9 @@ EXIT: dict[type[IspMetaError], int] = {
     PayloadMissing: 3,
     PayloadCorrupt: 4,
     PictureMismatch: 5,
+    RawFileDamaged: 6,
+    RawFileUnsupported: 7,
+    NotARawFile: 8,
 }
 """Exit code of an error; any other error's is 1, and 2 is a wrong call."""
 
@@ -76,6 +87,8 @@ def set_volume(volume: Volume) -> None:
 
 
 _flags: frozenset[str] = frozenset()
+# In place of a flag, those that people use more.
+_EXAMPLES = {"--layout": "--raw-size 4000x3000 --bits 12 --cfa RGGB"}
 
 
 def set_flags(flags: frozenset[str]) -> None:
@@ -90,8 +103,8 @@ def advised(text: str, remedy: str) -> str:
     Args:
         remedy: see :class:`isp_meta.IspMetaError`.
     """
-    flag = f"--{remedy.replace('_', '-')}"
-    return f"{text}; use {flag}" if flag in _flags else text
+    flag = f"--{remedy.partition('=')[0].replace('_', '-')}"
+    return f"{text}; use {_EXAMPLES.get(flag, flag)}" if flag in _flags else text
 
 
 def say(text: str) -> None:

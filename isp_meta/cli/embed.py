@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -13,6 +14,7 @@ from ..capture import CaptureOptions
 from ..errors import ImageFileError
 from .console import each, errors, progress, say, stop
 from .files import PICTURES, Files
+from .layouts import Layout, takes_layout
 from .options import takes_capture_options
 from .pipelines import PipelineOption, PresetOption, choose_for
 from .pipes import DASH, source
@@ -27,6 +29,7 @@ _FILES = Files("embed", "raw", PICTURES, into="--jpeg", batch=True)
 
 
 @takes_capture_options()
+@takes_layout
 def command(
     *,
     raws: Annotated[list[Path], typer.Argument(metavar="RAW", help="Raw files.", readable=False)],
@@ -45,6 +48,7 @@ def command(
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
     options: CaptureOptions,
+    layout: Layout,
     as_json: Annotated[
         bool, typer.Option("--json", help="Report for programs: one object a line.")
     ] = False,
@@ -60,6 +64,7 @@ def command(
       isp-meta embed photo.dng --size 200KB
       isp-meta embed photo.dng -o - > photo.jpg
       isp-meta embed *.dng --json
+      isp-meta embed frame.raw --raw-size 2592x1536 --bits 8 --cfa GRBG --black 12.5
     """
     from .. import io
     from ..capture.embed import embed as embed_file
@@ -72,7 +77,8 @@ def command(
     if jpeg is not None:
         with errors(jpeg):
             io.check_source(jpeg, ImageFileError)
-    paths = _FILES.targets(raws, output, ".jpg", sidecars=sidecars)
+    files = _FILES if layout is None else dataclasses.replace(_FILES, takes="codes")
+    paths = files.targets(raws, output, ".jpg", sidecars=sidecars)
     with errors(pipeline or "embed"):
         chosen = choose_for(paths[0], options, pipeline, preset)
 
@@ -85,6 +91,7 @@ def command(
                 options,
                 pipeline=chosen,
                 existing=jpeg,
+                layout=layout,
                 overwrite=overwrite,
                 progress=step,
             )

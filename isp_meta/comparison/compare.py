@@ -15,6 +15,7 @@ from ..camera import Camera
 from ..codec import Payload
 from ..errors import CarrierError, ImageFileError, PayloadMissing, PictureMismatch
 from ..frame import Frame
+from ..io import RawLayout
 from ..metrics import psnr, ssim
 from ..pipeline import Pipeline
 from ..recovery import Metadata, read_metadata, recover
@@ -72,6 +73,7 @@ def compare(
     demosaic: DemosaicMethod = "malvar",
     *,
     estimate: Frame | None = None,
+    layout: RawLayout | None = None,
 ) -> tuple[Comparison, Tensor, Tensor]:
     """Measures a recovered picture against its raw file.
 
@@ -82,6 +84,7 @@ def compare(
         demosaic: how the truth is demosaiced; metadata says so itself.
         estimate: what was recovered of such a picture, with ``raw`` and ``camera``; None: it is
             recovered here, by default means.
+        layout: how a raw file without a header holds its codes.
 
     Returns:
         The figures, the recovered and the true raw, (3, H, W) each: what both hold, in the order
@@ -96,7 +99,7 @@ def compare(
         demosaic = _stored_method(metadata.payload) or demosaic
         estimate = estimate or recover(metadata)
     estimate = estimate or _read_recovered(path, demosaic)
-    true = _to_raw(io.read_raw(raw), demosaic)
+    true = _to_raw(io.read_raw(raw, layout=layout), demosaic)
     place = _place(estimate, true, path)
     if place is None:
         size, raw_size = (f.require("raw", "compare").shape for f in (estimate, true))

@@ -8,23 +8,12 @@ from pathlib import Path
 from ..carriers.directories import read_directory
 from ..errors import CarrierError
 from .dng.tags import Tag
+from .signatures import RENDERED, has_mosaic_behind, what_is
+from .suffixes import LAYOUT_SUFFIX
 
 __all__ = ["file_kind", "is_rendered"]
 
-_HEAD = 32
-_SIGNATURES = (
-    (b"\xff\xd8", "JPEG"),
-    (b"\x89PNG\r\n\x1a\n", "PNG"),
-    *((mark, "TIFF") for mark in (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")),
-    (b"GIF8", "GIF"),
-    (b"BM", "BMP"),
-    (b"\xff\x0a", "JPEG XL"),
-    (b"\0\0\0\x0cJXL \r\n\x87\n", "JPEG XL"),
-    (b"%PDF", "PDF"),
-)
-_BRANDS = {b"avif": "AVIF", b"avis": "AVIF"} | dict.fromkeys(
-    (b"heic", b"heix", b"hevc", b"hevx", b"mif1", b"msf1"), "HEIC"
-)
+_HEAD = 64
 # Strips' and tiles' sizes; what a TIFF has that is a raw file, if it is none by its DNGVersion.
 _SIZES, _SUB_DIRECTORIES, _CFA_PATTERN = (279, 325), 330, 33422
 
@@ -38,27 +27,27 @@ def file_kind(path: str | os.PathLike[str]) -> str:
         OSError: it cannot be read.
     """
     with Path(path).open("rb") as file:
-        head = file.read(_HEAD)
-    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
-        return "WebP"
-    if head[4:8] == b"ftyp":
-        return _BRANDS.get(head[8:12], "")
-    return next((kind for mark, kind in _SIGNATURES if head.startswith(mark)), "")
+        kind = what_is(file.read(_HEAD))
+    return kind if kind in RENDERED | {"TIFF"} else ""
 
 
 def is_rendered(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a finished picture, and so no raw file.
 
-    A TIFF is one if the pixels of its first directory, which is no DNG's, are most of the file:
-    what raw files have there is a thumbnail.
+    None is one beside which a layout lies. A TIFF is one if the pixels of its first directory,
+    which is no DNG's, are most of the file: what raw files have there is a thumbnail.
 
     Raises:
         OSError: it cannot be read.
     """
     kind = file_kind(path)
-    if kind != "TIFF":
+    if Path(f"{os.fspath(path)}{LAYOUT_SUFFIX}").is_file():
+        return False
+    if kind not in ("TIFF", "JPEG"):
         return kind != ""
     data = Path(path).read_bytes()
+    if kind == "JPEG":
+        return not has_mosaic_behind(data)
     try:
         directory = read_directory(data)
         tags = {entry.tag for entry in directory.entries}

@@ -5,6 +5,8 @@ Each function makes the error; the caller raises it.
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from ..errors import NotARawFile, RawFileDamaged, RawFileUnsupported
 
 __all__ = [
@@ -13,7 +15,9 @@ __all__ = [
     "cut_off",
     "damaged",
     "not_a_raw_file",
+    "rendered_already",
     "unsupported",
+    "without_layout",
 ]
 
 _COPY_AGAIN = "copy it again from the camera or card"
@@ -21,16 +25,20 @@ TO_DNG = "convert it to DNG, by Adobe DNG Converter for one"
 LINEAR_DNG = "convert it to linear DNG, as Adobe DNG Converter does with the option Linear"
 
 
-def cut_off(name: object, have: int, need: int, what: str = "") -> RawFileDamaged:
+def cut_off(name: object, have: int, need: int | None, what: str = "") -> RawFileDamaged:
     """A file that ends too early.
 
     Args:
         name: of the file.
         have: the number of its bytes.
-        need: how many it must have at least.
+        need: how many it must have at least; None: that cannot be told.
         what: lies beyond its end: "strip 3 of 8".
     """
-    where = f"{what} is not in it whole: " if what else ""
+    if need is None:
+        return RawFileDamaged(
+            f"{name}: cut off: {what} goes beyond the {have} bytes that are there; {_COPY_AGAIN}"
+        )
+    where = f"{what} is incomplete: " if what else ""
     return RawFileDamaged(
         f"{name}: cut off: {where}it has {have} of at least {need} bytes; {_COPY_AGAIN}"
     )
@@ -66,3 +74,27 @@ def not_a_raw_file(name: object, what: str, remedy: str = "") -> NotARawFile:
         remedy: what helps, if anything.
     """
     return NotARawFile(f"{name}: not a raw file: {what}" + (f"; {remedy}" if remedy else ""))
+
+
+def rendered_already(name: object, kind: str) -> NotARawFile:
+    """A finished picture where a raw file should be.
+
+    Args:
+        name: of the file.
+        kind: "JPEG".
+    """
+    return not_a_raw_file(name, f"{kind}, already rendered", "name the raw file it was made of")
+
+
+def without_layout(name: object, what: str) -> NotARawFile:
+    """A file in which a mosaic may lie, if someone says how.
+
+    Args:
+        name: of the file.
+        what: is missing: "no header says which camera made it".
+    """
+    return NotARawFile(
+        f"{name}: not a raw file: {what}; to read it as one, say how its codes lie in it, "
+        f"in a file {Path(str(name)).name}.toml beside it for one",
+        remedy="layout=RawLayout(width, height, …)",
+    )

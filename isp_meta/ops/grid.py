@@ -23,6 +23,7 @@ __all__ = [
     "check_cell",
     "check_pixels",
     "grid_shape",
+    "refused_gradient",
     "register_batches",
     "register_calls",
     "under_autocast",
@@ -90,6 +91,18 @@ def check_beside(
         raise ValueError(f"{name} lies on {tensor.device}, the pixels on {pixels.device}")
     if tensor.dtype not in dtypes:
         raise TypeError(f"{name} is {tensor.dtype} beside pixels of {pixels.dtype}")
+
+
+def refused_gradient(name: str) -> Callable[..., Any]:
+    """The backward of an operator that has none, and whose definition has one."""
+
+    def backward(ctx: Any, grad: Tensor) -> None:
+        raise NotImplementedError(
+            f"{name} has no gradient: detach what it is given, "
+            f"or take isp_meta.ops.reference.{name}, which has one"
+        )
+
+    return backward
 
 
 def under_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:

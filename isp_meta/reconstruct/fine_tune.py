@@ -1,6 +1,6 @@
 """Fine-tuning a network to one picture by the samples that came with it.
 
-samples ─┬─ held out ─────────────────────▶ error ─▶ the best step
+samples ─┬─ held out ─────────────────────▶ error ─▶ the best step, and when to stop
          └─ the rest ─▶ online loss ─▶ Adam ─▲
 """
 
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 
 __all__ = ["FineTuning", "fine_tune"]
 
+_SURE = 2.0
+_PATIENCE = 3  # looks at the samples held out without a gain, after which tuning ends
+
 _Tuned = TypeVar("_Tuned", bound="TrainableReconstructor")
 
 
@@ -36,10 +39,10 @@ class FineTuning:
 
     steps: int = 10
     lr: float = 1e-4
-    held_out: float = 0.0
+    held_out: float = 0.1
     seed: int = 0
-    pixels: int = 2**20
-    tile: int = 512
+    pixels: int = 2**19
+    tile: int = 256
 
     def __post_init__(self) -> None:
         if self.steps < 0 or not 0 < self.lr < float("inf"):
@@ -48,6 +51,12 @@ class FineTuning:
             raise ValueError(f"held_out must be in [0, 1), not {self.held_out}")
         if self.pixels < 1 or self.tile < 1:
             raise ValueError(f"pixels and tile must be >= 1, not {self.pixels} and {self.tile}")
+
+    def of_check(self) -> FineTuning:
+        """What a look at the samples held out sees: half as much, in more places."""
+        return dataclasses.replace(
+            self, pixels=max(1, self.pixels // 2), tile=max(1, self.tile // 2)
+        )
 
 
 def fine_tune(
@@ -62,7 +71,7 @@ def fine_tune(
     with torch.inference_mode(False), torch.enable_grad():
         tuned = copy.deepcopy(reconstructor)
         generator = torch.Generator().manual_seed(settings.seed)
-        checked = _windows(samples, settings, generator)
+        checked = _windows(samples, settings.of_check(), generator)
         seen, withheld = _hold_out(samples, checked, settings.held_out, generator)
         parameters = [p.requires_grad_() for p in tuned.network.parameters()]
         optimizer = torch.optim.Adam(parameters, settings.lr)
@@ -73,8 +82,8 @@ def fine_tune(
                 windows = _windows(samples, settings, generator)
                 if _add_gradients(tuned, srgb, seen, windows, generator):
                     optimizer.step()
-                if best is not None:
-                    best.look()
+                if best is not None and not best.look():
+                    break
         if best is not None:
             tuned.network.load_state_dict(best.weights)
         for parameter, original in zip(parameters, reconstructor.network.parameters(), strict=True):
@@ -132,7 +141,7 @@ def _add_gradients(
     generator: torch.Generator,
 ) -> bool:
     """Gradients of the online loss over the windows, one after the other; False: no samples."""
-    network = reconstructor.network
+    network, dtype = reconstructor.network, reconstructor.dtype
     parameter = next(network.parameters())
     total = 0.0
     for window in windows:
@@ -144,7 +153,9 @@ def _add_gradients(
         if weight == 0:
             continue
         inputs = online.inputs.contiguous(memory_format=torch.channels_last)
-        error = (online.weight * (network(inputs) - online.target).abs()).sum()
+        with torch.autocast(parameter.device.type, dtype, enabled=dtype is not None):
+            raw = network(inputs)
+        error = (online.weight * (raw.to(online.target) - online.target).abs()).sum()
         error.backward()
         total += weight
     if total == 0:
@@ -156,7 +167,11 @@ def _add_gradients(
 
 
 class _Best:
-    """The weights that met the withheld samples best so far."""
+    """The weights that met the withheld samples best so far.
+
+    Weights are better than those before tuning where they meet the samples better by more than
+    chance: by twice the standard error of the mean difference.
+    """
 
     def __init__(
         self,
@@ -169,24 +184,37 @@ class _Best:
         self.reconstructor, self.srgb, self.windows = reconstructor, srgb, windows
         self.read = reconstructor.window_reader(srgb, seen)
         self.truth = [sample_planes(withheld, window) for window in windows]
-        self.error = float("inf")
-        self.weights: dict[str, Tensor] = {}
-        self.look()
+        self.untuned = self._errors()
+        self.error = float(self.untuned.mean())
+        self.looks_without_gain = 0
+        self._keep()
 
-    def look(self) -> None:
-        """Compares the network as it is now."""
-        error = self._error()
-        if not self.weights or error < self.error:
-            self.error = error
-            state = self.reconstructor.network.state_dict()
-            self.weights = {name: value.clone() for name, value in state.items()}
+    def look(self) -> bool:
+        """Compares the network as it is now; False: it is time to stop."""
+        errors = self._errors()
+        gain = self.untuned - errors
+        chance = float(gain.std()) / len(gain) ** 0.5 if len(gain) > 1 else 0.0
+        error = float(errors.mean())
+        if error < self.error and float(gain.mean()) > _SURE * chance:
+            self.error, self.looks_without_gain = error, 0
+            self._keep()
+        else:
+            self.looks_without_gain += 1
+        return self.looks_without_gain < _PATIENCE
+
+    def _keep(self) -> None:
+        state = self.reconstructor.network.state_dict()
+        self.weights = {name: value.clone() for name, value in state.items()}
 
     @torch.no_grad()
-    def _error(self) -> float:
-        total = 0.0
+    def _errors(self) -> Tensor:
+        """(N,) squared error of each withheld sample, float64."""
+        found = []
         size = self.srgb.shape[-2], self.srgb.shape[-1]
+        network, dtype = self.reconstructor.network, self.reconstructor.dtype
         for window, (value, mask) in zip(self.windows, self.truth, strict=True):
-            raw = run_tiled(self.reconstructor.network, self.read, size, window=window)
-            error = (raw.clamp_(0, 1).to(value) - value).abs_().mul_(mask)
-            total += float(error.sum(dtype=torch.float64))
-        return total
+            # Without what lies around it, as the steps see their tiles.
+            raw = run_tiled(network, self.read, size, window=window, halo=0, dtype=dtype)
+            error = (raw.clamp_(0, 1).to(value) - value).square_().sum(0)
+            found.append(error[mask[0] > 0].double())
+        return torch.cat(found)

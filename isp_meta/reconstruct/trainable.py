@@ -48,7 +48,7 @@ class TrainableReconstructor(Reconstructor):
         fine_tune_steps: steps of fine-tuning on the samples of each frame before it is
             reconstructed, >= 0; the paper's are 10.
         fine_tune_lr, held_out, seed: of that, as in :meth:`fine_tune`.
-        dtype: in which the network runs on a frame, torch.bfloat16 say; None: its own.
+        dtype: in which the network runs on a frame and is tuned, torch.bfloat16 say; None: its own.
 
     Raises:
         ValueError: an argument out of range.
@@ -60,7 +60,7 @@ class TrainableReconstructor(Reconstructor):
         fine_tune_steps: int = 0,
         fine_tune_lr: float = 1e-4,
         *,
-        held_out: float = 0.0,
+        held_out: float = 0.1,
         seed: int = 0,
         dtype: torch.dtype | None = None,
     ) -> None:
@@ -134,26 +134,28 @@ class TrainableReconstructor(Reconstructor):
         steps: int = 10,
         lr: float = 1e-4,
         *,
-        held_out: float = 0.0,
+        held_out: float = 0.1,
         seed: int = 0,
-        pixels: int = 2**20,
-        tile: int = 512,
+        pixels: int = 2**19,
+        tile: int = 256,
     ) -> _Tuned:
         """A copy tuned to one picture by its samples; this one stays as it is.
 
         Each step sees the whole picture, as in the paper, or, of a larger one, other random tiles.
-        Batch normalization keeps the statistics of training. The same seed gives the same copy on
-        CPU. PyTorch's global generator is neither read nor changed.
+        So memory has a bound, whatever the size: a U-Net of width w takes about 160 w bytes a pixel
+        of what it sees at once. Tuning ends early where three steps in a row bring the samples held
+        out no nearer. Batch normalization keeps the statistics of training. The same seed gives the
+        same copy on CPU. PyTorch's global generator is neither read nor changed.
 
         Args:
             frame: with ``srgb`` and ``samples``.
             steps: of Adam, >= 0. lr: its rate, > 0.
             held_out: share of the samples, in [0, 1), that is withheld from inputs and loss; the
-                step is kept at which they are met best, the untuned network included. With fewer
-                than two samples nothing is withheld.
+                step is kept at which they are met best, and the untuned network where no step meets
+                them better by more than chance. 0 tunes to the end, as the paper does; so does a
+                picture of fewer than two samples.
             seed: of what is drawn.
             pixels: largest picture that is seen whole, and what a step sees of a larger one, >= 1.
-                A U-Net of width w keeps about 160 w bytes a pixel of a picture seen whole.
             tile: side of the tiles of a larger one, pixels, >= 1; one is kept at a time.
 
         Returns:

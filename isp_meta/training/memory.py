@@ -1,6 +1,6 @@
 """What a training step takes of memory, told before the first one.
 
-one crop ─▶ Objective ─▶ bytes kept for the backward pass ─▶ × crops at once + weights, data
+one crop, two ─▶ Objective ─▶ bytes kept for the backward pass ─▶ × crops at once + weights, data
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ class Need:
 
 
 def measure(objective: Objective, config: TrainingConfig, *, half: bool) -> Need:
-    """Finds what a step takes, by the forward pass of a single crop.
+    """Finds what a step takes, by the forward passes of one crop and of two.
 
     Args:
         objective: of the training; not changed.
@@ -69,19 +69,31 @@ def measure(objective: Objective, config: TrainingConfig, *, half: bool) -> Need
     parameters = list(probe.parameters())
     device, side = parameters[0].device, config.data.crop
     generator = torch.Generator().manual_seed(0)
-    crop = torch.rand(1, 3, side, side, generator=generator).to(parameters[0])
-    found = []
-    for meta in (0.0, config.loss.meta):
-        probe.config = replace(config, loss=replace(config.loss, meta=meta))
-        kept = _Kept(parameters)
-        with torch.autocast(device.type, torch.bfloat16, enabled=half), kept.hooks:
-            probe(crop, crop, 0)
-        found.append(round(_BESIDE * kept.most))
+    crops = torch.rand(2, 3, side, side, generator=generator).to(parameters[0])
+
+    def kept(count: int, meta: float) -> int:
+        probe.config = replace(
+            config,
+            loss=replace(config.loss, meta=meta),
+            meta=replace(config.meta, pictures=0),
+            run=replace(config.run, batch=2 * world_size()),
+        )
+        counted = _Kept(parameters)
+        with torch.autocast(device.type, torch.bfloat16, enabled=half), counted.hooks:
+            probe(crops[:count], crops[:count], 0)
+        return round(_BESIDE * counted.most)
+
+    one, two = kept(1, 0.0), kept(2, 0.0)
+    first, second = one, two  # with tasks of the meta loss
+    if config.loss.meta:
+        first, second = kept(1, config.loss.meta), kept(2, config.loss.meta)
+    crop, task = two - one, (second - two) - (first - one)
     weights = sum(value.numel() * value.element_size() for value in parameters)
     batch = config.run.batch // world_size()
-    data = 2 * batch * crop.numel() * crop.element_size()
+    data = batch * crops.numel() * crops.element_size()  # sRGB and raw
     tasks = config.meta_pictures // world_size() if config.loss.meta else 0
-    return Need(_COPIES * weights + _BATCHES * data, found[0], found[1] - found[0], tasks)
+    fixed = _COPIES * weights + _BATCHES * data + first - crop - task
+    return Need(fixed, crop, task, tasks)
 
 
 class _Kept:

@@ -49,7 +49,7 @@ def validate(
         frame = Frame(srgb=srgb, samples=_samples(sampler, frame, number, config))
         sums[0] += _figure(reconstructor, frame, raw)
         if fine_tune:
-            tuned = reconstructor.fine_tune(frame, steps=fine_tune, seed=number)
+            tuned = reconstructor.fine_tune(frame, steps=fine_tune, held_out=0.0, seed=number)
             sums[1] += _figure(tuned, frame, raw)
         sums[2] += 1
     sum_over_processes([sums])

@@ -82,6 +82,23 @@ def test_trains_and_goes_on(run, config, tmp_path):
     assert checkpoint.load(folder / "last.pt")["step"] == 3
 
 
+def test_a_set_that_is_not_there_is_made_first(run, config, training_set, tmp_path):
+    pictures = next(training_set.parents[1].glob("scenes*"))
+    prepared = f'[prepare]\npictures = ["{pictures}"]\nval = ["2"]\nrenderings = 1\ncrop = 32\n'
+    text = config.read_text().replace(str(training_set), str(tmp_path / "own"))
+    config.write_text(
+        prepared + "crops = 4\n" + text.replace("steps = 2", "steps = 1\nthreads = 1")
+    )
+    assert run("train", config).code == 0
+    for name in ("manifest.json", "train-00000.npy"):
+        assert (tmp_path / "own" / name).read_bytes() == (training_set / name).read_bytes()
+    before = (tmp_path / "own" / "manifest.json").stat().st_mtime_ns
+    assert run("train", config, "--resume").code == 0
+    assert (tmp_path / "own" / "manifest.json").stat().st_mtime_ns == before
+    config.write_text(config.read_text().replace("renderings = 1", "renderings = 2"))
+    assert run("train", config, "--resume").failed(1, "own", "renderings 1 and not 2")
+
+
 def test_options_stand_in_for_the_files_keys(run, config, training_set, tmp_path):
     text = config.read_text().replace(str(training_set), "nowhere")
     config.write_text(text)

@@ -42,6 +42,12 @@ def values() -> dict[str, Any]:
         "cell": CELL,
         "scale": 0.7,
         "basis": ops.RadialBasis(4.0, 1.0),
+        "picture": picture[0],
+        "cubic": random(3, 20) / 8,
+        "table": random(3, 4, 4, 4) - 0.5,
+        "weights": random(3, 4) - 0.5,
+        "contrast": random(9, 3, 3),
+        "index": torch.arange(5),
     }
 
 

@@ -154,7 +154,8 @@ def test_micro_batches_change_nothing_but_what_batch_norm_sees(tmp_path, monkeyp
     monkeypatch.setattr(Objective, "train", lambda model, _mode=True: nn.Module.train(model, False))
     made = {}
     for size in (0, 1, 3):
-        each = trainer(tmp_path / str(size), **{**ALL, "run": {"micro_batch": size}})
+        sections = {**ALL, "optimizer": {"clip": 0.05}, "run": {"micro_batch": size}}
+        each = trainer(tmp_path / str(size), **sections)
         each.objective.double()
         each.fit(SmallCrops(dtype=torch.float64), SmallCrops(3, dtype=torch.float64))
         made[size] = each.objective.state_dict()
@@ -218,7 +219,7 @@ def test_the_best_is_kept_and_exported_as_it_was_validated(tmp_path):
         frame = Frame(srgb=pair["srgb"], raw=pair["raw"])
         frame = Frame(srgb=pair["srgb"], samples=fresh.sampler(frame))
         plain.append(psnr(fresh.reconstructor(frame), pair["raw"]))
-        better = fresh.reconstructor.fine_tune(frame, steps=1, lr=1e-4, seed=number)
+        better = fresh.reconstructor.fine_tune(frame, 1, held_out=0.0, seed=number)
         tuned.append(psnr(better(frame), pair["raw"]))
     assert best["psnr"] == pytest.approx(sum(plain) / 3, abs=1e-9)
     assert best["psnr_tuned"] == pytest.approx(sum(tuned) / 3, abs=1e-9)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import zlib
 from typing import Literal
 
@@ -56,8 +57,20 @@ def _row_bytes(segment: Segment, layout: Layout) -> int:
     return -(-segment.coded_columns * layout.coded_samples * layout.bits // 8)
 
 
+def _is_in_words(segment: Segment, layout: Layout) -> bool:
+    """Whether samples of 9 to 15 bits are not packed, as some cameras write them: by their size."""
+    words = segment.coded_columns * layout.coded_samples * 2
+    size = segment.coded_rows * words
+    return 8 < layout.bits < 16 and layout.compression == UNCOMPRESSED and segment.count == size
+
+
 def _unpacked(data: memoryview | bytes, segment: Segment, layout: Layout) -> Samples:
     """Samples of rows that each start at a byte."""
+    if _is_in_words(segment, layout):
+        words = _unpacked(data, segment, dataclasses.replace(layout, bits=16))
+        if int(words.max()) >> layout.bits:
+            raise ValueError(f"holds codes of more than {layout.bits} bits")
+        return words
     length = _row_bytes(segment, layout)
     rows = segment.coded_rows if layout.compression != UNCOMPRESSED else segment.rows
     have, need = len(data), segment.rows * length
@@ -138,6 +151,8 @@ def _from_jpeg(data: bytes, segment: Segment, layout: Layout) -> Samples:
         raise NotSupported(f"{header.other} JPEG")
     shape = _shape(header.height, header.width * header.components, segment, layout)
     kind = f"{header.precision}-bit {'lossless' if header.lossless else 'DCT'} JPEG"
+    if not header.lossless and header.precision != layout.bits:
+        raise NotSupported(f"{kind} for samples of {layout.bits} bits")
     try:
         samples = decode_jpeg(data, header)
     except imagecodecs.Jpeg8Error as error:
@@ -177,6 +192,7 @@ def _from_jpeg_xl(data: bytes, segment: Segment, layout: Layout) -> Samples:
     shape = (height, width, layout.coded_samples)
     if found.shape not in (shape, shape[: 2 if layout.coded_samples == 1 else 3]):
         raise ValueError(f"decodes to {found.shape} of {shape}")
-    if found.dtype.kind != ("f" if layout.floats else "u"):
-        raise ValueError(f"holds {found.dtype} in place of {layout.bits} bits")
+    kind = "f" if layout.floats else "u"
+    if found.dtype.kind != kind or found.itemsize < min(2, layout.bits / 8):
+        raise NotSupported(f"JPEG XL of {found.dtype} for samples of {layout.bits} bits")
     return found.reshape(shape)

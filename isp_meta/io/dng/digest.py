@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..refusals import damaged
-from .layout import JPEG_XL, LOSSY_JPEG, Layout
+from .jpeg import read_jpeg_header
+from .layout import JPEG, JPEG_XL, LOSSY_JPEG, Layout
 from .tags import Tag, TiffTags
 
 __all__ = ["check_digest", "coded_digest", "new_raw_image_digest", "raw_image_digest"]
@@ -37,7 +38,7 @@ def check_digest(tags: TiffTags, layout: Layout, samples: NDArray[np.generic], d
         (Tag.RAW_IMAGE_DIGEST, raw_image_digest),
     ):
         told = bytes(int(value) & 0xFF for value in tags.numbers.get(code, ()))
-        if len(told) != _LENGTH or not any(told):
+        if len(told) != _LENGTH or not any(told) or _is_dct(layout, data):
             continue
         found = [of_samples(samples)]
         table = tags.numbers.get(Tag.LINEARIZATION_TABLE, ())
@@ -52,6 +53,15 @@ def check_digest(tags: TiffTags, layout: Layout, samples: NDArray[np.generic], d
         if told[start:] not in [digest[start:] for digest in found]:
             raise damaged(layout.name, "its raw picture is not that of its checksum (digest)")
         return
+
+
+def _is_dct(layout: Layout, data: bytes) -> bool:
+    """Whether the picture is in DCT-JPEGs where lossless ones belong: of what its checksum would be
+    is nowhere said."""
+    if layout.compression != JPEG:
+        return False
+    first = layout.segments[0]
+    return not read_jpeg_header(data[first.offset : first.offset + first.count]).lossless
 
 
 def new_raw_image_digest(samples: NDArray[np.generic]) -> bytes:

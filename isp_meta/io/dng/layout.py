@@ -42,7 +42,7 @@ _OTHER_CODINGS = {
     50000: "Zstandard compression",
     65535: "Pentax's PEF compression",
 }
-_UINT, _FLOAT = 1, 3  # SampleFormat
+_UINT, _FLOAT, _UNTOLD = 1, 3, 4  # SampleFormat
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,8 @@ def _whole(tags: TiffTags, code: int, default: int) -> int:
 def _depth(tags: TiffTags, name: object) -> tuple[int, bool]:
     """Bits a sample, and whether they are floating point."""
     bits = set(tags.numbers.get(Tag.BITS_PER_SAMPLE, (1.0,)))
-    formats = set(tags.numbers.get(Tag.SAMPLE_FORMAT, (float(_UINT),)))
+    told = tags.numbers.get(Tag.SAMPLE_FORMAT, (float(_UINT),))
+    formats = {float(_UINT) if kind == _UNTOLD else kind for kind in told}
     if len(bits) > 1 or len(formats) > 1:
         raise unsupported(name, "samples of different kinds at one pixel", CONVERT)
     depth, kind = int(bits.pop()), int(formats.pop())

@@ -14,6 +14,7 @@ from .areas import active_area, default_scale, visible_area
 from .calibration import as_shot_neutral, color_matrix, neutral_of_white, noise_profile
 from .color_filter import cfa_at, planes_in_order, read_color_filter
 from .digest import check_digest
+from .editing import editor_tags
 from .layout import read_layout
 from .levels import black_of_places, linearized, rescaled_to_one_white, through_curves, white_levels
 from .opcodes import gain_maps
@@ -100,6 +101,7 @@ def _camera(
     measured = {} if color is None else {"color_matrix": color[0], "illuminant": color[1]}
     neutral = (1.0, 1.0, 1.0) if cfa == MONOCHROME else as_shot_neutral(tags)
     turn = tags.numbers.get(Tag.ORIENTATION, (1.0,))[0]
+    window = (top, left, bottom - top, right - left)
     return Camera(
         make=tags.texts.get(Tag.MAKE, ""),
         model=tags.texts.get(Tag.MODEL, ""),
@@ -110,9 +112,10 @@ def _camera(
         orientation=int(turn) if turn in range(1, 9) else 1,
         crop=(top, left),
         exif={**tags.exif, **(tags.gps if gps else {})},
-        gain_maps=gain_maps(tags, (top, left, bottom - top, right - left)),
+        gain_maps=gain_maps(tags, window),
         noise=noise_profile(tags),
         profile=color_profile(tags),
         default_scale=default_scale(tags),
+        editing=editor_tags(tags, window),
         **measured,  # type: ignore[arg-type]
     )

@@ -14,6 +14,7 @@ from io import BytesIO
 import numpy as np
 import tifffile
 
+from ...camera import EDITOR_TAGS, EditorTag
 from ..exif import FIELDS, plain_text, ratio_text
 from ..gps import gps_texts
 
@@ -77,6 +78,8 @@ class Tag:
     BLACK_LEVEL_DELTA_V = 50716
     WHITE_LEVEL = 50717
     DEFAULT_SCALE = 50718
+    DEFAULT_CROP_ORIGIN = 50719
+    DEFAULT_CROP_SIZE = 50720
     COLOR_MATRIX = (50721, 50722, 52531)
     CAMERA_CALIBRATION = (50723, 50724, 52530)
     CALIBRATION_ILLUMINANT = (50778, 50779, 52529)
@@ -84,12 +87,15 @@ class Tag:
     AS_SHOT_NEUTRAL = 50728
     AS_SHOT_WHITE_XY = 50729
     BASELINE_EXPOSURE = 50730
+    BAYER_GREEN_SPLIT = 50733
+    LENS_INFO = 50736
+    ANTI_ALIAS_STRENGTH = 50738
     ACTIVE_AREA = 50829
     PROFILE_NAME = 50936
     PROFILE_HUE_SAT_MAP_DIMS = 50937
     PROFILE_HUE_SAT_MAP_DATA = (50938, 50939)
     PROFILE_TONE_CURVE = 50940
-    FORWARD_MATRIX = (50964, 50965)
+    FORWARD_MATRIX = (50964, 50965, 52532)
     RAW_IMAGE_DIGEST = 50972
     SUB_TILE_BLOCK_SIZE = 50974
     ROW_INTERLEAVE_FACTOR = 50975
@@ -101,6 +107,7 @@ class Tag:
     PROFILE_LOOK_TABLE_ENCODING = 51108
     BASELINE_EXPOSURE_OFFSET = 51109
     NEW_RAW_IMAGE_DIGEST = 51111
+    DEFAULT_USER_CROP = 51125
     COLUMN_INTERLEAVE_FACTOR = 52547
 
 
@@ -150,6 +157,7 @@ class TiffTags:
         gps: text under the names of :data:`isp_meta.io.gps.FIELDS`.
         size: number of bytes that the file must have to hold the raw picture and its EXIF.
         byte_order: "<" or ">".
+        editing: what editors are told, as stored; tag code to value.
     """
 
     numbers: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
@@ -158,6 +166,7 @@ class TiffTags:
     gps: Mapping[str, str] = field(default_factory=dict)
     size: int = 0
     byte_order: str = "<"
+    editing: Mapping[int, EditorTag] = field(default_factory=dict)
 
     @property
     def is_dng(self) -> bool:
@@ -241,9 +250,14 @@ def _collect(tif: tifffile.TiffFile) -> TiffTags:
     main, raw = tif.pages.first, raw_page(tif)
     numbers: dict[int, tuple[float, ...]] = {}
     texts: dict[int, str] = {}
+    editing: dict[int, EditorTag] = {}
     for page in (main, raw):
         for tag in page.tags:
-            if tag.code not in _KNOWN or tag.count > _MOST_VALUES:
+            if tag.count > _MOST_VALUES:
+                continue
+            if tag.code in EDITOR_TAGS and (stored := _as_stored(tag.code, tag.dtype, tag.value)):
+                editing[tag.code] = stored
+            if tag.code not in _KNOWN:
                 continue
             if tag.code in _OF_ONE_PICTURE and page is not raw:
                 continue
@@ -253,12 +267,30 @@ def _collect(tif: tifffile.TiffFile) -> TiffTags:
                 texts[tag.code] = plain_text(tag.value)
             else:
                 numbers[tag.code] = _numbers(tag, tif.byteorder)
+    below = _below(main, Tag.EXIF_IFD)
+    lens = _as_stored(Tag.LENS_INFO, _RATIONALS[0], below.get("LensSpecification"))
+    if lens is not None:
+        editing.setdefault(Tag.LENS_INFO, lens)
     # CinemaDNG has the exposure in the main directory.
     outside = {tag.name: tag.value for tag in main.tags if tag.code in FIELDS.values()}
-    exif = _exif_texts({**outside, **_below(main, Tag.EXIF_IFD)}, texts)
+    exif = _exif_texts({**outside, **below}, texts)
     gps = gps_texts(_below(main, Tag.GPS_IFD))
     size = max(last_byte(raw), _exif_end(tif))
-    return TiffTags(numbers, texts, exif, gps, size, tif.byteorder)
+    return TiffTags(numbers, texts, exif, gps, size, tif.byteorder, editing)
+
+
+def _as_stored(code: int, type: int, value: object) -> EditorTag | None:
+    """A tag for editors, or None if its value makes no sense."""
+    form = EDITOR_TAGS[code]
+    if form.kind == "text":
+        text = value.decode(errors="replace") if isinstance(value, bytes) else value
+        type, value = 2, (plain_text(text) + "\0").encode()
+    values = value if isinstance(value, tuple | bytes | np.ndarray) else (value,)
+    try:
+        tag = EditorTag.of(int(type), list(values))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+    return tag if tag.fits(form) else None
 
 
 def _below(main: tifffile.TiffPage, code: int) -> dict[str, object]:

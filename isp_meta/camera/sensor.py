@@ -11,6 +11,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from .editing import EditorTags
+
 __all__ = [
     "BAYER_PATTERNS",
     "LINEAR",
@@ -161,10 +163,12 @@ class Camera:
         profile: the maker's account of the colors beyond one matrix, or None.
         gain_maps: lens shading, to be undone; applied one after the other.
         noise: (shot, read) of a mosaic in [0, 1]: variance = shot * signal + read; None: unknown.
-
         default_scale: (horizontal, vertical) factors that make pixels square (DNG DefaultScale).
+        editing: what the raw file tells raw editors, or None; :func:`isp_meta.write_dng` passes it
+            on.
 
-    The last five serve rendering alone: metadata does not keep them, and ``==`` ignores them.
+    ``==`` ignores the last six. Metadata keeps ``editing`` alone of them, with DefaultScale in it;
+    the others serve rendering.
 
     Raises:
         ValueError: a value out of its range.
@@ -186,6 +190,7 @@ class Camera:
     gain_maps: tuple[GainMap, ...] = field(default=(), compare=False)
     noise: tuple[float, float] | None = field(default=None, compare=False)
     default_scale: tuple[float, float] = field(default=(1.0, 1.0), compare=False)
+    editing: EditorTags | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         check_cfa(self.cfa)
