@@ -257,7 +257,7 @@ def check_first_guess(
     told = torch.randn(24, *half).bfloat16() if parts > 2 else None
     shapes = ((8, 7, 3, 3), (8,), (24, 8), (24,))
     layers = FineLayers(*(0.4 * torch.randn(s).to(center) for s in shapes)) if parts > 2 else None
-    known = (srgb, *_checked(srgb, contrast, told, layers))
+    known = (srgb, *_checked(srgb.to(center), contrast, told, layers))
     features = 4 + 29 * (parts > 1) + 24 * (parts > 2)
     cubic, table = torch.rand(3, 20) / 4, torch.randn(3, knots, knots, knots) / 4
     weights = torch.randn(3, features) / 20
