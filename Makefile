@@ -59,6 +59,7 @@ check-install:  ## the source distribution alone, in an empty environment: built
 
 fuzz: $(VENV)/.fuzz check-coder  ## hostile files, MINUTES=10 of random ones and as many guided by coverage
 	$(BIN)/python tests/fuzz/run.py --minutes $(MINUTES)
+	$(BIN)/python tests/fuzz/dng_files.py --minutes $(MINUTES)
 	$(BIN)/python tests/fuzz/guided.py fuzz-corpus -max_total_time=$$((60 * $(MINUTES)))
 
 docs: $(VENV)/.docs  ## the site, in site/

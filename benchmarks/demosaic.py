@@ -61,7 +61,7 @@ def libraw(mosaic: Tensor, algorithm: str) -> Tensor:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mosaic.dng")
         frame = Frame(Camera(cfa=CFA), raw=mosaic.expand(3, -1, -1))
-        write_dng(path, frame, cfa=True, compress=False)
+        write_dng(path, frame, cfa=True, compress="none")
         with rawpy.imread(str(path)) as raw:
             codes = raw.postprocess(
                 demosaic_algorithm=rawpy.DemosaicAlgorithm[algorithm],

@@ -7,6 +7,7 @@
 #include "argmax_pool/argmax_pool.h"
 #include "associate/associate.h"
 #include "associate_features/associate_features.h"
+#include "first_guess/first_guess.h"
 #include "local_rbf/room.h"
 #include "superpixel_loss/superpixel_loss.h"
 
@@ -55,6 +56,31 @@ const SuperpixelLoss<float> lossy({
     .grad_logits = pixels.data(),
 });
 
+// With all that a guess can be made of; its planes at a half and a quarter are larger than needed.
+constexpr int kKnots = 33;
+const std::vector<float> knots = numbers(4 * kKnots * kKnots * kKnots);
+const std::vector<float> layers = numbers(kNetwork);
+const std::vector<uint16_t> told(kHidden* kGrid.pixels());
+const FirstGuess<float> guessed{
+    .srgb = features.data(),
+    .contrast = logits.data(),
+    .told = told.data(),
+    .network = layers.data(),
+    .cubic = layers.data(),
+    .weights = layers.data(),
+    .table = knots.data(),
+    .height = kGrid.height,
+    .width = kGrid.width,
+    .top = 0,
+    .bottom = kGrid.height,
+    .knots = kKnots,
+    .features = kClips + kContrasts + kHidden,
+    .quarter = {kGrid.height / kQuarter, kGrid.width / kQuarter},
+    .half = {kGrid.height / kHalf, kGrid.width / kHalf},
+};
+std::vector<float> found((kContrasts + kHidden) * kGrid.pixels());
+std::vector<int64_t> every_other(kGrid.pixels() / 2);
+
 // Systems as the decoder's: three values each of 36 samples in seven dimensions.
 const LocalRBF rbf{kGrid, 5, 36, kColors, 0, 1, 1, 0, 0.01, Radial::kExponential};
 Room<float> room(rbf, rbf.channels + 1);
@@ -90,6 +116,13 @@ extern "C" {
 [[gnu::noinline]] void count_argmax_pool() {
   avx2::argmax_pool(association.data(), samples.data(), 1, kGrid, 0, kGrid.rows());
 }
+[[gnu::noinline]] void count_first_guess() {
+  avx2::first_guess(guessed, pixels.data(), 0, kGrid.height);
+}
+[[gnu::noinline]] void count_guess_features() {
+  avx2::guess_features(guessed, every_other.data(), int64_t(every_other.size()), found.data(), 0,
+                       kGrid.height);
+}
 [[gnu::noinline]] void count_local_rbf() {
   for (int64_t first = 0; first < kGrid.cells(); first += room.lanes()) {
     avx2::factorize(rbf, room, rbf.channels);
@@ -121,6 +154,9 @@ int main() {
   count_distribute();
   count_correlate();
   count_argmax_pool();
+  for (size_t i = 0; i < every_other.size(); ++i) every_other[i] = 2 * int64_t(i);
+  count_first_guess();
+  count_guess_features();
   std::copy_n(features.data(), rbf.neighbors * rbf.dims() * room.lanes(), room.points);
   count_local_rbf();
   count_local_rbf_leave_one_out();

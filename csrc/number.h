@@ -8,6 +8,8 @@
 
 namespace isp_meta {
 
+constexpr int kColors = 3;
+
 // The number that A is, or holds in each lane.
 template <class A>
 struct ElementOf {
@@ -36,6 +38,23 @@ __device__ __forceinline__ A square_root(A x) {
 template <class A>
 __device__ __forceinline__ A exp_nonpositive(A x) {
   return exp(x);
+}
+
+// log(x) for normal x > 0.
+template <class A>
+__device__ __forceinline__ A log_positive(A x) {
+  return log(x);
+}
+
+template <class A>
+__device__ __forceinline__ A error_function(A x) {
+  return erf(x);
+}
+
+// Toward 0, for x that an int holds.
+template <class A>
+__device__ __forceinline__ A truncated(A x) {
+  return trunc(x);
 }
 
 }  // namespace isp_meta

@@ -28,6 +28,7 @@ if TYPE_CHECKING:  # what _MEMBERS says, for programs that read without running
     from .frame import Frame as Frame
     from .frame import Reconstructor as Reconstructor
     from .frame import Sampler as Sampler
+    from .io import RawLayout as RawLayout
     from .io import read_raw as read_raw
     from .io import write_dng as write_dng
     from .pipeline import Pipeline as Pipeline
@@ -56,7 +57,7 @@ _MEMBERS: dict[str, tuple[str, ...]] = {
     "comparison.compare": ("compare",),
     "errors": ("IspMetaError",),
     "frame": ("Frame", "Reconstructor", "Sampler"),
-    "io": ("read_raw", "write_dng"),
+    "io": ("RawLayout", "read_raw", "write_dng"),
     "pipeline": ("Pipeline",),
     "presets.fit": ("Fit", "fit"),
     "presets.unprocess": ("unprocess",),

@@ -13,6 +13,7 @@ __all__ = [
     "ExportError",
     "ImageFileError",
     "IspMetaError",
+    "NotARawFile",
     "OutputError",
     "PayloadCorrupt",
     "PayloadMissing",
@@ -20,7 +21,9 @@ __all__ = [
     "PipelineFileError",
     "PipelineOrderError",
     "RateNotReached",
+    "RawFileDamaged",
     "RawFileError",
+    "RawFileUnsupported",
     "ResultsError",
     "TrainingError",
     "TrainingSetError",
@@ -33,8 +36,8 @@ class IspMetaError(Exception):
 
     Attributes:
         text: the file and the cause.
-        remedy: name of the argument by which the call goes on all the same, such as "overwrite";
-            "": there is none.
+        remedy: name of the argument by which the call goes on all the same, such as "overwrite",
+            or name and value, "layout=RawLayout(…)"; "": there is none.
     """
 
     def __init__(self, text: str = "", *, remedy: str = "") -> None:
@@ -42,11 +45,24 @@ class IspMetaError(Exception):
         self.text, self.remedy = text, remedy
 
     def __str__(self) -> str:
-        return f"{self.text}; pass {self.remedy}=True" if self.remedy else self.text
+        value = "" if "=" in self.remedy else "=True"
+        return f"{self.text}; pass {self.remedy}{value}" if self.remedy else self.text
 
 
 class RawFileError(IspMetaError):
-    """A raw file that cannot be read: missing, no raw, truncated, or of an unsupported kind."""
+    """A raw file that cannot be read: missing, or for one of the three reasons below."""
+
+
+class RawFileDamaged(RawFileError):
+    """A raw file that is cut off or damaged: the text says what, and how many bytes are there."""
+
+
+class RawFileUnsupported(RawFileError):
+    """A whole raw file of a kind that is not read: the text names it, and what helps."""
+
+
+class NotARawFile(RawFileError):
+    """A file that holds no raw picture, or does not say so: the text says what it is."""
 
 
 class ImageFileError(IspMetaError):

@@ -30,8 +30,9 @@ class Frame:
 
     Attributes:
         camera: the sensor and its calibration.
-        codes: (1, H, W) float, Bayer mosaic in the sensor's codes, black level included.
-        mosaic: (1, H, W) float, Bayer mosaic, linear, black 0, saturation 1.
+        codes: (1, H, W) float, the mosaic in the sensor's codes, black level included; (3, H, W)
+            under a camera whose ``cfa`` is "RGB", which has all colors at every pixel.
+        mosaic: of that shape, linear, black 0, saturation 1.
         raw: (3, H, W) float, demosaiced linear raw-RGB in [0, 1], camera color, no white balance.
         rgb: (3, H, W) float, the picture under way from raw to display, linear or toned.
         srgb: (3, H, W) float in [0, 1], the finished picture, encoded for display.

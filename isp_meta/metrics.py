@@ -1,4 +1,4 @@
-"""Figures of merit for linear raw pictures in [0, 1]."""
+"""Figures of merit: for linear raw pictures in [0, 1], and for colors as they are seen."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["psnr", "ssim"]
+__all__ = ["delta_e_2000", "psnr", "ssim", "xyz_to_lab"]
 
 _WINDOW = 11
 _STRIP_PIXELS = 2_000_000
+_DELTA = 6 / 29
+_25_TO_7 = 25.0**7
 
 
 def psnr(estimate: Tensor, truth: Tensor, where: Tensor | None = None) -> float:
@@ -74,3 +76,73 @@ def ssim(estimate: Tensor, truth: Tensor) -> float:
         part = ssim_map(left, right, window_size=_WINDOW, max_val=1.0, eps=0.0)[0]
         total += float(part[:, top - first : bottom - first].sum(dtype=torch.float64))
     return total / (channels * height * width)
+
+
+def xyz_to_lab(xyz: Tensor, white: Tensor) -> Tensor:
+    """CIE 1976 L*a*b*.
+
+    Args:
+        xyz: (3, ...). white: (3,) XYZ of what has L* = 100.
+
+    Returns:
+        (3, ...), L* from 0 on.
+
+    Source: CIE 15:2018, section 8.2.1.
+    """
+    t = xyz / white.to(xyz).view(3, *(1,) * (xyz.dim() - 1))
+    f = torch.where(t > _DELTA**3, t.clamp(min=_DELTA**3).pow(1 / 3), t / (3 * _DELTA**2) + 4 / 29)
+    return torch.stack([116 * f[1] - 16, 500 * (f[0] - f[1]), 200 * (f[1] - f[2])])
+
+
+def delta_e_2000(one: Tensor, other: Tensor) -> Tensor:
+    """CIEDE2000 color difference, all parametric factors 1.
+
+    Args:
+        one, other: (3, ...) CIE L*a*b*.
+
+    Returns:
+        (...), about 1 where a difference is just seen.
+
+    Source: Sharma, Wu, Dalal, "The CIEDE2000 color-difference formula", *Color Res. Appl.* 30(1),
+    2005.
+    """
+    mean = (one[1:].norm(dim=0) + other[1:].norm(dim=0)) / 2
+    stretch = 1.5 - 0.5 * _chroma_share(mean)
+    chroma, hue = zip(*(_polar(color, stretch) for color in (one, other)), strict=True)
+    gray = chroma[0] * chroma[1] == 0
+    turn = hue[1] - hue[0]
+    turn = turn - 360 * torch.round(turn / 360)
+    turn = torch.where(gray, 0, turn)
+    middle = torch.where(gray, hue[0] + hue[1], hue[0] + turn / 2)
+    lightness, chroma_mean = (one[0] + other[0]) / 2, (chroma[0] + chroma[1]) / 2
+    weight = (
+        1
+        - 0.17 * _cosine(middle - 30)
+        + 0.24 * _cosine(2 * middle)
+        + 0.32 * _cosine(3 * middle + 6)
+        - 0.20 * _cosine(4 * middle - 63)
+    )
+    off = (lightness - 50).square()
+    light = (other[0] - one[0]) / (1 + 0.015 * off / (20 + off).sqrt())
+    strong = (chroma[1] - chroma[0]) / (1 + 0.045 * chroma_mean)
+    around = 2 * (chroma[0] * chroma[1]).sqrt() * torch.sin(torch.deg2rad(turn / 2))
+    around = around / (1 + 0.015 * chroma_mean * weight)
+    blue = 30 * torch.exp(-(((middle % 360 - 275) / 25).square()))
+    rotation = -torch.sin(torch.deg2rad(2 * blue)) * 2 * _chroma_share(chroma_mean)
+    squared = light.square() + strong.square() + around.square() + rotation * strong * around
+    return squared.clamp(min=0).sqrt()
+
+
+def _chroma_share(chroma: Tensor) -> Tensor:
+    seventh = chroma.double().pow(7)
+    return (seventh / (seventh + _25_TO_7)).sqrt().to(chroma)
+
+
+def _polar(color: Tensor, stretch: Tensor) -> tuple[Tensor, Tensor]:
+    """Chroma, and hue in degrees from 0 to 360, of a stretched axis of red and green."""
+    a, b = color[1] * stretch, color[2]
+    return torch.hypot(a, b), torch.atan2(b, a) * (180 / math.pi) % 360
+
+
+def _cosine(degrees: Tensor) -> Tensor:
+    return torch.cos(torch.deg2rad(degrees))

@@ -15,8 +15,8 @@ from pathlib import Path
 import tifffile
 
 from isp_meta.io import read_raw, write_atomic
+from isp_meta.io.dng.directory import EXIF_PLACEHOLDER, LOSSLESS_JPEG, append_exif
 from isp_meta.io.dng.tags import CFA
-from isp_meta.io.dng.write import EXIF_PLACEHOLDER, LOSSLESS_JPEG, append_exif
 
 TOP, LEFT, HEIGHT, WIDTH = 560, 1180, 768, 1024  # even, so that the mosaic stays RGGB
 KEPT = [

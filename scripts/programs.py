@@ -116,6 +116,9 @@ DARKTABLE = Program(
     f"this is darktable(?:-cli)? {NUMBER}",
 )
 
+# Raw editors, which tests run where they are installed. With all that they need they are several
+# hundred megabytes; LibRaw and Adobe's SDK, which every test has, read the same files.
+EDITORS = (DARKTABLE, RAWTHERAPEE)
 # What the tests need, and make check-speed.
 TESTS = (EXIFTOOL, EXIV2, JPEGTRAN, IMAGEMAGICK, CHROMIUM, VALGRIND)
 

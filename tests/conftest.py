@@ -27,17 +27,18 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
 @pytest.fixture(scope="session")
 def make_frame() -> FrameMaker:
     def make(height: int = 96, width: int = 128, *, seed: int = 0, **camera: object) -> Frame:
-        """A mosaic of 12 bits that looks like a photograph: shading, edges, noise."""
+        """Codes of 12 bits that look like a photograph: shading, edges, noise."""
+        channels = 3 if camera.get("cfa") == "RGB" else 1
         generator = torch.Generator().manual_seed(seed)
         y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
         light = 0.35 + 0.25 * torch.sin(x / 23 + seed) * torch.cos(y / 17 - seed)
         light = light + 0.2 * ((x // 31 + y // 27) % 2) + x / (8 * width)
-        noise = 0.004 * torch.randn((1, height, width), generator=generator)
+        noise = 0.004 * torch.randn((channels, height, width), generator=generator)
         codes = 64 + (light + noise).clamp(0, 1) * (4095 - 64)
         known = {
             "make": "Maker",
             "model": "Model",
-            "black_level": (64.0,) * 4,
+            "black_level": (64.0,),
             "white_level": 4095.0,
             "as_shot_neutral": (0.5, 1.0, 0.625),
         }

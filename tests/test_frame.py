@@ -3,7 +3,15 @@ import dataclasses
 import pytest
 import torch
 
-from isp_meta.camera import BAYER_PATTERNS, Camera
+from isp_meta.camera import (
+    BAYER_PATTERNS,
+    LINEAR,
+    MONOCHROME,
+    QUAD_BAYER,
+    XTRANS,
+    Camera,
+    pattern_of,
+)
 from isp_meta.errors import IspMetaError, PipelineOrderError
 from isp_meta.frame import Frame, Reconstructor, Sampler
 from isp_meta.samples import Samples
@@ -14,12 +22,47 @@ class TestCamera:
     @pytest.mark.parametrize("cfa", BAYER_PATTERNS)
     def test_takes_every_bayer_pattern(self, cfa):
         assert Camera(cfa=cfa).cfa == cfa
+        assert (Camera(cfa=cfa).period, Camera(cfa=cfa).channels) == (2, 1)
+
+    @pytest.mark.parametrize(
+        ("cfa", "period", "channels"),
+        [
+            ("RGB" * 3, 3, 1),
+            (QUAD_BAYER, 4, 1),
+            (XTRANS, 6, 1),
+            ("RGGB" * 16, 8, 1),
+            (MONOCHROME, 1, 1),
+            (LINEAR, 1, 3),
+        ],
+    )
+    def test_takes_every_period(self, cfa, period, channels):
+        camera = Camera(cfa=cfa, black_level=(7.0,))
+        assert (camera.period, camera.channels) == (period, channels)
+        assert camera.black_level == (7.0,) * len(cfa)
+        with pytest.raises(ValueError, match=f"{len(cfa)} values"):
+            Camera(cfa=cfa, black_level=(7.0, 8.0))
+
+    def test_pattern_is_an_array_of_colors(self):
+        assert pattern_of("GRBG").tolist() == [[1, 0], [2, 1]]
+        assert pattern_of(XTRANS)[1].tolist() == [0, 1, 0, 2, 1, 2]
+        assert pattern_of(XTRANS).flatten().bincount().tolist() == [8, 20, 8]
+        assert pattern_of(QUAD_BAYER).flatten().bincount().tolist() == [4, 8, 4]
+        assert pattern_of(MONOCHROME).tolist() == [[1]]
+        for wrong in (LINEAR, "GG"):
+            with pytest.raises(ValueError, match=r"pattern|square"):
+                pattern_of(wrong)
 
     @pytest.mark.parametrize(
         ("changes", "named"),
         [
             ({"cfa": "RGBG"}, "RGBG"),
             ({"cfa": "rggb"}, "rggb"),
+            ({"cfa": ""}, "not ''"),
+            ({"cfa": "R"}, "'R'"),
+            ({"cfa": "WWWW"}, "WWWW"),
+            ({"cfa": "RGBRGB"}, "RGBRGB"),
+            ({"cfa": "RGRGRGRGR"}, "RGRGRGRGR"),
+            ({"cfa": "RGB" * 27}, "RGBRGB"),
             ({"black_level": (0.0, 0.0)}, "4 values"),
             ({"as_shot_neutral": (1.0, 1.0)}, "3"),
             ({"as_shot_neutral": (1.0, 0.0, 1.0)}, "positive"),

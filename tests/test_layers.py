@@ -41,7 +41,7 @@ THIRD_PARTY_OF = {
     "ops": {"torch"},
 }
 ONE_DOOR = {
-    "rawpy": {"io/raw.py", "io/known_camera.py"},
+    "rawpy": {"io/libraw.py", "io/makers.py", "io/known_camera.py"},
     "pyexiv2": {"io/exif.py"},
 }
 

@@ -6,7 +6,23 @@ import torch
 from scipy.ndimage import gaussian_filter
 
 from isp_meta import metrics
-from isp_meta.metrics import psnr, ssim
+from isp_meta.colorimetry import rgb_to_xyz
+from isp_meta.metrics import delta_e_2000, psnr, ssim, xyz_to_lab
+
+# Of the test data of Sharma, Wu and Dalal (2005), table 1.
+PAIRS = [
+    (50, 2.6772, -79.7751, 50, 0, -82.7485, 2.0425),
+    (50, 3.1571, -77.2803, 50, 0, -82.7485, 2.8615),
+    (50, -1.3802, -84.2814, 50, 0, -82.7485, 1.0),
+    (50, 0, 0, 50, -1, 2, 2.3669),
+    (50, 2.49, -0.001, 50, -2.49, 0.0009, 7.1792),
+    (50, 2.49, -0.001, 50, -2.49, 0.0011, 7.2195),
+    (50, 2.5, 0, 73, 25, -18, 27.1492),
+    (50, 2.5, 0, 61, -5, 29, 22.8977),
+    (60.2574, -34.0099, 36.2677, 60.4626, -34.1751, 39.4387, 1.2644),
+    (22.7233, 20.0904, -46.6940, 23.0331, 14.9730, -42.5619, 2.0373),
+    (2.0776, 0.0795, -1.1350, 0.9033, -0.0636, -0.5514, 0.9082),
+]
 
 
 def pair(*shape, seed=0):
@@ -110,3 +126,19 @@ def test_ssim_is_symmetric_and_negative_where_structure_is_inverted():
 @pytest.mark.parametrize("size", [(1, 1), (5, 40), (40, 5)])
 def test_ssim_of_less_than_half_a_window_is_no_number(size):
     assert math.isnan(ssim(*pair(3, *size)))
+
+
+def test_color_differences_of_published_pairs():
+    rows = torch.tensor(PAIRS, dtype=torch.float64).T
+    for one, other in ((rows[:3], rows[3:6]), (rows[3:6], rows[:3])):
+        assert delta_e_2000(one, other).tolist() == pytest.approx(rows[6].tolist(), abs=5e-5)
+
+
+def test_lab_of_known_colors():
+    to_xyz = rgb_to_xyz("srgb")
+    rgb = torch.tensor([[1.0, 1, 1], [0, 0, 0], [1, 0, 0], [0.001, 0.001, 0.001]]).double()
+    lab = xyz_to_lab((rgb @ to_xyz.T).T, to_xyz.sum(1))
+    assert lab[:, 0].tolist() == pytest.approx([100, 0, 0], abs=1e-9)
+    assert lab[:, 1].tolist() == pytest.approx([0, 0, 0], abs=1e-9)
+    assert lab[:, 2].tolist() == pytest.approx([53.24, 80.09, 67.20], abs=0.01)
+    assert lab[:, 3].tolist() == pytest.approx([0.9033, 0, 0], abs=1e-3)

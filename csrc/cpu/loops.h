@@ -3,5 +3,6 @@
 #include "argmax_pool/loops.h"
 #include "associate/loops.h"
 #include "associate_features/loops.h"
+#include "first_guess/loops.h"
 #include "local_rbf/loops.h"
 #include "superpixel_loss/loops.h"

@@ -105,7 +105,7 @@ void code_stripe(Coder& coder, Stripe& stripe, const MosaicModel& model, std::ui
   const std::int64_t stride = stripe.stride();
   for (std::int64_t y = 0; y < stripe.rows(); ++y) {
     for (std::int64_t x = 0; x < stripe.width(); ++x) {
-      const int phase = model.pattern.phase(y, x);
+      const int phase = model.pattern.phase(stripe.top() + y, x);
       const std::int32_t base = stripe.base(y, x, phase);
       const int level = model.level(base);
       stripe.gather(y, x, phase, base, features);

@@ -15,7 +15,7 @@ Pattern to_pattern(const std::string& colors, int columns) {
   const auto count = static_cast<int>(colors.size());
   if (columns < 1 || columns > Pattern::kMostSide || count < 1 || count % columns != 0 ||
       count / columns > Pattern::kMostSide) {
-    throw std::invalid_argument("a pattern has 1 to 6 rows and columns");
+    throw std::invalid_argument("a pattern has 1 to 8 rows and columns");
   }
   Pattern pattern{count / columns, columns, {}};
   for (const char color : colors) {

@@ -170,7 +170,7 @@ void fit_weights(MosaicModel& model, std::span<const std::uint16_t> ranks, std::
     std::array<double, Stripe::kMostFeatures> exact;
     for (std::int64_t y = 0; y < rows; ++y) {
       for (std::int64_t x = 0; x < width; ++x) {
-        const int phase = model.pattern.phase(y, x);
+        const int phase = model.pattern.phase(first + y, x);
         const std::int32_t base = stripe.base(y, x, phase);
         const std::int32_t rank = ranks[(first + y) * width + x];
         if ((y / model.pattern.rows * 3 + x / model.pattern.columns) % every == 0) {

@@ -65,7 +65,7 @@ struct Pattern {
   int rows = 1, columns = 1;
   std::vector<std::uint8_t> colors{0};
 
-  static constexpr int kMostSide = 6;
+  static constexpr int kMostSide = 8;
 
   int phases() const { return rows * columns; }
   int phase(std::int64_t y, std::int64_t x) const {

@@ -45,7 +45,7 @@ struct Guide {
 
 class Stripe {
  public:
-  // Whole repetitions of any pattern of 1, 2, 3, 4 or 6 rows, and a bounded amount of memory.
+  // A bounded amount of memory.
   static std::int64_t rows_of(std::int64_t width) {
     return std::clamp<std::int64_t>((1 << 21) / width / 12 * 12, 12, 240);
   }
@@ -73,6 +73,7 @@ class Stripe {
     find_twins();
   }
 
+  std::int64_t top() const { return top_; }
   std::int64_t rows() const { return rows_; }
   std::int64_t width() const { return width_; }
 

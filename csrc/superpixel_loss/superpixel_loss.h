@@ -23,7 +23,6 @@
 
 namespace isp_meta {
 
-constexpr int kColors = 3;
 constexpr int kFeatures = 2 * kColors;
 constexpr int kChannels = kFeatures + 2;  // of a center: sRGB, raw, y, x
 

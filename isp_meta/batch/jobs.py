@@ -13,7 +13,8 @@ from typing import ClassVar
 
 from ..capture import CaptureOptions
 from ..capture.embed import embed
-from ..io import RAW_SUFFIXES, RENDERED_SUFFIXES
+from ..carriers.sidecar import SUFFIX as SIDECAR
+from ..io import LAYOUT_SUFFIX, RAW_SUFFIXES, RENDERED_SUFFIXES, Compression, RawLayout
 from ..pipeline import Pipeline
 from ..recovery import Format, recover, verify, write_recovered
 
@@ -27,10 +28,12 @@ class Job(ABC):
 
     Attributes:
         suffixes: endings of the files that it takes, in lower case.
+        companion: what the name of the file that belongs to such a file has behind its own.
         ending: what replaces a file's ending in its result's name; None: there is no result.
     """
 
     suffixes: ClassVar[frozenset[str]]
+    companion: ClassVar[str] = SIDECAR
 
     @property
     @abstractmethod
@@ -69,6 +72,7 @@ class Embed(Job):
         options: of the capture.
         pipeline: as TOML (``Pipeline.to_toml()``); "": the default.
         suffix: of the pictures: ".jpg", ".png" or ".tif".
+        layout: how raw files without a header hold their codes.
 
     Raises:
         ValueError: another suffix.
@@ -77,8 +81,10 @@ class Embed(Job):
     options: CaptureOptions = CaptureOptions()
     pipeline: str = ""
     suffix: str = ".jpg"
+    layout: RawLayout | None = None
 
     suffixes: ClassVar[frozenset[str]] = RAW_SUFFIXES
+    companion: ClassVar[str] = LAYOUT_SUFFIX
 
     def __post_init__(self) -> None:
         if self.suffix not in RENDERED_SUFFIXES:
@@ -97,7 +103,7 @@ class Embed(Job):
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Renders one raw file."""
         pipeline = _pipeline(self.pipeline) if self.pipeline else None
-        made = embed(source, target, self.options, pipeline=pipeline)
+        made = embed(source, target, self.options, pipeline=pipeline, layout=self.layout)
         samples = made.frame.require("samples", "batch")
         return _megapixels(samples.height, samples.width)
 
@@ -117,14 +123,16 @@ class Recover(Job):
 
     Attributes:
         format: "dng", "tiff" or "npy". cfa: a DNG with the sensor's mosaic.
+        compress: of a DNG, see :func:`isp_meta.write_dng`.
         force: goes on although a picture was edited since.
 
     Raises:
-        ValueError: an unknown format, or ``cfa`` of another format than DNG.
+        ValueError: an unknown format, or ``cfa`` or ``compress`` of another format than DNG.
     """
 
     format: Format = "dng"
     cfa: bool = False
+    compress: Compression = "lossless-jpeg"
     force: bool = False
 
     suffixes: ClassVar[frozenset[str]] = RENDERED_SUFFIXES
@@ -134,6 +142,8 @@ class Recover(Job):
             raise ValueError(f"there is no format {self.format!r}")
         if self.cfa and self.format != "dng":
             raise ValueError(f"cfa makes a DNG, not {self.format}")
+        if self.compress != "lossless-jpeg" and self.format != "dng":
+            raise ValueError(f"compress is of a DNG, not {self.format}")
 
     @property
     def ending(self) -> str:
@@ -143,7 +153,7 @@ class Recover(Job):
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Rebuilds the raw of one picture."""
         frame = recover(source, device=device, force=self.force)
-        write_recovered(target, frame, self.format, self.cfa)
+        write_recovered(target, frame, self.format, self.cfa, self.compress)
         return _megapixels(*frame.require("raw", "batch").shape[1:])
 
 

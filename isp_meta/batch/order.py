@@ -62,7 +62,7 @@ class Order:
         data = source.read(task.name)
         if data is None:
             raise ImageFileError(f"{task.name}: is gone")
-        beside = source.read(task.name + SIDECAR) if task.beside else None
+        beside = source.read(task.name + self.job.companion) if task.beside else None
         row = Row(task.name, "done", task.target, digest(data, beside), job=self.job.identity)
         present = digest(*(output.read(name) for name in self._results(task)))
         claim = self._claim(task, output)

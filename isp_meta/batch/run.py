@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import os
 import time
 from collections.abc import Callable, Generator
@@ -30,6 +31,7 @@ class Summary:
     Attributes:
         files: number of files that the job takes.
         done, skipped, failed: numbers of those done in this run, done earlier, and failed.
+        passed_over: numbers of the files that it does not take, by their endings.
         megapixels: of those done in this run. seconds: of this run so far.
         errors: rows of those that failed.
         table: the same as a file, CSV.
@@ -39,6 +41,7 @@ class Summary:
     done: int = 0
     skipped: int = 0
     failed: int = 0
+    passed_over: dict[str, int] = field(default_factory=dict)
     megapixels: float = 0.0
     seconds: float = 0.0
     errors: list[Row] = field(default_factory=list)
@@ -59,8 +62,11 @@ class Summary:
     def to_dict(self) -> dict[str, Any]:
         """For JSON."""
         numbers = ("files", "done", "skipped", "failed", "megapixels", "seconds", "rate")
+        endings = dict(sorted(self.passed_over.items()))
         rows = [{"name": r.name, "kind": r.kind, "error": r.error} for r in self.errors]
         return {name: getattr(self, name) for name in numbers} | {
+            "passed_over": sum(endings.values()),
+            "passed_over_endings": endings,
             "table": self.table,
             "errors": rows,
         }
@@ -124,10 +130,14 @@ def run(
     order = Order(job, source_store.url, output_store.url, overwrite, device)
     if isinstance(source_store, LocalStore) and not source_store.root.is_dir():
         raise BatchError(f"{source}: there is no such folder; check the name")
+    found = find_tasks(job, source_store, output_store)
     with output_store.lock():
         manifest = Manifest(output_store)
-        tasks = find_tasks(job, source_store, output_store, manifest.known)
-        summary = Summary(len(tasks), table=f"{os.fspath(output).rstrip('/')}/{ERRORS}")
+        tasks = [
+            dataclasses.replace(task, known=manifest.known.get(task.name)) for task in found.tasks
+        ]
+        table = f"{os.fspath(output).rstrip('/')}/{ERRORS}"
+        summary = Summary(len(tasks), passed_over=dict(found.passed_over), table=table)
         if report:
             report(None, summary)
         try:

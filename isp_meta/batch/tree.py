@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections import Counter
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
@@ -14,7 +15,7 @@ from .jobs import Job
 from .manifest import Row
 from .store import Store
 
-__all__ = ["Task", "find_tasks"]
+__all__ = ["Found", "Task", "find_tasks"]
 
 
 @dataclass(frozen=True)
@@ -23,7 +24,7 @@ class Task:
 
     Attributes:
         name: of the file, relative, with slashes. target: of its result; "": there is none.
-        beside: whether a sidecar lies beside it.
+        beside: whether the file that belongs to it lies beside it.
         known: what was done to it earlier.
         refusal: why it cannot be done, or "".
     """
@@ -46,35 +47,55 @@ class Task:
         return cls(**found, known=None if known is None else Row(**known))
 
 
-def find_tasks(job: Job, source: Store, output: Store, known: dict[str, Row]) -> list[Task]:
-    """The files of a tree that a job takes, sorted by name.
+@dataclass(frozen=True)
+class Found:
+    """What there is in a tree.
 
-    Hidden files and folders are passed over, and the output tree where it lies inside. Names of
+    Attributes:
+        tasks: the files that a job takes, sorted by name.
+        passed_over: numbers of the others by their endings, in lower case; not of sidecars and
+            layouts.
+    """
+
+    tasks: list[Task]
+    passed_over: Counter[str]
+
+
+def find_tasks(job: Job, source: Store, output: Store) -> Found:
+    """The files of a tree.
+
+    Hidden files and folders do not count, nor does the output tree where it lies inside. Names of
     results come from names of files alone; two files with one result are both refused.
-
-    Args:
-        known: what was done earlier, by name.
 
     Raises:
         BatchError: there is no such folder, or no file in it.
     """
     found = list(source.walk(skip=output.inside(source)))
     names = {name for name, _refusal in found}
-    tasks = []
+    tasks, passed_over = [], Counter[str]()
     for name, refusal in found:
         path = PurePosixPath(name)
         folder = name.endswith("/")
         if not folder and path.suffix.lower() not in job.suffixes:
+            if not _belongs(name, names, (SIDECAR, job.companion)):
+                passed_over[path.suffix.lower()] += 1
             continue
         target = "" if job.ending is None else str(path.with_name(f"{path.stem}{job.ending}"))
-        beside = name + SIDECAR in names
-        tasks.append(Task(name, target, beside, known.get(name), refusal))
+        beside = name + job.companion in names
+        tasks.append(Task(name, target, beside, refusal=refusal))
     if not tasks:
         raise BatchError(
-            f"{source}: holds no file that ends in one of {', '.join(sorted(job.suffixes))}"
+            f"{source}: holds no file that ends in one of {', '.join(sorted(job.suffixes))}; "
+            f"{passed_over.total()} passed over"
         )
     results = Counter(task.target for task in tasks if task.target and not task.refusal)
-    return sorted((_unless_shared(task, results) for task in tasks), key=lambda task: task.name)
+    tasks = [_unless_shared(task, results) for task in tasks]
+    return Found(sorted(tasks, key=lambda task: task.name), passed_over)
+
+
+def _belongs(name: str, names: set[str], endings: Iterable[str]) -> bool:
+    """Whether a file lies beside the one whose name it has, with an ending behind it."""
+    return any(name.endswith(end) and name.removesuffix(end) in names for end in endings)
 
 
 def _unless_shared(task: Task, results: Counter[str]) -> Task:

@@ -44,7 +44,7 @@ def work(
     Args:
         job: to do.
         name: of the file, relative, with slashes; its ending tells its kind, and errors name it.
-        data: the file. beside: its sidecar.
+        data: the file. beside: the one that belongs to it, if there is one.
         device: of reconstruction.
     """
     place = PurePosixPath(name)
@@ -56,7 +56,7 @@ def work(
             target.parent.mkdir()
             source.write_bytes(data)
             if beside is not None:
-                sidecar_path(source).write_bytes(beside)
+                source.with_name(source.name + job.companion).write_bytes(beside)
             megapixels = job.perform(source, target, device)
             result = None if job.ending is None else target.read_bytes()
             extra = sidecar_path(target).read_bytes() if job.sidecar else None

@@ -125,6 +125,8 @@ def choose(
         picture.shown,
         plan.moves,
         guide=picture.guide,
+        values=options.values or "control",
+        enhanced=plan.goal is not None,
     )
     return codec.Payload(
         samples=tried,

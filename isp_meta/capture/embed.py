@@ -21,10 +21,13 @@ import torch
 from .. import carriers, io, presets
 from ..errors import IspMetaError, RawFileError
 from ..frame import Frame, Sampler
+from ..io import RawLayout
 from ..pipeline import Pipeline
 from ..registration import Registration
 from ..stages import Demosaic, Quantize
+from ..stages.demosaic import method_for
 from .choose import choose, one_sampler, pack
+from .editing import for_editors
 from .finished import FinishedPicture
 from .options import CaptureOptions
 from .picture_file import PictureFile
@@ -71,6 +74,7 @@ def embed(
     pipeline: Pipeline | None = None,
     sampler: Sampler | None = None,
     existing: str | os.PathLike[str] | None = None,
+    layout: RawLayout | None = None,
     overwrite: bool = False,
     progress: Progress | None = None,
 ) -> Embedded:
@@ -78,8 +82,7 @@ def embed(
 
     Args:
         raw: a raw file, or a Frame with ``codes`` and ``camera``.
-        picture: the file to write: ``.png``, ``.tif`` and ``.tiff`` make a PNG or TIFF, any other
-            ending a JPEG.
+        picture: the file to write: ``.jpg``, ``.jpeg``, ``.png``, ``.tif`` or ``.tiff``.
         options: of the capture; by default about 1.5 % of the pixels are kept.
         pipeline: from ``codes`` to ``raw`` and ``srgb``; default :func:`isp_meta.presets.minimal`,
             which rounds to the picture's depth. If it has a SampleMetadata stage, its samples are
@@ -89,6 +92,7 @@ def embed(
             mirrored, but of the sensor's own pixels, neither resized nor corrected for its lens.
             Its compressed picture is copied, never encoded again. What is recovered has its pixels
             in its order; those that do not show what the raw holds get no sample.
+        layout: how a raw file without a header holds its codes.
         overwrite: replaces existing files.
         progress: called with the name of each step as it begins.
 
@@ -98,7 +102,8 @@ def embed(
         PictureMismatch: ``existing`` shows something else, or not the sensor's own pixels; without
             loss: it is turned or cropped.
         RateNotReached: no cell and levels give the rate that was asked for.
-        PipelineOrderError: the pipeline lacks a field. OutputError: a file cannot be written.
+        PipelineOrderError: the pipeline lacks a field. OutputError: a file cannot be written, or
+            has another ending.
         ValueError: options that do not go with this kind of picture, several samplers, codes that
             are not finite, or not whole where they are to be kept without loss.
 
@@ -114,10 +119,11 @@ def embed(
     pipeline = presets.minimal().replace(-1, Quantize(file.depth)) if pipeline is None else pipeline
     sampler = one_sampler(pipeline, sampler, options)
     step("reading raw")
-    frame = raw if isinstance(raw, Frame) else io.read_raw(raw, gps=options.gps)
+    frame = raw if isinstance(raw, Frame) else io.read_raw(raw, layout=layout, gps=options.gps)
     codes = frame.require("codes", "embed") if options.lossless else None
     step("rendering")
     frame = _render(pipeline, frame, sources)
+    frame = frame.replace(camera=for_editors(frame, pipeline, options))
     step("making the picture")
     if existing is None:
         finished = FinishedPicture.of(frame, file.encode(frame), str(picture))
@@ -126,7 +132,9 @@ def embed(
         step("finding its place in the raw")
         finished = FinishedPicture.found(frame, data, str(existing), options.force)
     step("choosing pixels")
-    payload = choose(finished, sampler, options, demosaic=_demosaic(pipeline), progress=step)
+    payload = choose(
+        finished, sampler, options, demosaic=_demosaic(pipeline, frame.camera.cfa), progress=step
+    )
     if codes is not None:
         payload = dataclasses.replace(payload, mosaic=finished.mosaic(codes, options.lossless))
     step("encoding")
@@ -141,8 +149,9 @@ def embed(
     return Embedded(target, beside, frame, len(packed), len(data), finished.registration)
 
 
-def _demosaic(pipeline: Pipeline) -> str:
-    return next((s.method for s in pipeline.modules() if isinstance(s, Demosaic)), "")
+def _demosaic(pipeline: Pipeline, cfa: str) -> str:
+    stage = next((stage for stage in pipeline.modules() if isinstance(stage, Demosaic)), None)
+    return (stage and method_for(cfa, stage.method)) or ""
 
 
 @torch.no_grad()

@@ -60,9 +60,11 @@ class FinishedPicture:
         except PictureMismatch as error:
             raise PictureMismatch(f"{name}: {error}") from None
         # As if the sensor had delivered the picture's pixels, in their order.
+        place = found.placement
+        editing = io.placed_tags(frame.camera, place.turn, (place.top, place.left), found.size)
         frame = made.frame.replace(
-            raw=found.placement.apply(raw, found.size).contiguous(),
-            camera=found.placement.camera(frame.camera, found.raw_size),
+            raw=place.apply(raw, found.size).contiguous(),
+            camera=place.camera(frame.camera, found.raw_size).replace(editing=editing),
             samples=None,
         )
         return cls(frame, data, name, made.pixels, found)

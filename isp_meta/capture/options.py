@@ -38,14 +38,15 @@ class CaptureOptions:
     comes on top of a PSNR; of a budget that its model would take a quarter of, effort stores none.
 
     ``coding="predicted"`` takes an eighth to a quarter less room, but is lost once a pixel of the
-    picture changes; ``"packed"`` is for simple readers. ``effort=2`` stores values that serve
-    recovery best in place of the measured ones, which fine-tuning a network would need.
+    picture changes; ``"packed"`` is for simple readers. ``values="control"`` stores those that
+    make the result of recovery best; ``"measured"`` what the sensor saw at these pixels, which
+    every reconstructor but the default one needs, and fine-tuning a network.
     ``lossless=True`` predicts the mosaic from the picture's pixels, and a picture that is encoded
     again falls back to the samples; ``"alone"`` takes about a quarter more and outlives that.
 
     Raises:
         ValueError: a value of another type, out of range or none of the choices; several rates, or
-            a rate with a cell or levels. The text names the option.
+            a rate with a cell or levels; control values at effort 0. The text names the option.
     """
 
     quality: int = option(95, "Quality of a JPEG.", 1, 100)
@@ -59,7 +60,10 @@ class CaptureOptions:
         None, f"One sample in cell x cell pixels, by default {_CELL}.", 1, 256
     )
     levels: int | None = option(
-        None, "Steps of a stored value from black to white, by default 320.", 1, 65535
+        None, "Steps of a stored value from black to white, by default 256.", 1, 65535
+    )
+    values: Literal["control", "measured"] | None = option(
+        None, "Stored values: those that recover best, the default, or, as at effort 0, measured."
     )
     coding: Literal["predicted", "range", "packed"] = option("range", "Coding of stored values.")
     bpp: float | None = option(None, "Metadata of at most so many bits a pixel.")
@@ -68,7 +72,7 @@ class CaptureOptions:
         None, "The least metadata that recovers the raw to so many dB; slow."
     )
     effort: int = option(
-        1, "Search for what recovers best; at 2 values are no longer those measured.", high=2
+        1, "Search for what recovers best: 0 none, 2 where samples lie, too; slower.", high=2
     )
     enhancement: float | None = option(
         None, "Steps of what recovery still misses, in parts of full scale: 0.03; 0: none.", high=1
@@ -80,6 +84,9 @@ class CaptureOptions:
         None, "Bits of a sample in a PNG (default 8) or TIFF (default 16)."
     )
     gps: bool = option(False, "Copy where the raw was taken, too.")
+    editor_tags: int = option(
+        16384, "Bytes for what raw editors need: gain maps, profile ...; 0: none."
+    )
     lossless: Literal[False, True, "alone"] = option(False, "Keep the whole mosaic, to the bit.")
     force: bool = option(False, "Go on although an existing picture does not seem to fit the raw.")
 
@@ -92,6 +99,8 @@ class CaptureOptions:
             Enhancement.exponent_of(self.enhancement)
         if self.rate is not None and (self.cell, self.levels) != (None, None):
             raise ValueError("bpp, size and psnr find cell and levels; leave those out")
+        if self.values == "control" and not self.effort:
+            raise ValueError("values must be measured at effort 0, which finds no others")
 
     @property
     def rate(self) -> Rate | None:

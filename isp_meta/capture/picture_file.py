@@ -7,18 +7,24 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from .. import carriers, io
-from ..errors import CarrierError, ImageFileError
+from ..errors import CarrierError, ImageFileError, OutputError
 from ..frame import Frame
 from .options import CaptureOptions
 
 __all__ = ["PictureFile"]
 
-_PLACES = {".png": carriers.png.PLACES} | dict.fromkeys((".tif", ".tiff"), carriers.tiff.PLACES)
+_PLACES: dict[str, tuple[str, ...]] = {
+    ".jpg": carriers.jpeg.PLACES,
+    ".jpeg": carriers.jpeg.PLACES,
+    ".png": carriers.png.PLACES,
+    ".tif": carriers.tiff.PLACES,
+    ".tiff": carriers.tiff.PLACES,
+}
 
 
 @dataclass(frozen=True)
 class PictureFile:
-    """A file to write: PNG, TIFF, or JPEG by any other ending.
+    """A file to write: JPEG, PNG or TIFF.
 
     Attributes:
         path: its name.
@@ -35,8 +41,11 @@ class PictureFile:
         """The file of that name; 16 bits of a TIFF where the options ask for no depth, else 8.
 
         Raises:
+            OutputError: its name has the ending of none of them.
             ValueError: depth or carrier do not go with that kind of file.
         """
+        if path.suffix.lower() not in _PLACES:
+            raise OutputError(f"{path}: name it .jpg, .png or .tif")
         file = cls(path, options.depth or 8, options)
         if options.depth is None and file.places == carriers.tiff.PLACES:
             file = cls(path, 16, options)
@@ -52,7 +61,7 @@ class PictureFile:
     @property
     def places(self) -> tuple[str, ...]:
         """Where in the file metadata can lie."""
-        return _PLACES.get(self.path.suffix.lower(), carriers.jpeg.PLACES)
+        return _PLACES[self.path.suffix.lower()]
 
     def encode(self, frame: Frame) -> bytes:
         """A rendered frame, with ``srgb``, as such a file."""

@@ -8,7 +8,7 @@ not know the file's name; callers put it in front.
 """
 
 from . import jpeg, png, sidecar, tiff
-from .container import extract, insert, places, scan_digest, strip
+from .container import extract, insert, places, scan_digest, strip, unknown_offsets
 
 __all__ = [
     "extract",
@@ -20,4 +20,5 @@ __all__ = [
     "sidecar",
     "strip",
     "tiff",
+    "unknown_offsets",
 ]

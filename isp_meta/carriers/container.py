@@ -10,7 +10,7 @@ from types import ModuleType
 from ..errors import CarrierError
 from . import chunks, jpeg, png, tiff
 
-__all__ = ["extract", "insert", "places", "scan_digest", "strip"]
+__all__ = ["extract", "insert", "places", "scan_digest", "strip", "unknown_offsets"]
 
 _CARRIERS: tuple[tuple[bytes, ModuleType], ...] = (
     (b"\xff\xd8", jpeg),
@@ -71,6 +71,17 @@ def strip(data: bytes) -> bytes:
     """
     without: bytes = _carrier(data).strip(data)
     return without
+
+
+def unknown_offsets(data: bytes) -> int:
+    """How many offsets in a file :func:`insert` leaves pointing elsewhere, for want of knowledge.
+
+    Only a JPEG's can cross the place of insertion; those that are understood are corrected.
+
+    Raises:
+        CarrierError: a file of another kind, or damaged.
+    """
+    return jpeg.unknown_offsets(data) if _carrier(data) is jpeg else 0
 
 
 def scan_digest(data: bytes) -> bytes:

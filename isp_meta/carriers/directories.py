@@ -17,11 +17,12 @@ from numpy.typing import NDArray
 
 from ..errors import CarrierError
 
-__all__ = ["Directory", "Entry", "Layout", "read_directory"]
+__all__ = ["INTEGERS", "Directory", "Entry", "Layout", "read_directory"]
 
 # Bytes of a value of each type, from BYTE (1) to IFD8 (18).
 _SIZES = {1: 1, 2: 1, 3: 2, 4: 4, 5: 8, 6: 1, 7: 1, 8: 2, 9: 4, 10: 8, 11: 4, 12: 8, 13: 4}
 _SIZES |= {16: 8, 17: 8, 18: 8}
+INTEGERS = frozenset((3, 4, 13, 16, 18))  # SHORT, LONG, IFD, LONG8, IFD8
 _MOST_ENTRIES = 1 << 16
 _MOST_NUMBERS = 1 << 22  # strips or tiles of a picture
 
@@ -133,7 +134,7 @@ class Directory:
         if entry is None:
             return np.empty(0, np.uint64)
         size = _SIZES.get(entry.kind, 0)
-        if entry.kind not in (3, 4, 16):  # SHORT, LONG, LONG8
+        if entry.kind not in INTEGERS:
             raise CarrierError(f"tag {tag} of the TIFF file holds no integers")
         if entry.count > _MOST_NUMBERS:
             raise CarrierError(f"tag {tag} of the TIFF file holds {entry.count} numbers")
@@ -141,8 +142,11 @@ class Directory:
         return stored.astype(np.uint64)
 
 
-def read_directory(tiff: bytes) -> Directory:
-    """The first directory.
+def read_directory(tiff: bytes, start: int | None = None) -> Directory:
+    """The first directory, or another one.
+
+    Args:
+        start: of the other one.
 
     Raises:
         CarrierError: no TIFF, or truncated.
@@ -150,7 +154,8 @@ def read_directory(tiff: bytes) -> Directory:
     layout = _layout(tiff)
     if len(tiff) < layout.pointer + layout.offset.size:
         raise CarrierError("the TIFF file is truncated within its header")
-    (start,) = layout.offset.unpack_from(tiff, layout.pointer)
+    if start is None:
+        (start,) = layout.offset.unpack_from(tiff, layout.pointer)
     first = start + layout.count.size
     if first > len(tiff):
         raise CarrierError("the TIFF file is truncated: its directory lies behind its end")

@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Literal
 
 from ..errors import CarrierError, PayloadCorrupt, PayloadMissing
-from . import comment, jumbf, mpf
+from . import comment, jumbf, mpf, offsets
 from .pieces import Piece, join
 from .segments import (
     APP0,
@@ -28,7 +28,7 @@ from .segments import (
     segment_bytes,
 )
 
-__all__ = ["PLACES", "Place", "extract", "insert", "scan_digest", "strip"]
+__all__ = ["PLACES", "Place", "extract", "insert", "scan_digest", "strip", "unknown_offsets"]
 
 Place = Literal["app11", "com"]
 PLACES: tuple[Place, ...] = ("app11", "com")
@@ -45,7 +45,7 @@ def insert(jpeg: bytes, payload: bytes, *, place: Place = "app11") -> bytes:
 
     It goes behind JFIF, EXIF and XMP, which readers expect first, and before a multi-picture index
     (MPF), which finds its further pictures by their distance from itself; never between segments
-    of somebody else's JUMBF box (C2PA).
+    of somebody else's JUMBF box (C2PA). Offsets to what lies behind it are brought up to date.
 
     Args:
         jpeg: the file's bytes.
@@ -53,7 +53,8 @@ def insert(jpeg: bytes, payload: bytes, *, place: Place = "app11") -> bytes:
         place: "app11" (JUMBF, survives nearly every editor) or "com" (comments, survives few).
 
     Raises:
-        CarrierError: no JPEG file, or a damaged one; a payload too long.
+        CarrierError: no JPEG file, or a damaged one; a payload too long; an offset that
+            :func:`strip` could not put back.
         ValueError: another place.
     """
     if place not in PLACES:
@@ -65,12 +66,25 @@ def insert(jpeg: bytes, payload: bytes, *, place: Place = "app11") -> bytes:
     else:
         marker, bodies = APP11, jumbf.split(payload, _free_instance(segments), MOST_BODY)
     at = _insertion_point(segments)
-    new = [segment_bytes(marker, body) for body in bodies]
-    before = [jpeg[segment.start : segment.end] for segment in segments if segment.end <= at]
-    after = [
-        _stored(jpeg, segment, sum(map(len, new))) for segment in segments if segment.start >= at
-    ]
-    return b"".join((*before, *new, *after, jpeg[segments[-1].end :]))
+    new = b"".join(segment_bytes(marker, body) for body in bodies)
+    plain = offsets.moved(jpeg, at, 0, len(new))
+    after = [_stored(plain, segment, len(new)) for segment in segments if segment.start >= at]
+    carrying = b"".join((plain[:at], new, *after, plain[segments[-1].end :]))
+    if strip(carrying) != jpeg:
+        raise CarrierError(
+            "the JPEG file has an offset that strip could not put back; use a sidecar"
+        )
+    return carrying
+
+
+def unknown_offsets(jpeg: bytes) -> int:
+    """How many offsets :func:`insert` leaves pointing elsewhere, since nobody knows their meaning.
+
+    Raises:
+        CarrierError: no JPEG file, or a damaged one.
+    """
+    jpeg = strip(jpeg)
+    return offsets.unknown(jpeg, _insertion_point(read_segments(jpeg)))
 
 
 def extract(jpeg: bytes) -> bytes:
@@ -101,20 +115,28 @@ def strip(jpeg: bytes) -> bytes:
     """
     segments = read_segments(jpeg)
     boxes = _boxes(segments)
-    kept = [
+    ours = [
         segment
         for segment in segments
-        if not _comment(segment) and not ((piece := _piece(segment)) and piece.box in boxes)
+        if _comment(segment) or ((piece := _piece(segment)) and piece.box in boxes)
     ]
-    growth = sum(s.end - s.start for s in kept) - segments[-1].end
-    stored = [_stored(jpeg, segment, growth) for segment in kept]
-    return b"".join((*stored, jpeg[segments[-1].end :]))
+    if not ours:
+        return jpeg
+    # Stray bytes before a segment of ours are somebody else's; fill bytes would mark what follows.
+    left = {segment.start: jpeg[segment.start : segment.at].rstrip(b"\xff") for segment in ours}
+    size = sum(segment.end - segment.start - len(left[segment.start]) for segment in ours)
+    stored = [
+        left[segment.start] if segment.start in left else _stored(jpeg, segment, -size)
+        for segment in segments
+    ]
+    plain = b"".join((*stored, jpeg[segments[-1].end :]))
+    return offsets.moved(plain, ours[0].start + len(left[ours[0].start]), size, 0)
 
 
 def scan_digest(jpeg: bytes) -> bytes:
     """(32,) SHA-256 of what decides the decoded pixels: tables, headers, scans, color transform.
 
-    Metadata, comments, fill bytes and what follows EOI do not count.
+    Metadata, comments, stray bytes and what follows EOI do not count.
 
     Raises:
         CarrierError: no JPEG file, or a damaged one.

@@ -28,6 +28,10 @@ FRAMES = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}
 # Markers without a length: TEM and restart markers (never met outside of a scan), SOI, EOI.
 _BARE = frozenset({0x01, *range(0xD0, 0xDA)})
 
+# A marker. Before it may stand fill bytes (FF), and whatever else no marker can be found in: stray
+# bytes, over which decoders go as libjpeg's next_marker does.
+_MARKER = re.compile(rb"\xff[^\x00\xff]", re.DOTALL)
+
 # What ends a scan's coded data: a marker that is neither a stuffed FF 00 nor a restart.
 _SCAN_END = re.compile(rb"\xff[^\x00\xff\xd0-\xd7]", re.DOTALL)
 
@@ -38,7 +42,7 @@ class Segment:
 
     Attributes:
         marker: its code, the byte after FF.
-        start, end: place in the file, fill bytes before the marker included.
+        start, end: place in the file, stray bytes before the marker included.
         body: what stands between length field and ``end``.
     """
 
@@ -46,6 +50,11 @@ class Segment:
     start: int
     end: int
     body: bytes
+
+    @property
+    def at(self) -> int:
+        """Where the marker stands, behind the stray bytes, of a segment that has a length."""
+        return self.end - len(self.body) - 4
 
 
 def segment_bytes(marker: int, body: bytes) -> bytes:
@@ -61,7 +70,7 @@ def read_segments(jpeg: bytes) -> Sequence[Segment]:
     """All segments from SOI to EOI; what follows EOI is nobody's and stays as it is.
 
     Raises:
-        CarrierError: no JPEG, truncated, or a marker missing where one must be.
+        CarrierError: no JPEG, truncated, or a marker where none may be.
     """
     if jpeg[:2] != b"\xff\xd8":
         raise CarrierError("not a JPEG file: it does not start with FF D8")
@@ -77,17 +86,12 @@ def read_segments(jpeg: bytes) -> Sequence[Segment]:
 
 
 def _read_segment(jpeg: bytes, start: int) -> Segment:
-    place = start
-    while jpeg[place : place + 2] == b"\xff\xff":
-        place += 1
-    if place + 2 > len(jpeg):
+    found = _MARKER.search(jpeg, start)
+    if found is None:
         raise CarrierError("the JPEG file is truncated: it ends without an EOI marker")
-    marker = jpeg[place + 1]
-    if jpeg[place] != 0xFF or marker == 0:
-        raise CarrierError(f"the JPEG file is damaged: no marker at byte {start}")
+    marker, body = jpeg[found.start() + 1], found.end()
     if marker == SOI:
         raise CarrierError(f"the JPEG file is damaged: it starts anew at byte {start}")
-    body = place + 2
     if marker in _BARE:
         return Segment(marker, start, body, b"")
     length = int.from_bytes(jpeg[body : body + 2], "big")

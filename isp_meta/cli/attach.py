@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from .console import errors, rewritten, say
+from .console import errors, say
+from .files import PICTURES, Files
 from .pipes import source
 
 __all__ = ["command"]
+
+_FILES = Files("attach", "picture", PICTURES)
 
 
 def command(
@@ -32,6 +35,9 @@ def command(
     force: Annotated[
         bool, typer.Option("--force", help="Go on although the picture was edited since.")
     ] = False,
+    keep_time: Annotated[
+        bool, typer.Option("--keep-time", help="Keep the time of modification.")
+    ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Put metadata into a PICTURE, if it was made for it (photo.jpg.ispmeta -> photo.jpg).
@@ -43,8 +49,16 @@ def command(
     """
     from ..recovery import attach
 
-    ((_, path),) = rewritten([picture], output, in_place)
+    ((_, path),) = _FILES.rewritten([picture], output, in_place, also=[metadata])
     with errors(picture):
         picture = source(picture)
-        found = attach(picture, metadata, path, in_place=in_place, force=force, overwrite=overwrite)
+        found = attach(
+            picture,
+            metadata,
+            path,
+            in_place=in_place,
+            force=force,
+            keep_time=keep_time,
+            overwrite=overwrite,
+        )
     say(f"{path or picture}: {found.size:,} bytes from {found.source}, {found.match}")

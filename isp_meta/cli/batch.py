@@ -19,9 +19,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from ..capture import CaptureOptions
 from .choices import Engine, Format
 from .console import advised, complain, errors, print_json, say, stop
+from .layouts import Layout, takes_layout
 from .options import takes_capture_options
 from .pipelines import PipelineOption, PresetOption, choose_for
-from .recover import CfaOption, ForceOption, make_job
+from .recover import CfaOption, CompressOption, ForceOption, make_job
 
 if TYPE_CHECKING:
     from ..batch import Job, Row, Summary
@@ -89,11 +90,13 @@ def _command(name: str, text: str) -> Callable[[Callable[..., Job]], None]:
     """,
 )
 @takes_capture_options("force")
+@takes_layout
 def _embed(
     *,
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
     options: CaptureOptions,
+    layout: Layout,
     picture: Annotated[
         Literal["jpg", "png", "tif"], typer.Option("--format", help="Of the pictures.")
     ] = "jpg",
@@ -103,7 +106,7 @@ def _embed(
     suffix = f".{picture}"
     with errors(pipeline or "embed"):
         chosen = choose_for(Path(f"picture{suffix}"), options, pipeline, preset)
-    return Embed(options, chosen.to_toml(), suffix)
+    return Embed(options, chosen.to_toml(), suffix, layout)
 
 
 @_command(
@@ -119,9 +122,10 @@ def _embed(
 def _recover(
     format: Annotated[Format, typer.Option(help="Linear DNG, 16-bit TIFF or float array.")] = "dng",
     cfa: CfaOption = False,
+    compress: CompressOption = "lossless-jpeg",
     force: ForceOption = False,
 ) -> Any:
-    return make_job(format, cfa, force)
+    return make_job(format, cfa, compress, force)
 
 
 @_command(
@@ -166,8 +170,11 @@ def _run(shared: dict[str, Any], make: Callable[[], Job]) -> None:
 
 def _line(summary: Summary) -> str:
     failed = f", {summary.failed} failed ({summary.table})" if summary.failed else ""
+    number, endings = sum(summary.passed_over.values()), sorted(filter(None, summary.passed_over))
+    kinds = f" ({', '.join(endings)})" if endings else ""
+    passed = f", {number} passed over{kinds}" if number else ""
     return (
-        f"{summary.done} done, {summary.skipped} skipped{failed}; {summary.megapixels:.1f} "
+        f"{summary.done} done, {summary.skipped} skipped{failed}{passed}; {summary.megapixels:.1f} "
         f"megapixels in {summary.seconds:.1f} s, {summary.rate:.2f} a second"
     )
 

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from .choices import Method
-from .console import each, errors, progress, say, stop, targets
+from .console import each, errors, progress, say, stop
+from .files import TIFF, Files, check_name
 
 if TYPE_CHECKING:
     from ..frame import Sampler
@@ -55,7 +56,7 @@ def degrade(
         degrade_file(picture, path, bits, overwrite=overwrite)
         say(f"{path}: {bits} bits")
 
-    each(_pairs(pictures, output, f"-{bits}bit"), work)
+    each(_pairs("degrade", pictures, output, f"-{bits}bit"), work)
 
 
 @app.command()
@@ -115,7 +116,7 @@ def embed(
             f"{done.psnr:.2f} dB"
         )
 
-    each(_pairs(pictures, output, f"-{bits}bit"), work)
+    each(_pairs("embed", pictures, output, f"-{bits}bit"), work)
 
 
 @app.command()
@@ -148,7 +149,7 @@ def recover(
             found.write(path, overwrite=overwrite)
         say(f"{path}: {found.depth.true} bits")
 
-    each(_pairs(pictures, output, "-recovered"), work)
+    each(_pairs("recover", pictures, output, "-recovered"), work)
 
 
 @app.command()
@@ -188,6 +189,7 @@ def evaluate(
 
     with errors(folder):
         if output is not None:
+            check_name(output, (".json",))
             io.check_target(output, overwrite=overwrite)
         steps = split(fine_tune)
         if not steps or not all(step.isdecimal() for step in steps):
@@ -205,7 +207,11 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _pairs(pictures: list[Path], output: Path | None, ending: str) -> list[tuple[Path, Path]]:
-    """Sources and targets, of the source's kind where that can hold them."""
-    made = targets(pictures, output, f"{ending}.png")
+def _pairs(
+    command: str, pictures: list[Path], output: Path | None, ending: str
+) -> list[tuple[Path, Path]]:
+    """Sources and targets."""
+    gives = (".png", *TIFF)
+    files = Files(f"bit-depth {command}", "picture", gives, carrying=command == "recover")
+    made = files.targets(pictures, output, f"{ending}.png")
     return list(zip(pictures, made, strict=True))

@@ -6,10 +6,11 @@ for. A test compares the two.
 
 from typing import Literal
 
-__all__ = ["DemosaicMethod", "DisplaySpace", "Engine", "Format", "Method"]
+__all__ = ["Compression", "DemosaicMethod", "DisplaySpace", "Engine", "Format", "Method"]
 
+Compression = Literal["lossless-jpeg", "jpegxl", "none"]
 Format = Literal["dng", "tiff", "npy"]
 Engine = Literal["local", "ray"]
-DemosaicMethod = Literal["malvar", "bilinear", "menon"]
+DemosaicMethod = Literal["malvar", "bilinear", "menon", "kriging"]
 DisplaySpace = Literal["srgb", "display-p3", "rec2020"]
 Method = Literal["best", "guided", "network", "local-rbf"]

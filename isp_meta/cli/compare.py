@@ -10,6 +10,8 @@ from rich.table import Table
 
 from .choices import DemosaicMethod
 from .console import errors, out, print_json, progress
+from .files import check_name
+from .layouts import Layout, takes_layout
 
 if TYPE_CHECKING:
     from ..comparison import Comparison
@@ -17,7 +19,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+@takes_layout
 def command(
+    *,
     raw: Annotated[
         Path, typer.Argument(metavar="RAW", help="The original raw file.", readable=False)
     ],
@@ -34,8 +38,13 @@ def command(
         DemosaicMethod, typer.Option(help="Of the truth; a JPEG's metadata says so itself.")
     ] = "malvar",
     stops: Annotated[
-        bool, typer.Option("--stops", help="Tell the error stop by stop, beside the grain.")
+        bool,
+        typer.Option(
+            "--stops",
+            help="Tell the error stop by stop, beside the raw's noise and finest texture.",
+        ),
     ] = False,
+    layout: Layout,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing error map.")] = False,
 ) -> None:
@@ -51,11 +60,13 @@ def command(
     from ..comparison import compare as compare_files
     from ..pictures import error_map
 
+    if picture is not None:
+        check_name(picture, (".png",))
     with errors(recovered), progress(recovered.name) as step:
         if picture is not None:
             io.check_target(picture, overwrite=overwrite, sources=[raw, recovered])
         step("comparing")
-        figures, estimate, truth = compare_files(raw, recovered, demosaic)
+        figures, estimate, truth = compare_files(raw, recovered, demosaic, layout=layout)
         if picture is not None:
             shown = error_map(estimate, truth)
             io.write_atomic(
@@ -76,13 +87,15 @@ def _table(figures: Comparison) -> Table:
     table.add_row("PSNR, unclipped", f"{figures.psnr_unclipped:.2f} dB ({share})")
     table.add_row("PSNR, sensor's own pixels", f"{figures.psnr_mosaic:.2f} dB")
     table.add_row("SSIM", f"{figures.ssim:.4f}")
+    table.add_row("dark specks", f"{figures.specks:,} (the raw has {figures.specks_of_raw:,})")
     if figures.bits_per_pixel is not None:
         table.add_row("metadata", f"{figures.bits_per_pixel:.3f} bits a pixel")
     return table
 
 
 def _stops(figures: Comparison) -> Table:
-    table = Table("brightness", "share", "error", "in 16x16 pixels", "error / grain", box=None)
+    columns = "brightness", "share", "error", "in 16x16 pixels", "x white noise", "error / grain"
+    table = Table(*columns, box=None)
     for column in table.columns[1:]:
         column.justify = "right"
     for stop in figures.stops:
@@ -92,6 +105,7 @@ def _stops(figures: Comparison) -> Table:
             f"{100 * stop.share:.1f} %",
             f"{100 * stop.error / middle:.2f} %",
             "-" if stop.mottle is None else f"{100 * stop.mottle / middle:.2f} %",
+            "-" if stop.clumping is None else f"{stop.clumping:.1f}",
             f"{stop.error / stop.grain:.1f}" if stop.grain else "-",
         )
     return table

@@ -1,4 +1,4 @@
-"""What all commands share: one-line errors, exit codes, volume, progress, output names."""
+"""What all commands share: one-line errors, exit codes, volume, progress."""
 
 from __future__ import annotations
 
@@ -9,14 +9,21 @@ import traceback
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
-from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 import typer
 from rich.console import Console
 from rich.markup import escape
 
-from ..errors import IspMetaError, PayloadCorrupt, PayloadMissing, PictureMismatch
+from ..errors import (
+    IspMetaError,
+    NotARawFile,
+    PayloadCorrupt,
+    PayloadMissing,
+    PictureMismatch,
+    RawFileDamaged,
+    RawFileUnsupported,
+)
 from . import pipes
 
 __all__ = [
@@ -28,23 +35,23 @@ __all__ = [
     "each",
     "errors",
     "exit_code",
-    "is_folder",
     "out",
     "print_json",
     "progress",
-    "rewritten",
     "say",
     "set_flags",
     "set_volume",
     "show",
     "stop",
-    "targets",
 ]
 
 EXIT: dict[type[IspMetaError], int] = {
     PayloadMissing: 3,
     PayloadCorrupt: 4,
     PictureMismatch: 5,
+    RawFileDamaged: 6,
+    RawFileUnsupported: 7,
+    NotARawFile: 8,
 }
 """Exit code of an error; any other error's is 1, and 2 is a wrong call."""
 
@@ -80,6 +87,8 @@ def set_volume(volume: Volume) -> None:
 
 
 _flags: frozenset[str] = frozenset()
+# In place of a flag, those that people use more.
+_EXAMPLES = {"--layout": "--raw-size 4000x3000 --bits 12 --cfa RGGB"}
 
 
 def set_flags(flags: frozenset[str]) -> None:
@@ -94,8 +103,8 @@ def advised(text: str, remedy: str) -> str:
     Args:
         remedy: see :class:`isp_meta.IspMetaError`.
     """
-    flag = f"--{remedy.replace('_', '-')}"
-    return f"{text}; use {flag}" if flag in _flags else text
+    flag = f"--{remedy.partition('=')[0].replace('_', '-')}"
+    return f"{text}; use {_EXAMPLES.get(flag, flag)}" if flag in _flags else text
 
 
 def say(text: str) -> None:
@@ -199,67 +208,6 @@ def progress(name: str) -> Iterator[Callable[[str], None]]:
     else:
         with _err.status(f"{escape(name)}: starting") as status:
             yield spin
-
-
-def targets(sources: list[Path], output: Path | None, ending: str) -> list[Path]:
-    """Where a command writes: beside its sources, into the folder given, or to the file given.
-
-    Args:
-        ending: replaces a source's suffix.
-    """
-    names = [f"{source.stem}{ending}" for source in sources]
-    if output == pipes.DASH:
-        _check_one(sources)
-        return [pipes.target(output, ending)]
-    if output is None and pipes.DASH in sources:
-        stop("standard input has no name; give -o", 2)
-    if output is None:
-        paths = [source.parent / name for source, name in zip(sources, names, strict=True)]
-    elif is_folder(output):
-        paths = [output / name for name in names]
-    elif len(sources) == 1:
-        return [output]
-    else:
-        stop(f"{output}: is no folder; several files need one", 2)
-    for path in paths:
-        if paths.count(path) > 1:
-            stop(f"{path}: would be written twice; do files of one name one by one", 2)
-    return paths
-
-
-def rewritten(
-    sources: list[Path], output: Path | None, in_place: bool
-) -> list[tuple[Path, Path | None]]:
-    """Sources with the files that become of them: None where a source itself is replaced."""
-    if in_place == (output is not None):
-        stop("name a file with -o, or give --in-place", 2)
-    if output is None:
-        if pipes.DASH in sources:
-            stop("standard input cannot be replaced; give -o", 2)
-        return [(source, None) for source in sources]
-    if output == pipes.DASH:
-        _check_one(sources)
-        paths = [pipes.target(output, "")]
-    elif is_folder(output):
-        paths = [output / source.name for source in sources]
-    elif len(sources) == 1:
-        paths = [output]
-    else:
-        stop(f"{output}: is no folder; several files need one", 2)
-    for path in paths:
-        if paths.count(path) > 1:
-            stop(f"{path}: would be written twice; do files of one name one by one", 2)
-    return list(zip(sources, paths, strict=True))
-
-
-def _check_one(sources: list[Path]) -> None:
-    if len(sources) > 1:
-        stop("standard output takes one file, not several", 2)
-
-
-def is_folder(path: Path) -> bool:
-    """Whether a path is a folder; unlike Path's own, silent on a name that is too long."""
-    return os.path.isdir(path)  # noqa: PTH112
 
 
 def print_json(value: Any) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -10,7 +11,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from ..capture import CaptureOptions
-from .console import each, errors, progress, say, stop, targets
+from ..errors import ImageFileError
+from .console import each, errors, progress, say, stop
+from .files import PICTURES, Files
+from .layouts import Layout, takes_layout
 from .options import takes_capture_options
 from .pipelines import PipelineOption, PresetOption, choose_for
 from .pipes import DASH, source
@@ -21,8 +25,11 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
+_FILES = Files("embed", "raw", PICTURES, into="--jpeg", batch=True)
+
 
 @takes_capture_options()
+@takes_layout
 def command(
     *,
     raws: Annotated[list[Path], typer.Argument(metavar="RAW", help="Raw files.", readable=False)],
@@ -41,6 +48,7 @@ def command(
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
     options: CaptureOptions,
+    layout: Layout,
     as_json: Annotated[
         bool, typer.Option("--json", help="Report for programs: one object a line.")
     ] = False,
@@ -56,14 +64,21 @@ def command(
       isp-meta embed photo.dng --size 200KB
       isp-meta embed photo.dng -o - > photo.jpg
       isp-meta embed *.dng --json
+      isp-meta embed frame.raw --raw-size 2592x1536 --bits 8 --cfa GRBG --black 12.5
     """
+    from .. import io
     from ..capture.embed import embed as embed_file
 
     if jpeg is not None and len(raws) > 1:
         stop("--jpeg takes one RAW", 2)
     if options.carrier == "sidecar" and output == DASH:
         stop("standard output takes one file; --carrier sidecar makes two", 2)
-    paths = targets(raws, output, ".jpg")
+    sidecars = options.carrier == "sidecar"
+    if jpeg is not None:
+        with errors(jpeg):
+            io.check_source(jpeg, ImageFileError)
+    files = _FILES if layout is None else dataclasses.replace(_FILES, takes="codes")
+    paths = files.targets(raws, output, ".jpg", sidecars=sidecars)
     with errors(pipeline or "embed"):
         chosen = choose_for(paths[0], options, pipeline, preset)
 
@@ -76,6 +91,7 @@ def command(
                 options,
                 pipeline=chosen,
                 existing=jpeg,
+                layout=layout,
                 overwrite=overwrite,
                 progress=step,
             )

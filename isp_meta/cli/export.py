@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from .console import errors, progress, say
+from .files import check_name
+from .layouts import Layout, takes_layout
 from .pipelines import PipelineOption, PresetOption, choose
 
 if TYPE_CHECKING:
@@ -16,14 +18,16 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+@takes_layout
 def command(
+    *,
     raw: Annotated[
         Path,
         typer.Argument(metavar="RAW", help="Of the camera to build in.", readable=False),
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="By custom .onnx.", readable=False),
+        typer.Option("-o", "--output", help="Named .onnx.", readable=False),
     ],
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
@@ -31,6 +35,7 @@ def command(
         "codes"
     ),
     gives: Annotated[str, typer.Option(help="Field that comes out.")] = "srgb",
+    layout: Layout,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Write a pipeline as ONNX, with the calibration of RAW's camera as constants.
@@ -43,11 +48,12 @@ def command(
     from .. import io
     from ..export import OPSET, onnx
 
+    check_name(output, (".onnx",))
     with errors(output), progress(output.name) as step:
         io.check_target(output, overwrite=overwrite, sources=[raw])
         chosen = _between(choose(pipeline, preset), takes, gives)
         step("reading raw")
-        camera = io.read_raw(raw).camera
+        camera = io.read_raw(raw, layout=layout).camera
         step("tracing")
         onnx(chosen, camera, output, takes=takes, gives=gives, overwrite=overwrite)
     size = output.stat().st_size

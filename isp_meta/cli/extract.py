@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from .console import errors, say, stop
+from .files import check_name
 from .pipes import DASH, source, target
 
 __all__ = ["command"]
@@ -31,10 +32,13 @@ def command(
       isp-meta extract photo.jpg
       isp-meta extract photo.jpg -o - > metadata.ispmeta
     """
+    from ..carriers import sidecar
     from ..recovery import extract
 
     if picture == DASH and output is None:
         stop("standard input has no name; give -o", 2)
+    if output is not None:
+        check_name(output, (sidecar.SUFFIX,))
     with errors(picture):
         made = None if output is None else target(output, ".ispmeta")
         path = extract(source(picture), made, overwrite=overwrite)

@@ -10,6 +10,8 @@ import typer
 
 from ..errors import ImageFileError, PictureMismatch
 from .console import errors, progress, say
+from .files import check_name
+from .layouts import Layout, takes_layout
 from .pipelines import PipelineOption, PresetOption, choose
 from .pipes import target
 
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["command"]
 
 
+@takes_layout
 def command(
+    *,
     raw: Annotated[Path, typer.Argument(metavar="RAW", help="Raw file.", readable=False)],
     picture: Annotated[
         Path,
@@ -29,7 +33,7 @@ def command(
     ],
     output: Annotated[
         Path,
-        typer.Option("-o", "--output", help="Pipeline to write, by custom .toml.", readable=False),
+        typer.Option("-o", "--output", help="Pipeline to write, .toml.", readable=False),
     ],
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
@@ -38,6 +42,7 @@ def command(
         typer.Option(metavar="NAME", help="Fit this stage, or STAGE.PARAMETER, and no other."),
     ] = None,
     steps: Annotated[int, typer.Option(min=1, help="Of gradient descent.")] = 400,
+    layout: Layout,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
 ) -> None:
     """Find how PICTURE was rendered from RAW; write the camera as a pipeline.
@@ -51,6 +56,7 @@ def command(
     from ..presets.fit import fit as fit_pipeline
 
     start = time.perf_counter()
+    check_name(output, (".toml",))
     output = target(output, ".toml", text=True)
     with errors(picture), progress(output.name) as step:
         io.check_target(output, overwrite=overwrite, sources=[raw, picture])
@@ -58,7 +64,7 @@ def command(
         step("reading")
         data = io.read_bytes(picture, ImageFileError)
         srgb = io.decode_image(data, str(picture)).float().div_(255)
-        frame = io.read_raw(raw)
+        frame = io.read_raw(raw, layout=layout)
         step("rendering")
 
         def show(done: int, loss: float) -> None:

@@ -34,6 +34,7 @@ def describe(metadata: Metadata) -> dict[str, Any]:
         "slope_at_black": payload.steps.slope / 64,
         "values": "control" if samples.control else "measured",
         "interpolation": "stored" if samples.model else "found by recovery",
+        **_editing(metadata),
         "mosaic": _mosaic(metadata),
         "mosaic_bytes": 0 if payload.mosaic is None else len(payload.mosaic.data),
         **_depth(metadata),
@@ -67,6 +68,16 @@ def _enhancement(metadata: Metadata) -> dict[str, Any]:
     return {
         "enhancement_bytes": 0 if enhancement is None else enhancement.size,
         "enhancement_step": 0 if enhancement is None else enhancement.step,
+    }
+
+
+def _editing(metadata: Metadata) -> dict[str, Any]:
+    from .. import codec
+
+    editing = metadata.payload.camera.editing
+    return {
+        "editor_tags": [] if editing is None else list(editing.names),
+        "editor_bytes": codec.editing_size(editing),
     }
 
 
@@ -104,7 +115,9 @@ def command(
         if isinstance(value, float):
             value = f"{value:.4g}" if value < 1 else f"{value:g}"
         elif isinstance(value, list):
-            value = " ".join(f"{item:g}" for item in value)
+            value = " ".join(
+                f"{item:g}" if isinstance(item, float) else str(item) for item in value
+            )
         elif isinstance(value, dict):
             value = ", ".join(f"{name} {text}" for name, text in value.items())
         # The name of a file is its owner's affair, and appears as it is.

@@ -131,7 +131,8 @@ class Methods:
         if not ships:
             reconstructor = self._reconstructor(name, weights, reconstruction)
         if effort and sampler is not None:
-            sampler = ClosedLoopSampler(sampler, effort, reconstructor)
+            enhanced = reconstruction == _ENHANCED
+            sampler = ClosedLoopSampler(sampler, effort, reconstructor, enhanced=enhanced)
         step = DEFAULT_STEP if reconstruction == _ENHANCED else None
         return Method(sampling, reconstruction, sampler, reconstructor, weights, enhancement=step)
 

@@ -2,27 +2,37 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
-from .choices import Format
-from .console import each, is_folder, progress, say, stop, targets
+from .choices import Compression, Format
+from .console import each, progress, say, stop
+from .files import TIFF, Files, is_folder
 from .pipes import DASH, source
 
 if TYPE_CHECKING:
     from ..batch import Recover
 
-__all__ = ["CfaOption", "ForceOption", "command", "make_job"]
+__all__ = ["CfaOption", "CompressOption", "ForceOption", "command", "make_job"]
 
 
 CfaOption = Annotated[bool, typer.Option("--cfa", help="DNG with the sensor's mosaic.")]
+CompressOption = Annotated[
+    Compression,
+    typer.Option(help="Of a DNG; jpegxl is smaller, and for new editors alone (DNG 1.7)."),
+]
 ForceOption = Annotated[
     bool, typer.Option("--force", help="Go on although the picture was edited since.")
 ]
 
-_FORMAT: dict[str, Format] = {".dng": "dng", ".tif": "tiff", ".tiff": "tiff", ".npy": "npy"}
+_ENDINGS: dict[Format, tuple[str, ...]] = {"dng": (".dng",), "tiff": TIFF, "npy": (".npy",)}
+_NAMED: dict[str, Format] = {
+    ending: format for format, endings in _ENDINGS.items() for ending in endings
+}
+_FILES = Files("recover", "picture", tuple(_NAMED), carrying=True, batch=True)
 
 
 def command(
@@ -38,6 +48,7 @@ def command(
         typer.Option(help="Linear DNG, 16-bit TIFF or float array; by default as -o says, or dng."),
     ] = None,
     cfa: CfaOption = False,
+    compress: CompressOption = "lossless-jpeg",
     method: Annotated[
         Literal["local-rbf", "rbf"],
         typer.Option(help="How raw is rebuilt; rbf takes minutes a megapixel."),
@@ -51,6 +62,7 @@ def command(
     Examples:
       isp-meta recover photo.jpg
       isp-meta recover *.jpg -o raws/ --format tiff
+      isp-meta recover photo.jpg --cfa --compress jpegxl
       isp-meta recover photo.jpg -o raw.npy
       isp-meta recover - -o - < photo.jpg > photo.dng
     """
@@ -62,7 +74,7 @@ def command(
     named = output is not None and output != DASH and not is_folder(output)
     file = output if named and len(jpegs) == 1 else None
     chosen = format or _named_format(file)
-    job = make_job(format=chosen, cfa=cfa, force=force)
+    job = make_job(format=chosen, cfa=cfa, compress=compress, force=force)
     reconstructor = RBFReconstructor() if method == "rbf" else None
 
     def work(item: tuple[Path, Path]) -> None:
@@ -71,21 +83,24 @@ def command(
         with progress(jpeg.name) as step:
             frame = recover_file(jpeg, reconstructor=reconstructor, force=force, progress=step)
             step("writing")
-            write_recovered(path, frame, job.format, cfa, overwrite)
+            write_recovered(path, frame, job.format, cfa, compress, overwrite=overwrite)
         raw = frame.require("raw", "recover")
         exact = ", exact" if frame.codes is not None else ""
         say(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen}{exact}")
 
-    paths = targets(jpegs, output, job.ending)
+    # Where the format is given, a name may go without an ending, but not with one that lies.
+    possible = (*_ENDINGS[format], "") if format else tuple(_NAMED)
+    files = dataclasses.replace(_FILES, gives=possible)
+    paths = files.targets(jpegs, output, job.ending)
     each(zip(jpegs, paths, strict=True), work)
 
 
-def make_job(format: Format, cfa: bool, force: bool) -> Recover:
+def make_job(format: Format, cfa: bool, compress: Compression, force: bool) -> Recover:
     """What the options of ``recover`` stand for; ends the command where they exclude each other."""
     from ..batch import Recover
 
     try:
-        return Recover(format, cfa, force)
+        return Recover(format, cfa, compress, force)
     except ValueError as error:
         stop(str(error), 2)
 
@@ -94,6 +109,6 @@ def _named_format(file: Path | None) -> Format:
     """What the name of the file to write says."""
     if file is None:
         return "dng"
-    if (named := _FORMAT.get(file.suffix.lower())) is None:
+    if (named := _NAMED.get(file.suffix.lower())) is None:
         stop(f"{file}: name it .dng, .tif or .npy, or give --format", 2)
     return named

@@ -12,7 +12,9 @@ from rich.table import Table
 
 from ..errors import OutputError, RawFileError
 from .choices import DisplaySpace
-from .console import each, errors, is_folder, out, progress, say, stop, targets
+from .console import each, errors, out, progress, say, stop
+from .files import PICTURES, TIFF, Files, is_folder
+from .layouts import Layout, takes_layout
 from .pipelines import PipelineOption, PresetOption, choose, in_space, with_bits
 from .pipes import DASH, source
 
@@ -23,8 +25,6 @@ if TYPE_CHECKING:
 
 __all__ = ["command"]
 
-_TIFF = (".tif", ".tiff")
-_ENDINGS = (".jpg", ".jpeg", ".png", *_TIFF)
 # What a stage gives that a picture can be made of, the most finished first.
 _SHOWN = ("srgb", "rgb", "raw", "mosaic", "codes")
 _CODES = 65535.0
@@ -41,7 +41,9 @@ SheetOption = Annotated[
 ]
 
 
+@takes_layout
 def command(
+    *,
     raws: Annotated[
         list[Path] | None, typer.Argument(metavar="RAW", help="Raw files.", readable=False)
     ] = None,
@@ -66,6 +68,7 @@ def command(
     print_pipeline: Annotated[
         bool, typer.Option("--print-pipeline", help="Print the pipeline as TOML; render nothing.")
     ] = False,
+    layout: Layout,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
     """Render RAW files (photo.dng -> photo.jpg).
@@ -83,11 +86,9 @@ def command(
     if not raws and not print_pipeline:
         stop("name a RAW", 2)
     ending = ".tif" if until else ".jpg"
-    paths = targets(raws, output, ending)
+    files = Files("render", "raw" if layout is None else "codes", TIFF if until else PICTURES)
+    paths = files.targets(raws, output, ending, also=[pipeline])
     file = None if output is None or output == DASH or is_folder(output) else output.suffix.lower()
-    allowed = _TIFF if until else _ENDINGS
-    if file is not None and file not in allowed:
-        stop(f"{output}: name it {' or '.join(allowed)}", 2)
     with errors(pipeline or "render"):
         chosen = _prepare(pipeline, preset, space, until, file or ending)
         if print_pipeline:
@@ -97,14 +98,14 @@ def command(
         if len(raws) > 1 or output is not None or profile:
             stop("--contact-sheet takes one RAW, and neither -o nor --profile", 2)
         with errors(raws[0]):
-            _write_sheet(raws[0], sheet, chosen, quality, overwrite)
+            _write_sheet(raws[0], layout, sheet, chosen, quality, overwrite)
         return
 
     def work(item: tuple[Path, Path]) -> None:
         raw, path = source(item[0]), item[1]
         io.check_target(path, overwrite=overwrite, sources=[raw])
         with progress(raw.name) as step:
-            laps, times = _render(raw, path, chosen, quality, overwrite, step)
+            laps, times = _render(raw, layout, path, chosen, quality, overwrite, step)
         if profile:
             _print_profile(raw, times, laps)
 
@@ -119,7 +120,7 @@ def _prepare(
     ending: str,
 ) -> Pipeline:
     chosen = choose(pipeline, preset)
-    if pipeline is None and ending in _TIFF:
+    if pipeline is None and ending in TIFF:
         chosen = with_bits(chosen, 16)
     if space is not None:
         chosen = in_space(chosen, space)
@@ -130,6 +131,7 @@ def _prepare(
 
 def _render(
     raw: Path,
+    layout: Layout,
     path: Path,
     pipeline: Pipeline,
     quality: int,
@@ -142,7 +144,7 @@ def _render(
 
     clock = [time.perf_counter()]
     step("reading raw")
-    frame = io.read_raw(raw)
+    frame = io.read_raw(raw, layout=layout)
     clock.append(time.perf_counter())
     step("rendering")
     field = next(name for name in _SHOWN if name in pipeline.gives)
@@ -161,7 +163,9 @@ def _render(
     return {"read": clock[1] - clock[0], "write": clock[3] - clock[2]}, times
 
 
-def _write_sheet(raw: Path, path: Path, pipeline: Pipeline, quality: int, overwrite: bool) -> None:
+def _write_sheet(
+    raw: Path, layout: Layout, path: Path, pipeline: Pipeline, quality: int, overwrite: bool
+) -> None:
     from .. import io
     from ..pictures import contact_sheet, stage_pictures
 
@@ -170,7 +174,7 @@ def _write_sheet(raw: Path, path: Path, pipeline: Pipeline, quality: int, overwr
     io.check_target(path, overwrite=overwrite, sources=[raw])
     with progress(raw.name) as step:
         step("reading raw")
-        frame = io.read_raw(raw)
+        frame = io.read_raw(raw, layout=layout)
         step("rendering")
         try:
             pictures = stage_pictures(pipeline, frame, _SHEET_WIDTH // _SHEET_COLUMNS)
@@ -191,7 +195,7 @@ def _write(path: Path, frame: Frame, field: str, quality: int, overwrite: bool) 
     picture, camera = getattr(frame, field), frame.camera
     if field == "codes":
         picture = picture / _CODES
-    if path.suffix.lower() in _TIFF:
+    if path.suffix.lower() in TIFF:
         space = frame.space if field == "srgb" else None
         data = io.encode_tiff(picture, camera=camera, space=space)
     elif field != "srgb":

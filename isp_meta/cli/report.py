@@ -7,7 +7,9 @@ from typing import Annotated
 
 import typer
 
-from .console import errors, progress, say, targets
+from .console import errors, progress, say
+from .files import Files
+from .layouts import Layout, takes_layout
 from .pipes import source
 
 __all__ = ["LEAST_WIDTH", "MOST_WIDTH", "command"]
@@ -15,8 +17,12 @@ __all__ = ["LEAST_WIDTH", "MOST_WIDTH", "command"]
 # Those of report.build, which the list of options need not wait for.
 LEAST_WIDTH, MOST_WIDTH = 320, 4096
 
+_FILES = Files("report", "picture", (".html", ".htm"))
 
+
+@takes_layout
 def command(
+    *,
     jpeg: Annotated[
         Path, typer.Argument(metavar="JPEG", help="JPEG, PNG or TIFF with its raw.", readable=False)
     ],
@@ -27,6 +33,7 @@ def command(
     output: Annotated[
         Path | None, typer.Option("-o", "--output", help="The page, or a folder.", readable=False)
     ] = None,
+    layout: Layout,
     width: Annotated[
         int, typer.Option(min=LEAST_WIDTH, max=MOST_WIDTH, help="Of its pictures, at most.")
     ] = 1600,
@@ -44,9 +51,16 @@ def command(
     """
     from ..report import write_report
 
-    (path,) = targets([jpeg], output, "-report.html")
+    (path,) = _FILES.targets([jpeg], output, "-report.html", also=[raw])
     with errors(jpeg), progress(jpeg.name) as step:
         size = write_report(
-            source(jpeg), path, raw, width=width, force=force, overwrite=overwrite, progress=step
+            source(jpeg),
+            path,
+            raw,
+            layout=layout,
+            width=width,
+            force=force,
+            overwrite=overwrite,
+            progress=step,
         )
     say(f"{path}: {size:,} bytes")

@@ -7,10 +7,13 @@ from typing import Annotated
 
 import typer
 
-from .console import each, rewritten, say
+from .console import each, say
+from .files import PICTURES, Files
 from .pipes import source
 
 __all__ = ["command"]
+
+_FILES = Files("strip", "picture", PICTURES)
 
 
 def command(
@@ -23,6 +26,9 @@ def command(
     ] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Replace the pictures themselves.")
+    ] = False,
+    keep_time: Annotated[
+        bool, typer.Option("--keep-time", help="Keep the time of modification.")
     ] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
@@ -39,9 +45,9 @@ def command(
 
     def work(item: tuple[Path, Path | None]) -> None:
         picture, path = source(item[0]), item[1]
-        removed = strip(picture, path, in_place=in_place, overwrite=overwrite)
+        removed = strip(picture, path, in_place=in_place, keep_time=keep_time, overwrite=overwrite)
         beside = sidecar.sidecar_path(picture)
         stays = f"; {beside} stays" if beside.is_file() else ""
         say(f"{path or picture}: {removed:,} bytes removed{stays}")
 
-    each(rewritten(pictures, output, in_place), work)
+    each(_FILES.rewritten(pictures, output, in_place), work)

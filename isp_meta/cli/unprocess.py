@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ImageFileError, RawFileError
-from .console import errors, progress, say, stop
-from .pipes import DASH, source, target
+from .console import errors, progress, say
+from .files import check_name
+from .pipes import source, target
 
 if TYPE_CHECKING:
     from ..camera import Camera
@@ -52,8 +53,7 @@ def command(
     from .. import io
     from ..presets.unprocess import unprocess
 
-    if output != DASH and output.suffix.lower() != ".dng":
-        stop(f"{output}: name it .dng", 2)
+    check_name(output, (".dng",))
     output = target(output, ".dng")
     with errors(picture), progress(picture.name) as step:
         picture = source(picture)

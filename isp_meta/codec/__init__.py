@@ -7,6 +7,7 @@ The layout is defined in docs/format.md. Nothing here touches files or pictures.
 
 from .binding import Binding, Match
 from .depth import Depth, Recovery
+from .editing import editing_size, editing_within
 from .enhancement import Enhancement
 from .mosaic import Mosaic
 from .payload import Coding, Payload, decode, encode
@@ -23,6 +24,8 @@ __all__ = [
     "Recovery",
     "Steps",
     "decode",
+    "editing_size",
+    "editing_within",
     "encode",
     "quantize",
 ]

@@ -11,8 +11,8 @@ from .reader import Reader, text_field
 
 __all__ = ["pack_camera", "unpack_camera"]
 
-_LEVELS = "4d d 3d 9d"
-_PLACE = "4s H 2i H"
+_LEVELS = "d 3d 9d"
+_PLACE = "H 2i H"
 
 
 def pack_camera(camera: Camera) -> bytes:
@@ -32,15 +32,14 @@ def pack_camera(camera: Camera) -> bytes:
         if not math.isfinite(level) or float(level) != level:
             raise ValueError(f"the camera's {level} cannot be stored in a float64")
     try:
-        place = struct.pack(
-            ">" + _PLACE, camera.cfa.encode(), camera.illuminant, *camera.crop, len(camera.exif)
-        )
+        place = struct.pack(">" + _PLACE, camera.illuminant, *camera.crop, len(camera.exif))
     except struct.error as error:
         raise ValueError(f"illuminant or crop is out of range: {error}") from None
     # Sorted, so that equal cameras give equal bytes.
     tags = sorted((text_field(name), text_field(value)) for name, value in camera.exif.items())
     texts = [text_field(camera.make), text_field(camera.model), *(n + v for n, v in tags)]
-    return struct.pack(">" + _LEVELS, *levels) + place + b"".join(texts)
+    layout = f">{len(camera.cfa)}d {_LEVELS}"
+    return text_field(camera.cfa) + struct.pack(layout, *levels) + place + b"".join(texts)
 
 
 def unpack_camera(data: bytes, orientation: int) -> Camera:
@@ -50,24 +49,25 @@ def unpack_camera(data: bytes, orientation: int) -> Camera:
         PayloadCorrupt: damaged, or values that no camera has.
     """
     reader = Reader(data, "section CAMR of the raw metadata")
-    levels = reader.unpack(_LEVELS)
-    cfa, illuminant, top, left, tags = reader.unpack(_PLACE)
+    cfa = reader.text()
+    black, levels = reader.unpack(f"{len(cfa)}d"), reader.unpack(_LEVELS)
+    illuminant, top, left, tags = reader.unpack(_PLACE)
     make, model = reader.text(), reader.text()
     exif = {reader.text(): reader.text() for _ in range(tags)}
     reader.finish()
     if len(exif) != tags:
         raise PayloadCorrupt("the camera in the raw metadata has one EXIF tag twice")
-    if not all(map(math.isfinite, levels)):
+    if not all(map(math.isfinite, black + levels)):
         raise PayloadCorrupt("the camera in the raw metadata has a level that is not finite")
     try:
         return Camera(
             make=make,
             model=model,
-            cfa=cfa.decode("latin-1"),
-            black_level=levels[:4],
-            white_level=levels[4],
-            as_shot_neutral=levels[5:8],
-            color_matrix=levels[8:],
+            cfa=cfa,
+            black_level=black,
+            white_level=levels[0],
+            as_shot_neutral=levels[1:4],
+            color_matrix=levels[4:],
             illuminant=illuminant,
             orientation=orientation,
             crop=(top, left),

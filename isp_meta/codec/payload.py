@@ -17,6 +17,7 @@ from . import sections
 from .binding import Binding
 from .camera import pack_camera, unpack_camera
 from .depth import Depth
+from .editing import pack_editing, unpack_editing
 from .enhancement import Enhancement
 from .header import Header
 from .local_rbf import pack_local_rbf, unpack_local_rbf
@@ -30,7 +31,7 @@ from .values import Coding, check_room, needs_pixels, pack_values, unpack_values
 __all__ = ["Coding", "Payload", "decode", "encode"]
 
 _KNOWN = frozenset({b"CAMR", b"IDNT", b"BIND", b"MEAN", b"POSN", b"VALU"})
-_OPTIONAL = frozenset({b"pARA", b"lRBF", b"CTRL", b"mOSA", b"DPTH", b"eNHA"})
+_OPTIONAL = frozenset({b"pARA", b"lRBF", b"CTRL", b"mOSA", b"DPTH", b"eNHA", b"eDIT"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,7 +40,7 @@ class Payload:
 
     Attributes:
         samples: raw pixels, with the model that they have, if any.
-        camera: the sensor and its calibration.
+        camera: the sensor and its calibration; what serves rendering alone is not kept.
         binding: the finished picture that they belong to.
         steps: that values are stored in.
         demosaic, sampler: short names of what made the raw picture and chose the pixels.
@@ -51,8 +52,9 @@ class Payload:
             samples, or None.
 
     Raises:
-        ValueError: the binding is of a picture of another size, or the steps are not the depth's;
-            control values beside a depth.
+        ValueError: the binding is of a picture of another size, the mosaic of another pattern than
+            the camera, or the steps are not the depth's; control values beside a depth; tags for
+            editors that are for another size.
     """
 
     samples: Samples
@@ -74,6 +76,11 @@ class Payload:
                 f"samples of {kept[0]}x{kept[1]} pixels cannot travel in a picture of "
                 f"{bound[0]}x{bound[1]}"
             )
+        if self.mosaic is not None and self.mosaic.cfa != self.camera.cfa:
+            raise ValueError(f"a mosaic of {self.mosaic.cfa} is none of {self.camera.cfa}")
+        editing = self.camera.editing
+        if editing is not None and editing.size != kept[::-1]:
+            raise ValueError("editors' tags are for a picture of another size")
         if self.depth is not None and self.samples.control:
             raise ValueError("missing bits are no control values")
         if self.depth is not None and self.steps != self.depth.steps:
@@ -98,7 +105,9 @@ class Payload:
         return dataclasses.replace(
             self,
             samples=samples,
-            camera=unpack_camera(pack_camera(camera), camera.orientation),
+            camera=unpack_camera(pack_camera(camera), camera.orientation).replace(
+                editing=camera.editing
+            ),
             parametric=self.parametric and self.parametric.rounded(),
             enhancement=self.enhancement and Enhancement.unpack(self.enhancement.pack()),
         )
@@ -106,6 +115,8 @@ class Payload:
 
 def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None = None) -> bytes:
     """A payload's bytes, the same for equal payloads on every machine.
+
+    But for editors' tags, which zlib deflates: its versions differ.
 
     Args:
         coding: "range" can be read whatever became of the picture. "predicted" is smaller, but only
@@ -140,6 +151,8 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
         b"POSN": pack_positions(samples, header, packed=coding == "packed"),
         b"VALU": pack_values(samples, header, coding, pixels),
     }
+    if payload.camera.editing is not None:
+        content[b"eDIT"] = pack_editing(payload.camera.editing)
     if payload.parametric is not None:
         content[b"pARA"] = pack_parametric(payload.parametric)
     if samples.model is not None:
@@ -168,6 +181,8 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     """
     header, content = sections.split(bytes(data), _KNOWN, _OPTIONAL)
     camera = unpack_camera(content[b"CAMR"], header.orientation)
+    if (stored := content.get(b"eDIT")) is not None:
+        camera = camera.replace(editing=unpack_editing(stored, (header.height, header.width)))
     names = Reader(content[b"IDNT"], "section IDNT of the raw metadata")
     sampler, demosaic = names.text(), names.text()
     names.finish()
@@ -181,7 +196,7 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     stored = content.get(b"pARA")
     parametric = None if stored is None else unpack_parametric(stored)
     stored = content.get(b"mOSA")
-    mosaic = None if stored is None else Mosaic.unpack(stored)
+    mosaic = None if stored is None else Mosaic.unpack(stored, camera.cfa)
     stored = content.get(b"DPTH")
     depth = None if stored is None else Depth.unpack(stored)
     if depth is not None and samples.control:

@@ -35,8 +35,8 @@ class Steps:
     Biometrika 35, 1948, for the square root of a count and its offset.
     """
 
-    levels: int = 320
-    slope: int = 16
+    levels: int = 256
+    slope: int = 8
 
     def __post_init__(self) -> None:
         if not 1 <= self.levels <= 65535:

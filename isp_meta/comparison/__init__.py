@@ -2,6 +2,7 @@
 
 from .compare import Comparison, compare
 from .fidelity import Fidelity, measure
+from .specks import count_specks
 from .stops import Stop, stops
 
-__all__ = ["Comparison", "Fidelity", "Stop", "compare", "measure", "stops"]
+__all__ = ["Comparison", "Fidelity", "Stop", "compare", "count_specks", "measure", "stops"]

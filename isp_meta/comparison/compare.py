@@ -15,13 +15,14 @@ from ..camera import Camera
 from ..codec import Payload
 from ..errors import CarrierError, ImageFileError, PayloadMissing, PictureMismatch
 from ..frame import Frame
+from ..io import RawLayout
 from ..metrics import psnr, ssim
 from ..pipeline import Pipeline
 from ..recovery import Metadata, read_metadata, recover
 from ..registration import Placement, between, register
-from ..samples import Samples
 from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod
+from .specks import count_specks
 from .stops import Stop, stops
 
 __all__ = ["Comparison", "compare", "unclipped_pixels"]
@@ -41,6 +42,8 @@ class Comparison:
             times white-balance gain is below 1 in every channel. psnr_mosaic: over the values that
             the sensor measured, without the interpolated ones.
         ssim: mean structural similarity.
+        specks: recovered values of the sensor far below all around them, see :func:`count_specks`.
+        specks_of_raw: as many as the true picture has itself.
         unclipped: share of the pixels that ``psnr_unclipped`` is over.
         bits_per_pixel: of metadata; None where the recovered file does not carry it.
         height, width: pixels.
@@ -51,6 +54,8 @@ class Comparison:
     psnr_unclipped: float
     psnr_mosaic: float
     ssim: float
+    specks: int
+    specks_of_raw: int
     unclipped: float
     bits_per_pixel: float | None
     height: int
@@ -68,6 +73,7 @@ def compare(
     demosaic: DemosaicMethod = "malvar",
     *,
     estimate: Frame | None = None,
+    layout: RawLayout | None = None,
 ) -> tuple[Comparison, Tensor, Tensor]:
     """Measures a recovered picture against its raw file.
 
@@ -78,6 +84,7 @@ def compare(
         demosaic: how the truth is demosaiced; metadata says so itself.
         estimate: what was recovered of such a picture, with ``raw`` and ``camera``; None: it is
             recovered here, by default means.
+        layout: how a raw file without a header holds its codes.
 
     Returns:
         The figures, the recovered and the true raw, (3, H, W) each: what both hold, in the order
@@ -92,7 +99,7 @@ def compare(
         demosaic = _stored_method(metadata.payload) or demosaic
         estimate = estimate or recover(metadata)
     estimate = estimate or _read_recovered(path, demosaic)
-    true = _to_raw(io.read_raw(raw), demosaic)
+    true = _to_raw(io.read_raw(raw, layout=layout), demosaic)
     place = _place(estimate, true, path)
     if place is None:
         size, raw_size = (f.require("raw", "compare").shape for f in (estimate, true))
@@ -108,6 +115,8 @@ def compare(
         psnr_unclipped=psnr(got, truth, unclipped),
         psnr_mosaic=psnr(*measured),
         ssim=ssim(got, truth),
+        specks=count_specks(measured[0], true.camera.period),
+        specks_of_raw=count_specks(measured[1], true.camera.period),
         unclipped=float(unclipped.float().mean()),
         bits_per_pixel=None if metadata is None else metadata.bits_per_pixel,
         height=truth.shape[1],
@@ -141,7 +150,7 @@ def _place(estimate: Frame, true: Frame, path: Path) -> Placement | None:
     if estimate.samples is not None:
         place = between(true.camera, estimate.camera, raw_size)
         whole = place.turned_size(raw_size) == size
-        return place if whole or _holds(estimate.samples, place.apply(truth, size)) else None
+        return place if whole or _holds(estimate, place.apply(truth, size)) else None
     if size == raw_size and not _turned(path, estimate, true):
         return Placement()
     try:
@@ -150,10 +159,12 @@ def _place(estimate: Frame, true: Frame, path: Path) -> Placement | None:
         return None
 
 
-def _holds(samples: Samples, truth: Tensor) -> bool:
-    """Whether a raw has the values that were kept, where they were kept."""
-    here = truth.flatten(1)[:, samples.index].T
-    return float((here - samples.value).abs().median()) < _SAME
+def _holds(estimate: Frame, truth: Tensor) -> bool:
+    """Whether a raw has what was recovered of it, where samples of it were kept."""
+    index = estimate.require("samples", "compare").index
+    got = estimate.require("raw", "compare")
+    here, there = (raw.flatten(1)[:, index] for raw in (got, truth))
+    return float((here - there).abs().median()) < _SAME
 
 
 def _shared(estimate: Frame, true: Frame, place: Placement) -> tuple[Tensor, Tensor, str]:

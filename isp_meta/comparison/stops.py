@@ -43,6 +43,14 @@ class Stop:
     grain: float
     mottle: float | None
 
+    @property
+    def clumping(self) -> float | None:
+        """Mottle in parts of what white noise of the error's size would leave: 1 shows no blotches;
+        None where there is no mottle or no error."""
+        if self.mottle is None or not self.error:
+            return None
+        return self.mottle / (self.error / _SQUARE)
+
 
 def stops(estimate: Tensor, truth: Tensor) -> tuple[Stop, ...]:
     """Error and grain of the values that a sensor measured, from white down.

@@ -17,6 +17,7 @@ from ..workers import workers
 from .guess import GUESSES, FirstGuess, fit_guesses, log_gain, times_gain
 from .guide import Guide
 from .search import LeftOut, search, settings
+from .specks import lift_specks
 from .systems import LocalRBFSetting, NearestSamples, block_side, spacing_of
 
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class Decoder:
             raw[:, slice(*rows)] = self._rows(*rows)
 
         self._each_strip(work)
+        lift_specks(raw, self.guide.strips())
         if self.samples.enhancement is not None:
             raw = self.samples.enhancement.apply(raw)
         if not self.samples.control:
@@ -151,7 +153,7 @@ class Decoder:
 
     @torch.no_grad()
     def missed(self, truth: Tensor, counts: Tensor | None = None) -> Tensor:
-        """(h, w) squared error of each block, of all its pixels and colors, before any correction.
+        """(h, w) squared error of each block, of all its pixels and colors, of the systems alone.
 
         Args:
             truth: (3, H, W) raw. counts: (H, W) bool, which pixels are looked at; None: all.
@@ -175,7 +177,7 @@ class Decoder:
             return list(pool.map(work, self.guide.strips(self.side)))
 
     def _rows(self, top: int, bottom: int) -> Tensor:
-        """(3, bottom - top, W) raw of some rows of blocks, neither corrected nor pasted over."""
+        """(3, bottom - top, W) raw of some rows of blocks, as the systems have it."""
         guide, points, side = self.guide.rows(top, bottom), self.points.clone(), self.side
         points[:, 0] -= top
         shape = -(-(bottom - top) // side), -(-guide.shape[2] // side)

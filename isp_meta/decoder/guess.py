@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from concurrent.futures import Future
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import torch
@@ -16,13 +17,13 @@ from torch import Tensor
 
 from ..errors import WeightsFileError
 from ..networks.shipped import shipped_features
+from ..ops import first_guess
+from ..ops.first_guess import CONTRAST_FEATURES
 from ..samples import LocalRBFModel
 from ..workers import workers
 from .correction import Correction, fit_correction
 from .cubic import apply_polynomial, fit_polynomial
-from .detail import DETAIL_FEATURES
-from .guide import Guide, clipped
-from .learned import LearnedBands
+from .guide import CLIPS, Beside, Guide, clipped
 
 if TYPE_CHECKING:
     from ..networks import FeatureNetwork
@@ -36,9 +37,6 @@ __all__ = [
     "log_gain",
     "times_gain",
 ]
-
-# Pixels whose features stay near a core, and in memory that need not be asked for each time.
-_RUN = 1 << 16
 
 GUESSES = ("cubic", "color", "detail", "learned")
 
@@ -84,7 +82,7 @@ class FirstGuess:
         if not model.weights.shape[1]:
             return cls(cubic)
         network = shipped_features(model.network) if model.network else None
-        known = 4 + DETAIL_FEATURES + (network.features if network else 0)
+        known = CLIPS + CONTRAST_FEATURES + (network.features if network else 0)
         if known != model.weights.shape[1]:
             raise WeightsFileError(
                 f"{model.network}: gives {known} features, the metadata weigh "
@@ -108,24 +106,35 @@ class FirstGuess:
 
     def prepare(self, guide: Guide) -> None:
         """Has what :meth:`rows` reads worked out by all workers, before each of them needs it."""
-        if self.correction is not None and self.correction.weights.shape[1] > 4:
-            guide.bands(self.network)
+        if self.correction is not None:
+            _ = self._beside(guide), self._weighed
 
     def rows(self, guide: Guide, top: int, bottom: int) -> Tensor:
         """(3, bottom - top, W) of the rows [top, bottom) of a picture."""
-        srgb = guide.srgb[:, top:bottom]
-        guess = apply_polynomial(self.cubic, srgb)
         if self.correction is None:
-            return guess
-        run = max(1, _RUN // srgb.shape[2])
-        for first in range(0, bottom - top, run):
-            some = slice(first, min(first + run, bottom - top))
-            features = clipped(srgb[:, some])
-            if self.correction.weights.shape[1] > len(features):
-                bands = guide.bands(self.network).rows(top + some.start, top + some.stop)
-                features = torch.cat([features, bands])
-            guess[:, some] = times_gain(guess[:, some], self.correction(srgb[:, some], features))
-        return guess
+            return apply_polynomial(self.cubic, guide.srgb[:, top:bottom])
+        cubic, table, weights = self._weighed
+        contrast, told, layers = self._beside(guide)
+        planes = cubic, table, weights, contrast, told
+        return first_guess(guide.srgb, *planes, layers, top, bottom)
+
+    def _beside(self, guide: Guide) -> Beside | tuple[None, None, None]:
+        assert self.correction is not None
+        if self.correction.weights.shape[1] == CLIPS:
+            return None, None, None
+        return guide.beside(self.network)
+
+    @cached_property
+    def _weighed(self) -> tuple[Tensor, Tensor, Tensor]:
+        """Cubic, table and weights; those of a network's features on what it makes them of."""
+        assert self.correction is not None
+        table, weights = self.correction.table[0], self.correction.weights
+        if self.network is not None:
+            weight, bias = (p.detach().to(table).double() for p in self.network.last_layer)
+            known, told = weights[:, : -len(bias)], weights[:, -len(bias) :].double()
+            weights = torch.cat([known, (told @ weight).to(table)], 1)
+            table = table + (told @ bias).to(table)[:, None, None, None]
+        return self.cubic.to(table), table, weights
 
 
 @dataclass(frozen=True, eq=False)
@@ -169,13 +178,9 @@ def fit_guesses(
             found.append((name, features, fitting))
 
         submit("color", features)
-        bands = guide.bands(None)
-        features = torch.cat([features, bands.at(index, pool)], 1)
-        submit("detail", features)
-        if network is not None:
-            learned = guide.bands(network)
-            assert isinstance(learned, LearnedBands)
-            submit("learned", torch.cat([features, learned.told_at(index, pool)], 1))
+        for name, read in (("detail", None), ("learned", network)):
+            if name == "detail" or read is not None:
+                submit(name, torch.cat([features, guide.features(index, read, pool)], 1))
         for name, features, fitting in found:
             if (fitted := fitting.result()) is None:
                 continue

@@ -2,37 +2,54 @@
 
 from __future__ import annotations
 
+import copy
+from concurrent.futures import Executor
 from functools import cached_property
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ..ops import FineLayers, guess_features
+from ..ops.first_guess import CONTRAST_FEATURES
 from ..workers import workers
-from .detail import DetailBands
-from .learned import LearnedBands
+from .detail import coarse_contrast
+from .learned import told_at_half
 
 if TYPE_CHECKING:
     from ..networks import FeatureNetwork
     from .guess import FirstGuess
 
-__all__ = ["CLIPPED", "Guide", "clipped"]
+__all__ = ["CLIPPED", "CLIPS", "Guide", "clipped"]
 
 CLIPPED = 254 / 255
 """sRGB from which a color counts as clipped: 8 bits and JPEG may leave it a step lower."""
+
+CLIPS = 4
+"""Number of features of what is clipped."""
 
 # How much the brightness and the share of clipped values around a pixel count, next to its color,
 # and over how many pixels they are taken: with these the samples left out are predicted best.
 _BRIGHTNESS, _BURNT, _AROUND = 0.25, 0.2, 4
 # Large enough to keep a core busy, small enough for a strip's temporaries to stay near it.
 _STRIP_PIXELS = 250_000
+# Pixels whose features are worked out by one worker.
+_RUN = 1 << 15
 
 
 def clipped(srgb: Tensor) -> Tensor:
     """(4, ...) 1 where a color is clipped, and where all are: raw jumps there."""
     full = srgb >= CLIPPED
     return torch.cat([full, full.all(0, keepdim=True)]).to(srgb)
+
+
+class Beside(NamedTuple):
+    """What :func:`isp_meta.ops.first_guess` takes beside a picture."""
+
+    contrast: Tensor
+    told: Tensor | None = None
+    layers: FineLayers | None = None
 
 
 class Guide:
@@ -44,7 +61,7 @@ class Guide:
 
     def __init__(self, srgb: Tensor) -> None:
         self.srgb = srgb
-        self._learned: tuple[FeatureNetwork, LearnedBands] | None = None
+        self._learned: tuple[FeatureNetwork, Beside] | None = None
         self._guess: tuple[FirstGuess, Tensor] | None = None
 
     def strips(self, side: int = 1) -> list[tuple[int, int]]:
@@ -83,25 +100,50 @@ class Guide:
         around = around[0, :, begin : begin + bottom - top, : self.srgb.shape[2]]
         return torch.cat([self.srgb[:, top:bottom], around])
 
-    def bands(self, network: FeatureNetwork | None) -> DetailBands | LearnedBands:
-        """Local contrast, and what a network tells beside it, if there is one."""
+    def beside(self, network: FeatureNetwork | None) -> Beside:
+        """Local contrast and, where there is one, what a network tells."""
         if network is None:
             return self._contrast
         if self._learned is None or self._learned[0] is not network:
+            here = network
+            if next(network.parameters()).device != self.srgb.device:
+                here = copy.deepcopy(network).to(self.srgb.device)  # the given may be everybody's
             with workers() as pool:
-                self._learned = network, LearnedBands.of(self._contrast, network, pool)
+                told = told_at_half(self.srgb, here, pool)
+            self._learned = network, Beside(self._contrast.contrast, told, here.fine_layers)
         return self._learned[1]
 
+    def features(self, index: Tensor, network: FeatureNetwork | None, pool: Executor) -> Tensor:
+        """(N, 29 or more) of the pixels of (N,) a flat index that increases: contrast, then told.
+
+        Args:
+            network: whose features come last; None: of contrast alone.
+            pool: of single-core workers.
+        """
+        beside = self.beside(network)
+        last = () if network is None else network.last_layer
+        layer = [part.detach().to(self.srgb) for part in last]
+
+        def work(part: Tensor) -> Tensor:
+            found = guess_features(self.srgb, part, *beside)
+            if not layer:
+                return found
+            weight, bias = layer
+            known, hidden = torch.split(found, [CONTRAST_FEATURES, weight.shape[1]], 1)
+            return torch.cat([known, torch.addmm(bias, hidden, weight.T)], 1)
+
+        return torch.cat(list(pool.map(work, torch.split(index, _RUN))))
+
     @cached_property
-    def _contrast(self) -> DetailBands:
-        return DetailBands.of(self.srgb)
+    def _contrast(self) -> Beside:
+        return Beside(coarse_contrast(self.srgb))
 
     def guess(self, formula: FirstGuess, *, last: bool = False) -> Tensor:
         """(3, H, W) what a formula makes of the picture, which is kept until another is asked for.
 
         Args:
-            last: no other formula will be tried: the bands, which take as much memory as the guess,
-                are let go.
+            last: no other formula will be tried: what it is made of, which takes as much memory, is
+                let go.
         """
         if self._guess is None or not self._guess[0].equals(formula):
             whole = self.srgb.new_empty(self.srgb.shape)

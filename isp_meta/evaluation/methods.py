@@ -246,10 +246,16 @@ def shipped(cell: int = 8) -> list[Method]:
     found = [
         Method(name if not effort else f"{name}-effort-{effort}", "features", tried, reconstructor)
         for name, sampler in plain.items()
-        for effort in (0, 1, 2)
+        for effort in (0, 1)
         for tried in [ClosedLoopSampler(sampler, effort) if effort else sampler]
     ]
-    return [*found, found[1].with_enhancement()]
+    # Where an enhancement follows, moves are what the second effort is for.
+    enhanced = [
+        Method(f"uniform-effort-{effort}", "features", tried, reconstructor).with_enhancement()
+        for effort in (1, 2)
+        for tried in [ClosedLoopSampler(plain["uniform"], effort, enhanced=True)]
+    ]
+    return [*found, *enhanced]
 
 
 def _tuned(

@@ -71,9 +71,9 @@ def store(
     pixels = io.to_uint8(srgb)
     binding = codec.Binding.of(pixels, bytes(32))
     samples = frame.require("samples", "store")
-    payload = codec.Payload(
-        samples, frame.camera, binding, codec.Steps.linear(bits), parametric=model
-    )
+    # What editors are told is the same for all methods, and of no use to any.
+    camera = frame.camera.replace(editing=None)
+    payload = codec.Payload(samples, camera, binding, codec.Steps.linear(bits), parametric=model)
     payload, data = payload.rounded(), codec.encode(payload)
     if enhancement is not None:
         raw, guide = frame.require("raw", "store"), Guide(srgb)

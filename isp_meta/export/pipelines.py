@@ -8,13 +8,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from ..camera import Camera
+from ..camera import BAYER_PATTERNS, Camera
 from ..errors import ExportError, PipelineOrderError
 from ..frame import Frame
 from ..io import check_target, write_atomic
 from ..pipeline import Pipeline
 from ..stage import Stage
 from ..stages import Demosaic, demosaic
+from ..stages.demosaic import method_for
 from . import graph
 
 __all__ = ["TensorPipeline", "onnx"]
@@ -137,15 +138,19 @@ def _with_convolution(pipeline: Pipeline, cfa: str) -> Pipeline:
     def exported(stage: Stage) -> Stage:
         if isinstance(stage, Pipeline):
             return _with_convolution(stage, cfa)
-        if isinstance(stage, Demosaic) and stage.method in ("malvar", "bilinear"):
-            return _Convolution(cfa, stage.method)
-        return stage
+        method = method_for(cfa, stage.method) if isinstance(stage, Demosaic) else None
+        if method == "kriging" or (method and cfa not in BAYER_PATTERNS):
+            raise ExportError(
+                f"demosaicing a {cfa} mosaic by {method} cannot be expressed in ONNX; export what "
+                "follows it, from raw on"
+            )
+        return _Convolution(cfa, method) if method in ("malvar", "bilinear") else stage
 
     return Pipeline(exported(stage) for stage in pipeline)
 
 
 def _example(module: TensorPipeline, size: tuple[int, int]) -> Tensor:
     """(1, C, H, W) of all that the sensor may say."""
-    channels = 1 if module.takes in ("codes", "mosaic") else 3
+    channels = module.camera.channels if module.takes in ("codes", "mosaic") else 3
     light = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
     return light * module.camera.white_level if module.takes == "codes" else light

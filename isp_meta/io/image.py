@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -42,6 +43,7 @@ _MOST_JPEG_PIXELS_A_BYTE = 1024
 _MOST_PNG_BYTES_A_BYTE = 1032
 _MOST_TIFF_PIXELS_A_BYTE = 4096
 _DEEP = 65535
+_MARKER = re.compile(rb"\xff[^\x00]", re.DOTALL)
 _SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 
@@ -174,7 +176,8 @@ def decode_image(
 def _decode(data: bytes, name: str, most_pixels: int, deep: bool) -> NDArray[np.uint8 | np.uint16]:
     if not data:
         raise ImageFileError(f"{name}: is empty; get a fresh copy")
-    if data[:3] == b"\xff\xd8\xff":
+    if data[:2] == b"\xff\xd8":
+        data = _without_stray(data)
         scans = sum(1 for marker in _markers(data) if marker == 0xDA)
         if scans > _MOST_SCANS:
             raise ImageFileError(f"{name}: has {scans} scans, {_MOST_SCANS} at most are decoded")
@@ -190,6 +193,12 @@ def _decode(data: bytes, name: str, most_pixels: int, deep: bool) -> NDArray[np.
     if data[:4] in (b"II*\0", b"MM\0*"):
         return _tiff(data, name, most_pixels, deep)
     raise ImageFileError(f"{name}: is no JPEG, PNG or TIFF; convert it first")
+
+
+def _without_stray(data: bytes) -> bytes:
+    """A JPEG without stray bytes before its first marker; Pillow puts up with others, as all do."""
+    found = _MARKER.search(data, 2)
+    return data if found is None or found.start() == 2 else data[:2] + data[found.start() :]
 
 
 def _markers(data: bytes) -> Iterator[int]:

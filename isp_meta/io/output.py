@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 from ..errors import OutputError
+from .replaced import take_over
 
 __all__ = ["UNFINISHED", "check_target", "write_atomic"]
 
@@ -49,7 +50,8 @@ def check_target(
         sources: files that it is made from; none of them may be replaced by it.
 
     Raises:
-        OutputError: the target exists, is a folder, a device or a source, or its folder is missing.
+        OutputError: the target exists, is a folder, a device or a source, or its folder is missing
+            or closed to this user.
     """
     target = Path(os.path.realpath(path))
     try:
@@ -57,6 +59,8 @@ def check_target(
             raise IsADirectoryError(errno.EISDIR, "is a folder")
         if not stat.S_ISDIR(target.parent.stat().st_mode):
             raise NotADirectoryError(errno.ENOTDIR, "not a folder")
+        if not os.access(target.parent, os.W_OK | os.X_OK):
+            raise PermissionError(errno.EACCES, "no permission")
         exists = target.exists()
         is_source = exists and any(target.samefile(s) for s in sources if Path(s).exists())
     except OSError as error:
@@ -81,6 +85,7 @@ def write_atomic(
     data: bytes | Callable[[BinaryIO], object],
     *,
     overwrite: bool = False,
+    modified: int | None = None,
 ) -> None:
     """Writes a file so that it is there completely or not at all.
 
@@ -89,8 +94,10 @@ def write_atomic(
     Args:
         path: target; a symbolic link is followed.
         data: the bytes, or a function that writes them to the binary file it is given.
-        overwrite: replaces an existing file, keeping its permissions. Otherwise a file that exists
-            stays as it is, even one that appears while this one is being written.
+        overwrite: replaces an existing file, keeping its owner, permissions and extended attributes
+            where that is permitted; its other hard links keep the old contents. Otherwise a file
+            that exists stays as it is, even one that appears while this one is being written.
+        modified: time of modification that the file gets, nanoseconds since 1970; default now.
 
     Raises:
         OutputError: the target exists, is a folder, or cannot be written; names file and cause.
@@ -100,7 +107,7 @@ def write_atomic(
     target = Path(os.path.realpath(path))
     temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
     try:
-        _fill(temporary, data, mode=_mode(target))
+        _fill(temporary, data, target, modified)
         _publish(temporary, target, overwrite)
         _sync_folder(target.parent)
     except FileExistsError:
@@ -112,24 +119,20 @@ def write_atomic(
             temporary.unlink()
 
 
-def _mode(target: Path) -> int | None:
-    try:
-        return stat.S_IMODE(target.stat().st_mode)
-    except OSError:
-        return None
-
-
-def _fill(temporary: Path, data: bytes | Callable[[BinaryIO], object], mode: int | None) -> None:
+def _fill(
+    temporary: Path, data: bytes | Callable[[BinaryIO], object], target: Path, modified: int | None
+) -> None:
     # 0o666 leaves the permissions of a new file to the umask, unlike tempfile's 0o600.
     descriptor = os.open(temporary, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o666)
     with os.fdopen(descriptor, "w+b") as file:
-        if mode is not None:
-            os.fchmod(descriptor, mode)
+        take_over(descriptor, target)
         if callable(data):
             data(file)
         else:
             file.write(data)
         file.flush()
+        if modified is not None:
+            os.utime(descriptor, ns=(modified, modified))
         os.fsync(descriptor)
 
 

@@ -15,13 +15,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..ops import FineLayers, reference
+
 __all__ = ["FeatureNetwork", "larger"]
 
-# Of square light, as in the bands of local contrast.
-_FLOOR = 5e-3
-_CLIPPED = 254 / 255
 _SEEN = 7  # sRGB, its logarithm, and where all of it is clipped
-_LAST = 24
+_FINE, _LAST = 8, 24
 
 
 def _convolution(inputs: int, outputs: int, side: int = 1, stride: int = 1) -> nn.Conv2d:
@@ -62,8 +61,8 @@ class FeatureNetwork(nn.Module):
         self.to_half = _convolution(twice, width)
         self.merged = _convolution(width, width)
         self.to_full = _convolution(width, _LAST)
-        self.at_full = nn.Conv2d(_SEEN, 8, 3)
-        self.joined = _convolution(8 + _LAST, _LAST)
+        self.at_full = nn.Conv2d(_SEEN, _FINE, 3)
+        self.joined = _convolution(_FINE + _LAST, _LAST)
         self.last = _convolution(_LAST, features)
 
     def forward(self, srgb: Tensor) -> Tensor:
@@ -74,14 +73,16 @@ class FeatureNetwork(nn.Module):
         return self.fine(beyond, coarse)
 
     def coarse(self, srgb: Tensor) -> Tensor:
-        """(B, 24, ceil(H / 8) * 4, ceil(W / 8) * 4): what is told at half size; most of the work.
+        """(B, 24, ceil(H / 8) * 4, ceil(W / 8) * 4): its half of the hidden layer.
+
+        Before GELU, at half size; most of the work.
 
         Args:
             srgb: (B, 3, H, W) in [0, 1].
         """
         height, width = srgb.shape[-2:]
         pad = (0, -width % self.multiple, 0, -height % self.multiple)
-        seen = _seen(functional.pad(srgb, pad, mode="replicate"))
+        seen = reference.seen(functional.pad(srgb, pad, mode="replicate"))
         # Half as long in this order, which what follows keeps.
         folded = functional.pixel_unshuffle(seen, 2).contiguous(memory_format=torch.channels_last)
         half = functional.gelu(self.at_half(folded))
@@ -94,8 +95,9 @@ class FeatureNetwork(nn.Module):
         quarter = functional.gelu(quarter + larger(self.to_quarter(eighth)))
         half = half + larger(self.to_half(quarter))
         half = half + functional.gelu(self.merged(functional.gelu(half)))
-        told: Tensor = self.to_full(functional.gelu(half))
-        return told
+        # A convolution of single pixels and an enlargement may change places: here it is of fewer.
+        told = self.to_full(functional.gelu(half))
+        return functional.conv2d(told, self.joined.weight[:, _FINE:])
 
     def fine(self, srgb: Tensor, coarse: Tensor) -> Tensor:
         """(B, features, H, W) float32.
@@ -104,37 +106,25 @@ class FeatureNetwork(nn.Module):
             srgb: (B, 3, H + 2, W + 2), a pixel more on each side. coarse: (B, 24, H, W), that of
                 :meth:`coarse` made as large as the picture.
         """
-        return self._joined(self.at_full(_seen(srgb)), coarse)
-
-    def at_pixels(self, around: Tensor, coarse: Tensor) -> Tensor:
-        """(N, features) float32 of single pixels; :meth:`fine` without their neighbors' own.
-
-        Args:
-            around: (3, 3, 3, N) sRGB of a pixel and its neighbors: color, row, column, pixel.
-            coarse: (24, N), as in :meth:`fine`.
-        """
-        side_by_side = around.permute(0, 1, 3, 2).flatten(2)[None]
-        fine = functional.conv2d(
-            _seen(side_by_side), self.at_full.weight, self.at_full.bias, stride=3
-        )
-        return self._joined(fine, coarse[None, :, None])[0, :, 0].T
-
-    def _joined(self, fine: Tensor, coarse: Tensor) -> Tensor:
-        fine = functional.gelu(fine)
-        joined = functional.gelu(self.joined(torch.cat([fine, coarse], 1))).float()
-        # Weights are fitted to each picture, so that only directions of what comes here matter;
-        # at one length for all pixels training keeps them from growing without end.
-        length = (joined.square().mean(1, keepdim=True) + 0.05).sqrt()
-        features: Tensor = self.last(joined / length)
+        features: Tensor = self.last(reference.hidden(srgb, coarse, self.fine_layers))
         return features.float()
+
+    @property
+    def fine_layers(self) -> FineLayers:
+        """Those at full size before the last."""
+        second = self.joined.weight[:, :_FINE, 0, 0]
+        first_bias, second_bias = self.at_full.bias, self.joined.bias
+        assert first_bias is not None
+        assert second_bias is not None
+        return FineLayers(self.at_full.weight, first_bias, second, second_bias)
+
+    @property
+    def last_layer(self) -> tuple[Tensor, Tensor]:
+        """(features, 24) weights of hidden numbers, and (features,) biases."""
+        assert self.last.bias is not None
+        return self.last.weight[..., 0, 0], self.last.bias
 
 
 def larger(picture: Tensor) -> Tensor:
     """Twice as large, bilinear between the centers of pixels."""
     return functional.interpolate(picture, scale_factor=2.0, mode="bilinear", align_corners=False)
-
-
-def _seen(srgb: Tensor) -> Tensor:
-    light = torch.log(srgb.square() + _FLOOR)
-    clipped = (srgb >= _CLIPPED).to(srgb).amin(1, keepdim=True)
-    return torch.cat([srgb - 0.5, 0.3 * light + 0.5, clipped], 1)

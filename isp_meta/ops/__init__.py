@@ -5,6 +5,7 @@
     logits, srgb, raw ──superpixel_loss──▶ loss: all but the samples at once, for training
 
     guide, samples ──local_rbf──▶ pixels;  samples ──local_rbf_leave_one_out──▶ predictions
+    srgb, weights ──first_guess──▶ raw, about;  srgb ──guess_features──▶ what it weighs
 
 :mod:`isp_meta.ops.reference` defines every op in plain PyTorch. Results are the same to the bit for
 any number of threads.
@@ -14,17 +15,21 @@ from .aggregate import aggregate, distribute
 from .argmax_pool import argmax_pool
 from .associate import associate
 from .associate_features import associate_features
+from .first_guess import FineLayers, first_guess, guess_features
 from .local_rbf import RadialBasis, local_rbf, local_rbf_leave_one_out
 from .sample_mask import sample_mask
 from .superpixel_loss import superpixel_loss
 
 __all__ = [
+    "FineLayers",
     "RadialBasis",
     "aggregate",
     "argmax_pool",
     "associate",
     "associate_features",
     "distribute",
+    "first_guess",
+    "guess_features",
     "local_rbf",
     "local_rbf_leave_one_out",
     "sample_mask",

@@ -28,12 +28,14 @@ from .grid import (
     register_batches,
     under_autocast,
 )
+from .operator import operator
 
 __all__ = ["aggregate", "distribute"]
 
 _ops = torch.ops.isp_meta
 
 
+@operator
 def aggregate(features: Tensor, association: Tensor, cell: int) -> Tensor:
     """Center of every cell: the mean of the pixels around it, weighted by association.
 
@@ -69,6 +71,7 @@ def aggregate(features: Tensor, association: Tensor, cell: int) -> Tensor:
     return (total / mass.masked_fill(empty, 1)).masked_fill(empty, 0).to(features.dtype)
 
 
+@operator
 def distribute(centers: Tensor, association: Tensor, cell: int) -> Tensor:
     """Pixels rebuilt from the centers of the cells around them.
 

@@ -7,10 +7,12 @@ from torch import Tensor
 
 from . import _native  # noqa: F401
 from .grid import NEIGHBORS, check_cell, check_pixels, grid_shape, register_batches, under_autocast
+from .operator import operator
 
 __all__ = ["argmax_pool"]
 
 
+@operator
 def argmax_pool(association: Tensor, cell: int) -> Tensor:
     """Sample of every cell: the pixel of the nine blocks around it with the largest association.
 

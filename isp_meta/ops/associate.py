@@ -9,12 +9,14 @@ from torch import Tensor
 
 from . import _native  # noqa: F401
 from .grid import NEIGHBORS, check_cell, check_pixels, register_batches, under_autocast
+from .operator import operator
 
 __all__ = ["associate"]
 
 _ops = torch.ops.isp_meta
 
 
+@operator
 def associate(logits: Tensor, cell: int, mask_outside: bool = True) -> Tensor:
     """Soft association of every pixel with the nine cells around it.
 

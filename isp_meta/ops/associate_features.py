@@ -18,12 +18,14 @@ from .grid import (
     register_batches,
     under_autocast,
 )
+from .operator import operator
 
 __all__ = ["associate_features"]
 
 _ops = torch.ops.isp_meta
 
 
+@operator
 def associate_features(features: Tensor, centers: Tensor, cell: int, scale: float) -> Tensor:
     """Soft association by likeness: content-aware superpixels with no network.
 

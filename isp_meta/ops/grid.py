@@ -23,7 +23,9 @@ __all__ = [
     "check_cell",
     "check_pixels",
     "grid_shape",
+    "refused_gradient",
     "register_batches",
+    "register_calls",
     "under_autocast",
 ]
 
@@ -91,6 +93,18 @@ def check_beside(
         raise TypeError(f"{name} is {tensor.dtype} beside pixels of {pixels.dtype}")
 
 
+def refused_gradient(name: str) -> Callable[..., Any]:
+    """The backward of an operator that has none, and whose definition has one."""
+
+    def backward(ctx: Any, grad: Tensor) -> None:
+        raise NotImplementedError(
+            f"{name} has no gradient: detach what it is given, "
+            f"or take isp_meta.ops.reference.{name}, which has one"
+        )
+
+    return backward
+
+
 def under_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors as they are; under autocast half types become float32, as for a softmax."""
     device = tensors[0].device.type
@@ -120,5 +134,28 @@ def register_batches(operator: Callable[..., Tensor], name: str) -> None:
         result = operator(*map(fold, arguments, in_dims))
         each = result.shape[0] // info.batch_size
         return result.reshape(info.batch_size, each, *result.shape[1:]), 0
+
+    torch.library.register_vmap(name, rule)
+
+
+def register_calls(operator: Callable[..., Any], name: str) -> None:
+    """Lets ``torch.vmap`` run an operator whose tensors have no batch: one call after the other.
+
+    Args:
+        operator: takes tensors, then numbers; gives a tensor, or a tuple of them.
+        name: its qualified name.
+    """
+
+    def rule(info: Any, in_dims: tuple[int | None, ...], *arguments: Any) -> tuple[Any, Any]:
+        results = []
+        for index in range(info.batch_size):
+            pairs = zip(arguments, in_dims, strict=True)
+            results.append(
+                operator(*(a if dim is None else a.select(dim, index) for a, dim in pairs))
+            )
+        if isinstance(results[0], Tensor):
+            return torch.stack(results), 0
+        outputs = tuple(map(torch.stack, zip(*results, strict=True)))
+        return outputs, (0,) * len(outputs)
 
     torch.library.register_vmap(name, rule)

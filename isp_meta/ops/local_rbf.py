@@ -6,15 +6,22 @@ points, values ─neighbors─▶ a system a cell ──▶ guide's pixels of th
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from . import _native  # noqa: F401
-from .grid import center_dtype, check_beside, check_cell, check_pixels, grid_shape
+from .grid import (
+    center_dtype,
+    check_beside,
+    check_cell,
+    check_pixels,
+    grid_shape,
+    refused_gradient,
+    register_calls,
+)
+from .operator import operator
 
 __all__ = ["RADIAL", "RadialBasis", "local_rbf", "local_rbf_leave_one_out"]
 
@@ -63,6 +70,7 @@ class RadialBasis:
         return self.position_scale, self.guide_scale, radial, self.tail, self.ridge
 
 
+@operator
 def local_rbf(
     guide: Tensor, points: Tensor, values: Tensor, neighbors: Tensor, cell: int, basis: RadialBasis
 ) -> Tensor:
@@ -104,6 +112,7 @@ def local_rbf(
     return result
 
 
+@operator
 def local_rbf_leave_one_out(
     points: Tensor, values: Tensor, neighbors: Tensor, basis: RadialBasis
 ) -> Tensor:
@@ -181,21 +190,12 @@ def _leave_one_out_fake(
     return points.new_empty(neighbors.shape[0], values.shape[1])
 
 
-def _refusal(name: str) -> Callable[..., Any]:
-    def backward(ctx: Any, grad: Tensor) -> None:
-        raise NotImplementedError(
-            f"{name} has no gradient: detach what it is given, "
-            f"or take isp_meta.ops.reference.{name}, which has one"
-        )
-
-    return backward
-
-
 for _name, _fake in (
     ("local_rbf", _local_rbf_fake),
     ("local_rbf_leave_one_out", _leave_one_out_fake),
 ):
     torch.library.register_fake(f"isp_meta::{_name}", _fake)
-    torch.library.register_autograd(f"isp_meta::{_name}", _refusal(_name))
+    torch.library.register_autograd(f"isp_meta::{_name}", refused_gradient(_name))
+    register_calls(getattr(_ops, _name), f"isp_meta::{_name}")
     for _device in ("cpu", "cuda"):
         torch.library.register_autocast(f"isp_meta::{_name}", _device, torch.float32)

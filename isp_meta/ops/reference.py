@@ -5,10 +5,13 @@ Arguments and results as in the functions of the same names in :mod:`isp_meta.op
 
 from __future__ import annotations
 
+import itertools
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .first_guess import FineLayers
 from .grid import grid_shape
 from .local_rbf import RadialBasis
 
@@ -19,10 +22,16 @@ __all__ = [
     "associate",
     "associate_features",
     "distribute",
+    "first_guess",
+    "guess_features",
+    "hidden",
     "local_rbf",
     "local_rbf_leave_one_out",
+    "log_light",
     "neighbor_cells",
+    "pyramid",
     "sample_mask",
+    "seen",
     "superpixel_loss",
 ]
 
@@ -213,3 +222,136 @@ def local_rbf_leave_one_out(
     """The first of each row's samples from the others."""
     sought = points[neighbors[:, :1]]
     return _interpolate(basis, points, values, neighbors[:, 1:], sought)[:, 0]
+
+
+def log_light(srgb: Tensor) -> Tensor:
+    """Of any shape; the floor keeps noise in the shadows from counting as contrast."""
+    return torch.log(srgb.square() + 5e-3)
+
+
+def pyramid(picture: Tensor, steps: tuple[int, ...]) -> tuple[list[Tensor], Tensor]:
+    """Bands (C, H, W) and what remains: à trous, binomial [1, 2, 1] / 4 at growing distances.
+
+    Args:
+        picture: (C, H, W), which goes on beyond its edges as it is at them.
+        steps: from one tap to the next, level by level, pixels.
+    """
+    halo, bands = sum(steps), []
+    picture = functional.pad(picture[None], (halo,) * 4, mode="replicate")[0]
+    for step in steps:
+        smooth = picture
+        for dim in (-1, -2):
+            size = smooth.shape[dim] - 2 * step
+            before, middle, after = (smooth.narrow(dim, k * step, size) for k in range(3))
+            smooth = (before + after) / 4 + middle / 2
+        finer = picture[..., step:-step, step:-step] - smooth
+        halo -= step
+        rest = slice(halo, -halo or None)
+        bands.append(finer[..., rest, rest])
+        picture = smooth
+    return bands, picture
+
+
+def _clipped(srgb: Tensor) -> Tensor:
+    """(4, H, W) where each color is at its limit, and where all are."""
+    full = srgb >= 254 / 255
+    return torch.cat([full, full.all(0, keepdim=True)]).to(srgb)
+
+
+def seen(srgb: Tensor) -> Tensor:
+    """(B, 7, H, W) what a feature network sees: sRGB, its logarithm, where all of it is clipped."""
+    clipped = (srgb >= 254 / 255).to(srgb).amin(1, keepdim=True)
+    return torch.cat([srgb - 0.5, 0.3 * log_light(srgb) + 0.5, clipped], 1)
+
+
+def hidden(beyond: Tensor, told: Tensor, layers: FineLayers) -> Tensor:
+    """(B, 24, H, W) last hidden layer of a feature network, of one length at all pixels.
+
+    Weights are fitted to each picture, so that only directions of what comes here matter; at one
+    length training keeps them from growing without end.
+
+    Args:
+        beyond: (B, 3, H + 2, W + 2) sRGB, a pixel more on each side.
+        told: (B, 24, H, W), the half of the layer that was worked out at half size, before GELU.
+    """
+    first = functional.gelu(functional.conv2d(seen(beyond), layers.first, layers.first_bias))
+    second = functional.conv2d(first, layers.second[..., None, None], layers.second_bias)
+    found = functional.gelu(second + told)
+    found = found if found.dtype == torch.float64 else found.float()
+    return found / (found.square().mean(1, keepdim=True) + 0.05).sqrt()
+
+
+def _enlarged(planes: Tensor, factor: int, like: Tensor) -> Tensor:
+    """Bilinear between the centers of pixels, cut to the size of another picture."""
+    large = functional.interpolate(
+        planes[None], scale_factor=float(factor), mode="bilinear", align_corners=False
+    )[0]
+    return large[..., : like.shape[-2], : like.shape[-1]]
+
+
+def _table(table: Tensor, color: Tensor) -> Tensor:
+    """(3, N) a table's gains for (3, N) colors, linear in each between its knots."""
+    knots = table.shape[-1]
+    place = color.clamp(0, 1) * (knots - 1)
+    before = place.detach().floor().clamp(max=knots - 2)
+    (red, green, blue), share = before.long(), place - before
+    gain = torch.zeros_like(color)
+    for b, g, r in itertools.product((0, 1), repeat=3):
+        weight = torch.stack([s if k else 1 - s for s, k in zip(share, (r, g, b), strict=True)])
+        gain = gain + table[:, blue + b, green + g, red + r] * weight.prod(0)
+    return gain
+
+
+def _features(
+    picture: Tensor,
+    contrast: Tensor | None = None,
+    told: Tensor | None = None,
+    layers: FineLayers | None = None,
+) -> Tensor:
+    """(F, H, W)."""
+    light = picture.mean(0, keepdim=True)
+    parts = [_clipped(picture)]
+    if contrast is not None:
+        given = _enlarged(contrast, 4, picture)
+        bands = [*pyramid(log_light(picture), (1, 2, 4))[0], given[:3], given[3:6]]
+        products = torch.cat([band.mean(0, keepdim=True) for band in bands]) * light
+        level = given[6:].mean(0, keepdim=True).square()
+        parts += [*bands, products, products * light, given[6:], level]
+    if told is not None and layers is not None:
+        beyond = functional.pad(picture[None], (1,) * 4, mode="replicate")
+        layers = FineLayers(*(part.to(picture) for part in layers))
+        parts.append(hidden(beyond, _enlarged(told.to(picture), 2, picture)[None], layers)[0])
+    return torch.cat(parts)
+
+
+def guess_features(
+    picture: Tensor,
+    index: Tensor,
+    contrast: Tensor,
+    told: Tensor | None = None,
+    layers: FineLayers | None = None,
+    top: int = 0,
+    bottom: int | None = None,
+) -> Tensor:
+    """All pixels' features, then some of them."""
+    return _features(picture, contrast, told, layers)[4:].flatten(1)[:, index].T
+
+
+def first_guess(
+    picture: Tensor,
+    cubic: Tensor,
+    table: Tensor,
+    weights: Tensor,
+    contrast: Tensor | None = None,
+    told: Tensor | None = None,
+    layers: FineLayers | None = None,
+    top: int = 0,
+    bottom: int | None = None,
+) -> Tensor:
+    """The whole picture's, then some rows of it."""
+    features = _features(picture, contrast, told, layers).flatten(1)
+    gain = (_table(table, picture.flatten(1)) + weights @ features).clamp(-2, 2)
+    powers = [(i, j, k) for i in range(4) for j in range(4 - i) for k in range(4 - i - j)]
+    r, g, b = picture.flatten(1)
+    plain = (cubic @ torch.stack([r**i * g**j * b**k for i, j, k in powers])).clamp(0, 1)
+    return ((plain + 1e-3) * gain.exp() - 1e-3).clamp(0, 1).view(picture.shape)[:, top:bottom]

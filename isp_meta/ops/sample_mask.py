@@ -9,10 +9,12 @@ from torch import Tensor
 
 from .argmax_pool import argmax_pool
 from .grid import NEIGHBORS, register_batches, under_autocast
+from .operator import operator
 
 __all__ = ["sample_mask"]
 
 
+@operator
 def sample_mask(association: Tensor, cell: int, clip: float | None = None) -> Tensor:
     """Mask of the cells' samples, 1 where a pixel is some cell's :func:`argmax_pool`.
 

@@ -8,7 +8,16 @@ import torch
 from torch import Tensor
 
 from . import _native  # noqa: F401
-from .grid import NEIGHBORS, center_dtype, check_beside, check_cell, check_pixels, grid_shape
+from .grid import (
+    NEIGHBORS,
+    center_dtype,
+    check_beside,
+    check_cell,
+    check_pixels,
+    grid_shape,
+    register_calls,
+)
+from .operator import operator
 
 __all__ = ["superpixel_loss"]
 
@@ -16,6 +25,7 @@ _ops = torch.ops.isp_meta
 _COLORS, _CHANNELS = 3, 8
 
 
+@operator
 def superpixel_loss(
     logits: Tensor,
     srgb: Tensor,
@@ -142,5 +152,6 @@ torch.library.register_autograd("isp_meta::superpixel_loss", _backward, setup_co
 torch.library.register_autograd(
     "isp_meta::superpixel_loss_backward", _backward_backward, setup_context=_save_nothing
 )
+register_calls(_ops.superpixel_loss, "isp_meta::superpixel_loss")
 for _device in ("cpu", "cuda"):
     torch.library.register_autocast("isp_meta::superpixel_loss", _device, torch.float32)

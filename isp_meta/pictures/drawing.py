@@ -10,12 +10,13 @@ from PIL import Image, ImageDraw, ImageFont, ImageOps
 from torch import Tensor
 from torch.nn import functional
 
+from ..camera import MONOCHROME, pattern_of
 from ..frame import Frame
 from ..io.image import to_uint8
 from ..pipeline import Pipeline
 from ..registration import upright
 from ..samples import Samples
-from ..stages import srgb_encode
+from ..stages import black_level, srgb_encode
 
 __all__ = [
     "ERROR_COLORS",
@@ -34,8 +35,8 @@ _SHOWN = {
     "srgb": "srgb",
     "rgb": "rgb, sRGB-encoded",
     "raw": "raw, sRGB-encoded",
-    "mosaic": "mosaic, 2x2 binned, sRGB-encoded",
-    "codes": "codes, 2x2 binned, sRGB-encoded",
+    "mosaic": "mosaic, binned, sRGB-encoded",
+    "codes": "codes, binned, sRGB-encoded",
 }
 _GAP = 8
 _TEXT = 14
@@ -173,10 +174,10 @@ def _tile(label: str, picture: Tensor, column: int) -> Image.Image:
 def _shown(frame: Frame, field: str, side: int) -> Tensor:
     """(3, h, w) in [0, 1], encoded for display."""
     picture: Tensor = getattr(frame, field).detach()
+    if field == "codes":
+        camera = frame.camera
+        picture = black_level(picture, camera.black_level, camera.white_level)
     if field in ("mosaic", "codes"):
-        if field == "codes":
-            black = sum(frame.camera.black_level) / 4
-            picture = (picture - black) / (frame.camera.white_level - black)
         picture = _binned(picture, frame.camera.cfa)
     height, width = picture.shape[-2:]
     scale = min(side / max(height, width), 1.0)
@@ -186,13 +187,18 @@ def _shown(frame: Frame, field: str, side: int) -> Tensor:
 
 
 def _binned(mosaic: Tensor, cfa: str) -> Tensor:
-    """(3, ceil(H / 2), ceil(W / 2)): the mean of each color over every 2x2 pixels."""
-    height, width = mosaic.shape[-2:]
-    # Beyond an odd border the pattern goes on from the pixel two before, or from the last.
-    down, right = (torch.arange(n + n % 2) for n in (height, width))
-    down[height:] -= min(2, height)
-    right[width:] -= min(2, width)
-    planes = functional.pixel_unshuffle(mosaic[:, down][..., right], 2)
-    return torch.stack(
-        [planes[[place for place in range(4) if cfa[place] == color]].mean(0) for color in "RGB"]
-    )
+    """(3, ceil(H / n), ceil(W / n)): the mean of each color over every period of the mosaic, of
+    n x n pixels; a picture without a mosaic as it is."""
+    if len(mosaic) == len("RGB") or cfa == MONOCHROME:
+        return mosaic.expand(3, -1, -1)
+    pattern = pattern_of(cfa)
+    # Beyond a border the pattern goes on from the period before, or from the last pixel.
+    down, right = (_whole(size, len(pattern)) for size in mosaic.shape[-2:])
+    planes = functional.pixel_unshuffle(mosaic[:, down][..., right], len(pattern))
+    return torch.stack([planes[pattern.flatten() == color].mean(0) for color in range(3)])
+
+
+def _whole(size: int, period: int) -> Tensor:
+    line = torch.arange(-(-size // period) * period)
+    line[size:] -= period
+    return line.clamp(0, size - 1)

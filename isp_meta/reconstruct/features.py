@@ -18,7 +18,7 @@ from torch.nn import functional
 
 from ..decoder.correction import matern
 from ..decoder.cubic import apply_polynomial, fit_polynomial
-from ..decoder.detail import DetailBands
+from ..decoder.detail import contrast
 from ..decoder.guess import LOG_FLOOR, log_gain
 from ..decoder.guide import clipped
 from ..frame import Frame
@@ -95,8 +95,7 @@ def _lattice(like: Tensor) -> Tensor:
 def _fixed(srgb: Tensor) -> Tensor:
     """(P, H * W) what the log gain is a weighted sum of, beside the network's features."""
     kernel = matern(srgb.flatten(1).T, _lattice(srgb)).T
-    bands = DetailBands.of(srgb).rows(0, srgb.shape[1])
-    return torch.cat([kernel, torch.cat([clipped(srgb), bands]).flatten(1)])
+    return torch.cat([kernel, torch.cat([clipped(srgb), contrast(srgb)]).flatten(1)])
 
 
 def _ridge(design: Tensor, target: Tensor, weight: Tensor) -> Tensor:

@@ -37,6 +37,7 @@ def picture_and_samples(frame: Frame, by: str, *, controls: bool = False) -> tup
         raise ValueError("cannot reconstruct from no samples")
     if samples.control and not controls:
         raise ValueError(
-            f"{by} needs measured values; these are control values for LocalRBFReconstructor"
+            f"{by} needs measured values; these are control values, which LocalRBFReconstructor "
+            'alone reads: embed with values="measured" (--values measured)'
         )
     return srgb, samples

@@ -90,7 +90,7 @@ def _from_mosaic(frame: Frame, metadata: Metadata) -> Frame:
     assert mosaic is not None
     height, width = metadata.codes.shape[1:]
     frame = frame.replace(codes=mosaic.codes(height, width, pixels=metadata.pixels))
-    demosaic = Demosaic(method) if method in METHODS else Demosaic()  # type: ignore[arg-type]
+    demosaic = Demosaic(method) if method in METHODS else Demosaic()
     frame = demosaic(BlackLevel()(frame))
     frame = frame.replace(raw=frame.require("raw", "recover").clamp(0, 1))
     # Finite levels of a forged camera can still divide by nothing, or leave float32.

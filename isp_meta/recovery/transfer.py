@@ -23,6 +23,7 @@ def strip(
     output: PathLike | None = None,
     *,
     in_place: bool = False,
+    keep_time: bool = False,
     overwrite: bool = False,
 ) -> int:
     """Removes the metadata from a picture; everything else stays to the byte.
@@ -33,7 +34,9 @@ def strip(
     Args:
         picture: JPEG, PNG, TIFF or DNG. A sidecar beside it stays.
         output: the file to write.
-        in_place: replaces the picture instead, at once.
+        in_place: replaces the picture instead, at once; owner, permissions and extended attributes
+            stay where that is permitted, other hard links keep the old contents.
+        keep_time: the file written has the picture's time of modification.
         overwrite: replaces an existing output.
 
     Returns:
@@ -44,12 +47,12 @@ def strip(
         OutputError: the output cannot be written. ValueError: neither or both of the two places.
     """
     path = _target(picture, output, in_place, overwrite)
-    data = io.read_bytes(picture, ImageFileError)
+    data, modified = io.read_bytes(picture, ImageFileError), _modified(picture, keep_time)
     try:
         stripped = carriers.strip(data)
     except CarrierError as error:
         raise CarrierError(f"{picture}: {error}") from error
-    io.write_atomic(path, stripped, overwrite=overwrite or in_place)
+    io.write_atomic(path, stripped, overwrite=overwrite or in_place, modified=modified)
     return len(data) - len(stripped)
 
 
@@ -83,6 +86,7 @@ def attach(
     in_place: bool = False,
     place: str | None = None,
     force: bool = False,
+    keep_time: bool = False,
     overwrite: bool = False,
 ) -> Metadata:
     """Puts metadata into a picture, in place of any that it carries.
@@ -93,9 +97,11 @@ def attach(
         metadata: a file that :func:`extract` made, or another picture that carries some; by default
             the picture's sidecar.
         output: the file to write.
-        in_place: replaces the picture instead, at once.
+        in_place: replaces the picture instead, at once; owner, permissions and extended attributes
+            stay where that is permitted, other hard links keep the old contents.
         place: of :func:`isp_meta.carriers.places`; by default the first.
         force: goes on where the picture was edited since; its size must still be the same.
+        keep_time: the file written has the picture's time of modification.
         overwrite: replaces an existing output.
 
     Returns:
@@ -110,7 +116,7 @@ def attach(
     path = _target(picture, output, in_place, overwrite)
     source = carriers.sidecar.sidecar_path(Path(picture)) if metadata is None else Path(metadata)
     packed = _packed(source)
-    data = io.read_bytes(picture, ImageFileError)
+    data, modified = io.read_bytes(picture, ImageFileError), _modified(picture, keep_time)
     codes = io.decode_image(data, str(picture), deep=True)
     try:
         payload = codec.decode(packed)
@@ -123,7 +129,7 @@ def attach(
         whole = carriers.insert(data, packed, place=place)
     except CarrierError as error:
         raise CarrierError(f"{picture}: {error}") from error
-    io.write_atomic(path, whole, overwrite=overwrite or in_place)
+    io.write_atomic(path, whole, overwrite=overwrite or in_place, modified=modified)
     return found
 
 
@@ -137,6 +143,10 @@ def _target(
         return picture
     io.check_target(output, overwrite=overwrite, sources=[picture])
     return output
+
+
+def _modified(picture: PathLike, keep_time: bool) -> int | None:
+    return Path(picture).stat().st_mtime_ns if keep_time else None
 
 
 def _packed(source: Path) -> bytes:

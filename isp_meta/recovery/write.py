@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
 
@@ -15,23 +14,27 @@ Format = Literal["dng", "tiff", "npy"]
 
 
 def write_recovered(
-    path: Path, frame: Frame, format: Format, cfa: bool, overwrite: bool = False
+    path: Path,
+    frame: Frame,
+    format: Format,
+    cfa: bool = False,
+    compress: io.Compression = "lossless-jpeg",
+    *,
+    overwrite: bool = False,
 ) -> None:
     """Writes a recovered frame.
 
     Args:
-        path: target. frame: with ``raw``, or ``codes`` where the whole mosaic was kept.
-        format: of the file. cfa: a DNG with the sensor's mosaic. overwrite: it may exist.
+        path: target. frame: with ``raw``, and ``codes`` where the whole mosaic was kept.
+        format: of the file. cfa, compress: of a DNG, see :func:`isp_meta.write_dng`.
+        overwrite: it may exist.
 
     Raises:
         OutputError: it cannot be written.
     """
-    writers: dict[str, Callable[[], None]] = {
-        "tiff": lambda: io.write_tiff16(path, frame.require("raw", "recover"), overwrite=overwrite),
-        "npy": lambda: io.write_npy(path, frame.require("raw", "recover"), overwrite=overwrite),
-        "dng": lambda: io.write_dng(path, frame, cfa=cfa, overwrite=overwrite),
-    }
-    if format == "dng" and cfa and frame.codes is not None:
-        io.write_mosaic(path, frame, overwrite=overwrite)
+    if format == "dng":
+        io.write_dng(path, frame, cfa=cfa, compress=compress, overwrite=overwrite)
+    elif format == "tiff":
+        io.write_tiff16(path, frame.require("raw", "recover"), overwrite=overwrite)
     else:
-        writers[format]()
+        io.write_npy(path, frame.require("raw", "recover"), overwrite=overwrite)

@@ -119,15 +119,15 @@ class Placement:
             Mosaic and black levels begin at the picture's first pixel, and ``crop`` says where that
             is; the orientation is what remains to be done. :func:`between` undoes it.
         """
-        places = []
-        for row, column in product((0, 1), repeat=2):
-            y, x = self._in_raw(self.top + row, self.left + column, raw_size)
-            places.append(y % 2 * 2 + x % 2)
         top, left = self._in_raw(self.top, self.left, raw_size)
-        a, b, c, d = (camera.black_level[place] for place in places)
+        # A linear picture's three colors lie at one place: they stay.
+        places, side = list(range(len(camera.cfa))), camera.period
+        for place, (row, column) in enumerate(product(range(side), repeat=2)):
+            y, x = self._in_raw(self.top + row, self.left + column, raw_size)
+            places[place] = y % side * side + x % side
         return camera.replace(
             cfa="".join(camera.cfa[place] for place in places),
-            black_level=(a, b, c, d),
+            black_level=tuple(camera.black_level[place] for place in places),
             orientation=_remaining(camera.orientation, self.turn),
             crop=(camera.crop[0] + top, camera.crop[1] + left),
         )

@@ -23,6 +23,7 @@ from .. import io
 from ..comparison import Comparison, compare
 from ..errors import PayloadCorrupt
 from ..frame import Frame
+from ..io import RawLayout
 from ..recovery import Metadata, read_metadata, recover
 from ..registration import upright
 from ..stages import srgb_decode, srgb_encode
@@ -63,6 +64,7 @@ def write_report(
     output: str | os.PathLike[str],
     raw: str | os.PathLike[str] | None = None,
     *,
+    layout: RawLayout | None = None,
     width: int = 1600,
     force: bool = False,
     overwrite: bool = False,
@@ -71,7 +73,7 @@ def write_report(
     """Writes a page about a picture; whole or not at all.
 
     Args:
-        picture, raw, width, force, progress: as for :func:`build_report`.
+        picture, raw, layout, width, force, progress: as for :func:`build_report`.
         output: the HTML file. overwrite: it may exist.
 
     Returns:
@@ -83,7 +85,9 @@ def write_report(
     path = picture.path if isinstance(picture, Metadata) else picture
     sources = [path] if raw is None else [path, raw]
     io.check_target(output, overwrite=overwrite, sources=sources)
-    page = build_report(picture, raw, width=width, force=force, progress=progress).encode()
+    page = build_report(
+        picture, raw, layout=layout, width=width, force=force, progress=progress
+    ).encode()
     io.write_atomic(output, page, overwrite=overwrite)
     return len(page)
 
@@ -92,6 +96,7 @@ def build_report(
     picture: str | os.PathLike[str] | Metadata,
     raw: str | os.PathLike[str] | None = None,
     *,
+    layout: RawLayout | None = None,
     width: int = 1600,
     force: bool = False,
     progress: Progress | None = None,
@@ -101,6 +106,7 @@ def build_report(
     Args:
         picture: a JPEG, PNG or TIFF, or what :func:`isp_meta.read_metadata` read of it.
         raw: the raw file that it was made from; None: nothing is said of how near recovery comes.
+        layout: how a raw file without a header holds its codes.
         width: of its pictures' longest side at most, pixels, 320 to 4096.
         force: goes on where the picture was edited since.
         progress: called with the name of each step as it begins.
@@ -121,20 +127,24 @@ def build_report(
     if not isinstance(picture, Metadata):
         step("reading")
         picture = read_metadata(picture)
-    subject = _subject(picture, raw, force, step)
+    subject = _subject(picture, raw, layout, force, step)
     step("drawing")
     with torch.no_grad():
         return _page(subject, width)
 
 
 def _subject(
-    metadata: Metadata, raw: str | os.PathLike[str] | None, force: bool, step: Progress
+    metadata: Metadata,
+    raw: str | os.PathLike[str] | None,
+    layout: RawLayout | None,
+    force: bool,
+    step: Progress,
 ) -> Subject:
     frame = recover(metadata, force=force, progress=step)
     if raw is None:
         return Subject(metadata, frame)
     step("comparing")
-    comparison, got, truth = compare(raw, metadata, estimate=frame)
+    comparison, got, truth = compare(raw, metadata, estimate=frame, layout=layout)
     return Subject(metadata, frame, comparison, got.sub(truth).abs_().amax(0))
 
 

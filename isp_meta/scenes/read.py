@@ -129,7 +129,7 @@ def read_scene(
             raise ImageFileError(f"{path}: is smaller than a block of {shrink} pixels")
         raw = functional.avg_pool2d(raw[None], shrink)[0]
         # They are laid out for the sensor's own pixels.
-        return Frame(frame.camera.replace(gain_maps=()), raw=raw)
+        return Frame(frame.camera.replace(gain_maps=(), editing=None), raw=raw)
     return Frame(frame.camera, raw=raw)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 import torch
@@ -14,22 +15,26 @@ from ..stage import Stage
 
 __all__ = ["BlackLevel", "black_level"]
 
+_COLORS = 3
+
 
 def black_level(
     codes: Tensor, black: Tensor | Sequence[float], white: Tensor | float, clip: bool = True
 ) -> Tensor:
     """Linear mosaic of a sensor's codes.
 
-        mosaic = (codes - black) / (white - black), black by position in the 2x2 pattern
+        mosaic = (codes - black) / (white - black), black by position in the pattern
 
     Args:
-        codes: (..., H, W), float32 or float64, any size.
-        black: 4 codes at zero light, for the top-left 2x2 pixels, row-major.
+        codes: (..., H, W), float32 or float64, any size; (..., 3, H, W) where colors have a level
+            each.
+        black: codes at zero light, as :attr:`Camera.black_level`: of a square of n x n pixels at
+            the top left, row-major, which repeats; or three, of red, green and blue.
         white: code at saturation, above every black.
         clip: confine to [0, 1]; without it noise around black stays negative.
 
     Returns:
-        (..., H, W): 0 at black, 1 at saturation; differentiable with respect to all three.
+        As ``codes``: 0 at black, 1 at saturation; differentiable with respect to all three.
 
     Raises:
         TypeError: codes are not floating point. ValueError: black or white do not fit; tensors are
@@ -37,39 +42,61 @@ def black_level(
 
     Source: DNG specification 1.7.1, chapter 5 ("Black Subtraction", "Rescaling", "Clipping").
     """
-    pairs, level, span = _row_pairs(codes, black, white)
-    mosaic = (pairs - level).div_(span)
+    periods, level, span = _row_periods(codes, black, white)
+    mosaic = (periods - level).div_(span)
     mosaic = mosaic.clamp_(0, 1) if clip else mosaic
-    return mosaic.flatten(-3, -2)[..., : codes.shape[-2], :]
+    return _rows(mosaic, codes)
 
 
-def _row_pairs(
+def _row_periods(
     values: Tensor, black: Tensor | Sequence[float], white: Tensor | float
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Rows two by two, (..., ceil(H / 2), 2, W), and (2, W) black and white - black."""
+    """Rows a period at a time, (..., ceil(H / n), n, W), and black and white - black, (n, W), or of
+    three colors (3, 1, 1, 1)."""
     if not values.is_floating_point():
         raise TypeError(f"codes must be floating point, not {values.dtype}")
     given = not isinstance(black, Tensor) and not isinstance(white, Tensor)
-    if len(black) != 4 or (given and not all(level < white for level in black)):
-        raise ValueError(f"black must be 4 levels below white {white}, not {tuple(black)}")
+    if given and not all(level < white for level in black):
+        raise ValueError(f"black must lie below white {white}, not {tuple(black)}")
     height, width = values.shape[-2:]
-    square = torch.as_tensor(black, dtype=values.dtype, device=values.device).view(2, 2)
-    level = square.repeat(1, (width + 1) // 2)[:, :width]
-    even = functional.pad(values, (0, 0, 0, 1)) if height % 2 else values
+    side = _side(len(black), values)
+    levels = torch.as_tensor(black, dtype=values.dtype, device=values.device)
+    if len(black) == _COLORS:
+        level = levels.view(_COLORS, 1, 1, 1)
+    else:
+        level = levels.view(side, side).repeat(1, -(-width // side))[:, :width]
+    whole = functional.pad(values, (0, 0, 0, -height % side)) if height % side else values
     white = white.to(values) if isinstance(white, Tensor) else white
-    return torch.unflatten(even, -2, (-1, 2)), level, white - level
+    return torch.unflatten(whole, -2, (-1, side)), level, white - level
+
+
+def _side(levels: int, values: Tensor) -> int:
+    """Of the square that so many levels are of; 1 where they are of colors."""
+    if levels == _COLORS and values.dim() > 2 and values.shape[-3] == _COLORS:
+        return 1
+    side = math.isqrt(levels)
+    if levels == 0 or side**2 != levels:
+        raise ValueError(
+            f"{levels} black levels are neither of a square of pixels nor of the channels of "
+            f"{tuple(values.shape)}"
+        )
+    return side
+
+
+def _rows(periods: Tensor, like: Tensor) -> Tensor:
+    return periods.flatten(-3, -2)[..., : like.shape[-2], :]
 
 
 class BlackLevel(Stage):
     """Codes to mosaic; see :func:`black_level`.
 
     Args:
-        black: (4,) codes; None: the camera's ``black_level``.
+        black: codes, (4,) for a Bayer mosaic; None: the camera's ``black_level``.
         white: code; None: the camera's ``white_level``.
         clip: confine to [0, 1].
 
     Raises:
-        ValueError: black is not (4,), or not below white.
+        ValueError: black is not one row of levels, or not below white.
     """
 
     needs = frozenset({"codes"})
@@ -87,8 +114,8 @@ class BlackLevel(Stage):
         self.hold("black", black)
         self.hold("white", white)
         self.clip = clip
-        if self.black is not None and self.black.shape != (4,):
-            raise ValueError(f"BlackLevel: black must be (4,), not {tuple(self.black.shape)}")
+        if self.black is not None and self.black.dim() != 1:
+            raise ValueError(f"BlackLevel: black must be (n,), not {tuple(self.black.shape)}")
         if self.white is not None and self.white.shape != ():
             raise ValueError("BlackLevel: white must be one number")
         if self.black is not None and self.white is not None and self.black.max() >= self.white:
@@ -106,9 +133,8 @@ class BlackLevel(Stage):
     def invert(self, frame: Frame) -> Frame:
         """Fills ``codes`` from ``mosaic``: not rounded, exact where nothing was clipped."""
         mosaic = frame.require("mosaic", by="BlackLevel.invert")
-        pairs, level, span = _row_pairs(mosaic, *self._levels(frame.camera))
-        codes = torch.addcmul(level, pairs, span).flatten(-3, -2)
-        return frame.replace(codes=codes[..., : mosaic.shape[-2], :])
+        periods, level, span = _row_periods(mosaic, *self._levels(frame.camera))
+        return frame.replace(codes=_rows(torch.addcmul(level, periods, span), mosaic))
 
     def bind(self, camera: Camera) -> Stage:
         """A copy that holds the camera's levels, where none were given."""

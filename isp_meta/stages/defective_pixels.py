@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from ..camera import BAYER_PATTERNS, LINEAR, MONOCHROME, pattern_of
 from ..frame import Frame
 from ..stage import Range, Stage
+from .periodic import least_cfa
 
 __all__ = ["DefectivePixels", "DefectMethod", "defective_pixels", "detect_defects"]
 
@@ -22,12 +26,43 @@ _BAND = 1 << 20
 # three.
 _REACH = 3
 
-# The nearest pixels of the same color in eight directions; the second four face the first four.
+# The pixels of the same place in a Bayer pattern, in eight directions; the second four face the
+# first four.
 _NEIGHBORS = ((0, 2), (2, 0), (2, 2), (2, -2), (0, -2), (-2, 0), (-2, -2), (-2, 2))
 
 
+@cache
+def _neighbors(cfa: str) -> Tensor:
+    """(n, n, 8, 2): offsets from each place of a pattern to its neighbors, in pairs as above.
+
+    Of a Bayer pattern those above, of another the four nearest pairs that have the place's color.
+    """
+    if cfa in BAYER_PATTERNS:
+        return torch.tensor(_NEIGHBORS).expand(2, 2, -1, -1)
+    pattern = pattern_of(MONOCHROME if cfa == LINEAR else cfa)
+    period = len(pattern)
+    table = torch.empty(period, period, len(_NEIGHBORS), 2, dtype=torch.int64)
+    reach = range(-period, period + 1)
+    half = [(down, right) for down in reach for right in reach if (down, right) > (0, 0)]
+    half.sort(key=lambda offset: offset[0] ** 2 + offset[1] ** 2)
+    for y in range(period):
+        for x in range(period):
+            pairs = [
+                (down, right)
+                for down, right in half
+                if pattern[(y + down) % period, (x + right) % period] == pattern[y, x]
+                and pattern[(y - down) % period, (x - right) % period] == pattern[y, x]
+            ]
+            table[y, x, :4] = torch.tensor(pairs[:4])
+    table[:, :, 4:] = -table[:, :, :4]
+    return table
+
+
 def detect_defects(
-    mosaic: Tensor, threshold: Tensor | float, contrast: Tensor | float = 4.0
+    mosaic: Tensor,
+    threshold: Tensor | float,
+    contrast: Tensor | float = 4.0,
+    cfa: str = "RGGB",
 ) -> Tensor:
     """Finds single pixels that stand out from all eight neighbors of their color, and alone.
 
@@ -47,6 +82,9 @@ def detect_defects(
         mosaic: (..., H, W), float32 or float64, any size.
         threshold: >= 0, in the mosaic's units.
         contrast: >= 0; 0 looks at neighbors of the same color alone.
+        cfa: as :attr:`isp_meta.Camera.cfa`: who is a neighbor. In a Bayer mosaic those are the
+            pixels of the same place of the pattern, in another the nearest of the same color that
+            face each other; under "RGB" each color is by itself.
 
     Returns:
         (..., H, W) bool, without gradient.
@@ -56,6 +94,9 @@ def detect_defects(
     """
     height, width = mosaic.shape[-2:]
     planes = mosaic.detach().reshape(-1, height, width)
+    cfa = least_cfa(cfa)
+    if cfa not in BAYER_PATTERNS:
+        return _detected(planes, threshold, contrast, _neighbors(cfa)).view(mosaic.shape)
     rows = max(_BAND // width, 1)
     bands = []
     for top in range(0, height, rows):
@@ -104,7 +145,73 @@ def _most_beside(padded: Tensor, place: tuple[Tensor, ...]) -> Tensor:
     return off.amax((1, 2))
 
 
-def defective_pixels(mosaic: Tensor, defects: Tensor, method: DefectMethod = "gradient") -> Tensor:
+def _detected(
+    planes: Tensor, threshold: Tensor | float, contrast: Tensor | float, table: Tensor
+) -> Tensor:
+    """The same of any pattern: (N, H, W) to bool."""
+    height, width = planes.shape[-2:]
+    period, reach = len(table), int(table.max())
+    margin = -(-(reach + 1) // period) * period
+    # Beyond an edge lie those of their color from within, the second ones so that no pixel there
+    # is its own neighbor.
+    padded = planes
+    for dim, size in ((-2, height), (-1, width)):
+        line = torch.arange(-margin, size + margin + -size % period, device=planes.device)
+        first = line % period
+        last = line - ((line - size) // period + 1) * period
+        line = torch.where(
+            line < 0, torch.where(first + period < size, first + period, first), line
+        )
+        line = torch.where(line >= size, torch.where(last >= period, last - period, last), line)
+        padded = padded.index_select(dim, line.clamp(0, size - 1))
+    found = []
+    rows = max(_BAND // width // period, 1) * period
+    for top in range(0, height, rows):
+        bottom = min(top + rows, height)
+        stop = bottom + -bottom % period
+        band = padded[:, top : stop + 2 * margin]
+        found.append(_stand_out(band, threshold, contrast, table, margin)[:, : bottom - top])
+    return torch.cat(found, -2)[..., :width]
+
+
+def _stand_out(
+    padded: Tensor,
+    threshold: Tensor | float,
+    contrast: Tensor | float,
+    table: Tensor,
+    margin: int,
+) -> Tensor:
+    """Whole periods and ``margin`` pixels around them, to bool without these."""
+    period = len(table)
+    rim = margin - period
+    inner = padded[:, period : padded.shape[1] - period, period : padded.shape[2] - period]
+    high, low, mean = (torch.empty_like(inner) for _ in range(3))
+    for y in range(period):
+        for x in range(period):
+            here = (slice(None), slice(y, None, period), slice(x, None, period))
+            size = high[here].shape
+            around = torch.stack(
+                [
+                    padded[:, period + y + down :: period, period + x + right :: period][
+                        :, : size[1], : size[2]
+                    ]
+                    for down, right in table[y, x].tolist()
+                ]
+            )
+            high[here], low[here], mean[here] = around.amax(0), around.amin(0), around.mean(0)
+    off = functional.pad((inner - mean).abs_(), (1, 1, 1, 1))
+    shifts = [(down, right) for down in range(3) for right in range(3) if (down, right) != (1, 1)]
+    beside = torch.stack(
+        [off[:, d : d + inner.shape[1], r : r + inner.shape[2]] for d, r in shifts]
+    ).amax(0)
+    excess = torch.maximum(inner - high, low - inner)
+    found = (excess > threshold) & (excess > contrast * beside)
+    return found[:, rim : found.shape[1] - rim, rim : found.shape[2] - rim]
+
+
+def defective_pixels(
+    mosaic: Tensor, defects: Tensor, method: DefectMethod = "gradient", cfa: str = "RGGB"
+) -> Tensor:
     """Replaces defective pixels by sound neighbors of their color.
 
         gradient:  mean of the two facing neighbors that differ least, of four directions;
@@ -119,6 +226,7 @@ def defective_pixels(mosaic: Tensor, defects: Tensor, method: DefectMethod = "gr
         mosaic: (..., H, W), float32 or float64, any size.
         defects: bool, of a shape that broadcasts to the mosaic's.
         method: "gradient" or "median".
+        cfa: as :attr:`isp_meta.Camera.cfa`; see :func:`detect_defects` for who is a neighbor.
 
     Returns:
         Same shape: sound pixels exactly as they were.
@@ -137,9 +245,11 @@ def defective_pixels(mosaic: Tensor, defects: Tensor, method: DefectMethod = "gr
     left = broken.nonzero().squeeze(1)
     sound = ~broken
     y, x = left // width % height, left % width
+    table = _neighbors(least_cfa(cfa)).to(mosaic.device)
     while len(left):
         around, usable = [], []
-        for down, right in _NEIGHBORS:
+        for offset in table[y % len(table), x % len(table)].unbind(1):
+            down, right = offset.unbind(1)
             inside = (y + down >= 0) & (y + down < height) & (x + right >= 0) & (x + right < width)
             index = torch.where(inside, left + down * width + right, left)
             around.append(values[index])
@@ -223,8 +333,9 @@ class DefectivePixels(Stage):
             inside = ((self.defects >= 0) & (self.defects < size)).all(1)
             y, x = self.defects[inside].to(mask.device).unbind(1)
             mask[y, x] = True
-        mask = mask | detect_defects(mosaic, self.threshold.to(mosaic), self.contrast.to(mosaic))
-        return frame.replace(mosaic=defective_pixels(mosaic, mask, self.method))
+        limits, cfa = (self.threshold.to(mosaic), self.contrast.to(mosaic)), frame.camera.cfa
+        mask = mask | detect_defects(mosaic, *limits, cfa)
+        return frame.replace(mosaic=defective_pixels(mosaic, mask, self.method, cfa))
 
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""

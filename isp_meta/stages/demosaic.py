@@ -2,45 +2,75 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Literal, get_args
 
 import torch
 from torch import Tensor
 
-from ..camera import BAYER_PATTERNS
+from ..camera import BAYER_PATTERNS, LINEAR, MONOCHROME, Camera, check_cfa
 from ..frame import Frame
 from ..stage import Stage
 from .bayer import Field, interleave, put, split
 from .borders import extended
+from .kriging import kriging
 from .menon import MENON_HALO, menon
+from .periodic import least_cfa, nearest
 from .rows import of_bands, row_bands
 
-__all__ = ["Demosaic", "DemosaicMethod", "demosaic"]
+__all__ = ["METHODS", "Demosaic", "DemosaicMethod", "demosaic", "method_for"]
 
-DemosaicMethod = Literal["malvar", "bilinear", "menon"]
-METHODS = get_args(DemosaicMethod)
+DemosaicMethod = Literal["malvar", "bilinear", "menon", "kriging"]
+METHODS: tuple[DemosaicMethod, ...] = get_args(DemosaicMethod)
+_OF_BAYER = ("malvar", "menon")
 
 # Rows of a band at least, so that what a band reads beyond its own rows is little.
 _ROWS = 64
 
 
-def demosaic(mosaic: Tensor, cfa: str = "RGGB", method: DemosaicMethod = "malvar") -> Tensor:
-    """Interpolates the two colors that each pixel did not measure.
-
-        bilinear:  mean of the nearest pixels of that color (2 or 4 of them)
-        malvar:    bilinear + gain * (Laplacian of the color that the pixel did measure)
-        menon:     along the row or the column, whichever changes less; see :func:`menon`
-
-    Borders are mirrored about the outermost pixel, which keeps the pattern's parity. Along a side
-    of a single pixel there is nothing to mirror: that line is repeated, and a color that it does
-    not hold is guessed from those it does.
+def method_for(cfa: str, method: DemosaicMethod) -> DemosaicMethod | None:
+    """What a mosaic is demosaiced by where a method was asked for.
 
     Args:
-        mosaic: (..., 1, H, W), float32 or float64, any size from 1x1.
-        cfa: RGGB, BGGR, GRBG or GBRG, the top-left 2x2 pixels row-major.
-        method: "malvar" and "menon" may leave the range of their input at edges; "bilinear" never
-            does.
+        cfa: as :attr:`isp_meta.Camera.cfa`.
+        method: asked for.
+
+    Returns:
+        "kriging" in place of what is for Bayer mosaics alone; None without a mosaic.
+    """
+    if cfa in (MONOCHROME, LINEAR):
+        return None
+    is_bayer = least_cfa(cfa) in BAYER_PATTERNS
+    return method if is_bayer or method not in _OF_BAYER else "kriging"
+
+
+def demosaic(
+    mosaic: Tensor,
+    cfa: str = "RGGB",
+    method: DemosaicMethod = "malvar",
+    neutral: Sequence[float] | Tensor = (1.0, 1.0, 1.0),
+) -> Tensor:
+    """Interpolates the two colors that each pixel did not measure.
+
+        bilinear:  mean of the nearest pixels of that color
+        malvar:    bilinear + gain * (Laplacian of the color that the pixel did measure)
+        menon:     along the row or the column, whichever changes less; see :func:`menon`
+        kriging:   best linear prediction, along the direction that predicts best nearby; see
+                   :func:`kriging`
+
+    "malvar" and "menon" are for Bayer mosaics: another one is demosaiced by "kriging" then. A
+    monochrome picture is repeated three times, and a linear one has its three colors already.
+
+    Borders are mirrored about the outermost pixel, which keeps a Bayer pattern's parity; of other
+    patterns see :func:`isp_meta.stages.periodic.surrounded`. Along a side of a single pixel there
+    is nothing to mirror: that line is repeated, and a color that it does not hold is guessed from
+    those it does.
+
+    Args:
+        mosaic: (..., 1, H, W), float32 or float64, any size from 1x1; (..., 3, H, W) under "RGB".
+        cfa: as :attr:`isp_meta.Camera.cfa`.
+        method: all but "bilinear" may leave the range of their input at edges.
+        neutral: (3,) camera color of a neutral object, all > 0, which "kriging" takes for gray.
 
     Returns:
         (..., 3, H, W): measured pixels exactly as they were.
@@ -53,23 +83,34 @@ def demosaic(mosaic: Tensor, cfa: str = "RGGB", method: DemosaicMethod = "malvar
     """
     if not mosaic.is_floating_point():
         raise TypeError(f"mosaic must be floating point, not {mosaic.dtype}")
-    if mosaic.dim() < 3 or mosaic.shape[-3] != 1 or 0 in mosaic.shape[-2:]:
-        raise ValueError(f"mosaic must be (..., 1, H, W), not {tuple(mosaic.shape)}")
-    if cfa not in BAYER_PATTERNS:
-        raise ValueError(f"cfa must be one of {', '.join(BAYER_PATTERNS)}, not {cfa!r}")
+    check_cfa(cfa)
+    channels = 3 if cfa == LINEAR else 1
+    if mosaic.dim() < 3 or mosaic.shape[-3] != channels or 0 in mosaic.shape[-2:]:
+        raise ValueError(f"mosaic must be (..., {channels}, H, W), not {tuple(mosaic.shape)}")
     _check_method(method)
-    estimate, halo = _ESTIMATES[method]
+    if cfa in (MONOCHROME, LINEAR):
+        return mosaic.expand(*mosaic.shape[:-3], 3, -1, -1).clone()
+    cfa = least_cfa(cfa)
     plane = mosaic.squeeze(-3)
+    if method_for(cfa, method) == "kriging":
+        return kriging(plane, cfa, neutral)
+    if cfa not in BAYER_PATTERNS:
+        return nearest(plane, cfa)
+    return _of_bayer(plane, cfa, method)
+
+
+def _of_bayer(plane: Tensor, cfa: str, method: str) -> Tensor:
+    estimate, halo = _ESTIMATES[method]
     height, width = plane.shape[-2:]
 
     def planes(top: int, bottom: int) -> list[Tensor]:
         rows = extended(plane, -2, top - halo, bottom + halo)
         return estimate(split(extended(rows, -1, -halo, _even(width) + halo), halo), cfa)
 
-    bands = row_bands(mosaic, multiple=_ROWS)
+    bands = row_bands(plane, multiple=_ROWS)
     if len(bands) == 1:
         return interleave(planes(0, _even(height)), (height, width))
-    raw = mosaic.new_empty(*plane.shape[:-2], 3, height, width)
+    raw = plane.new_empty(*plane.shape[:-2], 3, height, width)
 
     def fill(top: int, bottom: int) -> None:
         put(planes(top, top + _even(bottom - top)), raw[..., top:bottom, :])
@@ -139,22 +180,46 @@ _ESTIMATES: dict[str, tuple[Callable[[Field, str], list[Tensor]], int]] = {
 
 
 class Demosaic(Stage):
-    """Mosaic to raw, confined to [0, 1]; see :func:`demosaic`."""
+    """Mosaic to raw, confined to [0, 1]; see :func:`demosaic`.
+
+    Args:
+        method: see :func:`demosaic`.
+        neutral: (3,) all > 0; None: the camera's ``as_shot_neutral``. "kriging" alone looks at it.
+
+    Raises:
+        ValueError: another method, or a neutral of another shape or not positive.
+    """
 
     needs = frozenset({"mosaic"})
     gives = frozenset({"raw"})
+    neutral: Tensor | None
 
-    def __init__(self, method: DemosaicMethod = "malvar") -> None:
+    def __init__(
+        self, method: DemosaicMethod = "malvar", neutral: Tensor | Sequence[float] | None = None
+    ) -> None:
         super().__init__()
         _check_method(method)
         self.method: DemosaicMethod = method
+        self.hold("neutral", neutral)
+        if self.neutral is not None and not (
+            self.neutral.shape == (3,) and bool((self.neutral > 0).all())
+        ):
+            raise ValueError(f"Demosaic: neutral must be 3 positive values, not {neutral}")
 
     def forward(self, frame: Frame) -> Frame:
         """Fills ``raw``."""
-        mosaic = frame.require("mosaic", by="Demosaic")
-        raw = demosaic(mosaic, frame.camera.cfa, self.method)
-        return frame.replace(raw=raw.clamp_(0, 1))
+        mosaic, camera = frame.require("mosaic", by="Demosaic"), frame.camera
+        neutral = camera.as_shot_neutral if self.neutral is None else self.neutral
+        return frame.replace(raw=demosaic(mosaic, camera.cfa, self.method, neutral).clamp_(0, 1))
+
+    def bind(self, camera: Camera) -> Stage:
+        """A copy that holds the camera's neutral, where none was given and it is looked at."""
+        bound = super().bind(camera)
+        if self.neutral is None and method_for(camera.cfa, self.method) == "kriging":
+            bound.hold("neutral", camera.as_shot_neutral)
+        return bound
 
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""
-        return f"method={self.method!r}"
+        neutral = "" if self.neutral is None else f", neutral={self.neutral.tolist()}"
+        return f"method={self.method!r}{neutral}"

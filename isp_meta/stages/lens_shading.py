@@ -5,13 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from abc import abstractmethod
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar, Literal, get_args
 
 import torch
 from torch import Tensor, nn
 
-from ..camera import BAYER_PATTERNS, Camera, GainMap
+from ..camera import LINEAR, MONOCHROME, Camera, GainMap, check_cfa, pattern_of, period_of
 from ..frame import Frame
 from ..stage import Range, Stage
 
@@ -30,19 +31,20 @@ def lens_shading(picture: Tensor, maps: Sequence[GainMap], cfa: str = "RGGB") ->
         gain(y, x) = sum over i, j of hat(v - i) hat(u - j) gains[i, j],  hat(t) = max(1 - |t|, 0)
 
     A map changes every ``pitch``-th pixel of its rectangle; where maps meet, all apply. On three
-    colors, a color's gain is the mean over its places in the 2x2 pattern: the two greens' mean.
+    colors, a color's gain is the mean over its places in the mosaic's pattern; under "RGB" it is
+    that of the map's own plane.
 
     Args:
         picture: (..., 1, H, W) mosaic or (..., 3, H, W) linear rgb, float32 or float64.
         maps: see :class:`isp_meta.camera.GainMap`.
-        cfa: of the mosaic; without effect unless there are three colors.
+        cfa: as :attr:`isp_meta.Camera.cfa`; without effect unless there are three colors.
 
     Returns:
         Same shape, not confined to any range.
 
     Raises:
-        ValueError: shapes or cfa do not fit; three colors and a pitch other than 1 or 2, which
-            belongs to no color.
+        ValueError: shapes or cfa do not fit; three colors and a pitch that does not divide the
+            pattern's period, which belongs to no color.
 
     Source: DNG specification 1.7.1, chapter 7, opcode GainMap; a pixel's place is its center.
     """
@@ -50,8 +52,7 @@ def lens_shading(picture: Tensor, maps: Sequence[GainMap], cfa: str = "RGGB") ->
         raise ValueError(
             f"picture must be (..., 1, H, W) or (..., 3, H, W), not {tuple(picture.shape)}"
         )
-    if cfa not in BAYER_PATTERNS:
-        raise ValueError(f"cfa must be one of {', '.join(BAYER_PATTERNS)}, not {cfa!r}")
+    check_cfa(cfa)
     corrected = picture.clone()
     if picture.shape[-3] == 1:
         for shading in maps:
@@ -59,13 +60,43 @@ def lens_shading(picture: Tensor, maps: Sequence[GainMap], cfa: str = "RGGB") ->
                 rows, columns = _pixels(shading, picture.shape[-2:])
                 corrected[..., rows, columns].mul_(_gain(shading, picture, rows, columns))
         return corrected
-    for channel, color in enumerate("RGB" if maps else ""):
-        places = [place for place in range(4) if cfa[place] == color]
+    for channel in range(3 if maps else 0):
+        # Places to which the same maps apply have one gain.
+        shares = Counter(_maps_at(place, maps, channel, cfa) for place in _places(cfa, channel))
         for top in range(0, picture.shape[-2], _BAND):
             band = slice(top, min(top + _BAND, picture.shape[-2]))
-            gains = [_gain_at(place, maps, picture, band) for place in places]
-            corrected[..., channel, band, :].mul_(torch.stack(gains).mean(0))
+            gains = [
+                _gain_of([maps[i] for i in chosen], picture, band, channel if cfa == LINEAR else 0)
+                * (count / shares.total())
+                for chosen, count in shares.items()
+            ]
+            corrected[..., channel, band, :].mul_(torch.stack(gains).sum(0))
     return corrected
+
+
+def _places(cfa: str, channel: int) -> list[tuple[int, int]]:
+    """Rows and columns of a color in the pattern; a picture without a mosaic has one for all."""
+    if cfa in (MONOCHROME, LINEAR):
+        return [(0, 0)]
+    return [(y, x) for y, x in (pattern_of(cfa) == channel).nonzero().tolist()]
+
+
+def _maps_at(
+    place: tuple[int, int], maps: Sequence[GainMap], channel: int, cfa: str
+) -> tuple[int, ...]:
+    """Which maps apply to a place of the pattern."""
+    chosen, period = [], period_of(cfa)
+    for number, shading in enumerate(maps):
+        if any(period % pitch for pitch in shading.pitch):
+            raise ValueError(f"a gain map of pitch {shading.pitch} belongs to no color of rgb")
+        starts = zip(place, shading.rectangle[:2], shading.pitch, strict=True)
+        first, count = shading.planes
+        plane = channel if cfa == LINEAR else 0
+        if all((at - start) % pitch == 0 for at, start, pitch in starts) and (
+            first <= plane < first + count
+        ):
+            chosen.append(number)
+    return tuple(chosen)
 
 
 def _pixels(shading: GainMap, size: Sequence[int]) -> tuple[slice, slice]:
@@ -76,13 +107,17 @@ def _pixels(shading: GainMap, size: Sequence[int]) -> tuple[slice, slice]:
     return rows, slice(left, max(min(right, size[1]), left), across)
 
 
-def _gain(shading: GainMap, picture: Tensor, rows: slice, columns: slice) -> Tensor:
-    """(rows, columns) of a map's gain: bilinear means that it takes one matrix a side."""
+def _gain(shading: GainMap, picture: Tensor, rows: slice, columns: slice, plane: int = 0) -> Tensor:
+    """(rows, columns) of a map's gain: bilinear means that it takes one matrix a side.
+
+    A map may have fewer planes than colors: its last one is for all that follow.
+    """
     weights = [
         _interpolation(shading, axis, picture.shape[axis - 2], pixels).to(picture)
         for axis, pixels in enumerate((rows, columns))
     ]
-    gains = shading.gains[..., 0].to(picture)
+    own = min(plane - shading.planes[0], shading.gains.shape[-1] - 1)
+    gains = shading.gains[..., own].to(picture)
     return weights[0] @ (gains @ weights[1].T)
 
 
@@ -95,23 +130,19 @@ def _interpolation(shading: GainMap, axis: int, size: int, pixels: slice) -> Ten
     return (1 - (position[:, None] - torch.arange(points)).abs()).clamp(min=0)
 
 
-def _gain_at(place: int, maps: Sequence[GainMap], picture: Tensor, band: slice) -> Tensor:
-    """(band, W) gain, in full resolution, of a place in the 2x2 pattern."""
+def _gain_of(maps: Sequence[GainMap], picture: Tensor, band: slice, plane: int) -> Tensor:
+    """(band, W) gain, in full resolution, of some maps."""
     width = picture.shape[-1]
     gain = picture.new_ones(band.stop - band.start, width)
     for shading in maps:
-        if not {1, 2}.issuperset(shading.pitch):
-            raise ValueError(f"a gain map of pitch {shading.pitch} belongs to no color of rgb")
         top, left, bottom, right = shading.rectangle
         down, across = shading.pitch
-        if (place // 2 - top) % down or (place % 2 - left) % across:
-            continue
         # A pixel just beside the rectangle has this color from within it.
         rows = slice(max(top - down + 1, band.start), min(bottom + down - 1, band.stop), 1)
         columns = slice(max(left - across + 1, 0), min(right + across - 1, width), 1)
         if rows.start < rows.stop:
             here = (slice(rows.start - band.start, rows.stop - band.start), columns)
-            gain[here] *= _gain(shading, picture, rows, columns)
+            gain[here] *= _gain(shading, picture, rows, columns, plane)
     return gain
 
 

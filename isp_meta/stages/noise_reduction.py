@@ -14,11 +14,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from ..camera import BAYER_PATTERNS, LINEAR, MONOCHROME
 from ..frame import Frame
 from ..stage import Range, Stage
 from ..workers import workers
 from .borders import extended
 from .noise import NoiseAware
+from .periodic import least_cfa
 
 __all__ = [
     "MosaicNoiseReduction",
@@ -148,40 +150,57 @@ def mosaic_noise_reduction(
     shot: Tensor | float,
     read: Tensor | float,
     strength: Tensor | float = 1.0,
+    cfa: str = "RGGB",
 ) -> Tensor:
-    """Reduces shot and read noise of a Bayer mosaic.
+    """Reduces shot and read noise of a Bayer mosaic, or of a picture without a mosaic.
 
     The four planes of the pattern, their noise brought to variance 1 (:func:`stabilize`), are
     rotated into what they share and how they differ, shrunk (:func:`wavelet_shrinkage`, 4 levels)
-    and brought back. The mean light of a neighborhood is kept.
+    and brought back. So is the one plane of a monochrome picture, and the three of a linear one.
+    The mean light of a neighborhood is kept.
 
     Args:
-        mosaic: (..., 1, H, W) linear in [0, 1], of any Bayer order, float32 or float64, any size.
+        mosaic: (..., 1, H, W) linear in [0, 1], float32 or float64, any size; (..., 3, H, W) under
+            "RGB".
         shot, read: variance = shot * signal + read, see :func:`isp_meta.stages.add_noise`.
         strength: multiplies the thresholds; 0 leaves the mosaic as it is.
+        cfa: as :attr:`isp_meta.Camera.cfa`: any Bayer order, "W" or "RGB".
 
     Returns:
         Same shape, not confined to [0, 1].
 
     Raises:
-        ValueError: mosaic of another shape.
+        ValueError: mosaic of another shape, or another pattern.
     """
-    if mosaic.dim() < 3 or mosaic.shape[-3] != 1:
-        raise ValueError(f"mosaic must be (..., 1, H, W), not {tuple(mosaic.shape)}")
+    channels = 3 if cfa == LINEAR else 1
+    if mosaic.dim() < 3 or mosaic.shape[-3] != channels:
+        raise ValueError(f"mosaic must be (..., {channels}, H, W), not {tuple(mosaic.shape)}")
     shot, read = (torch.as_tensor(value).to(mosaic) for value in (shot, read))
-    rotation = mosaic.new_tensor(_FOUR)
+    rotation = mosaic.new_tensor(_rotation_of(cfa))
+    period = 2 if len(rotation) == len(_FOUR) else 1
     limits = [torch.as_tensor(strength * threshold).to(mosaic) for threshold in _OF_MOSAIC]
 
     def clean(band: Tensor) -> Tensor:
-        noisy = _rotated(rotation, stabilize(functional.pixel_unshuffle(band, 2), shot, read))
+        noisy = _rotated(rotation, stabilize(functional.pixel_unshuffle(band, period), shot, read))
         kept = wavelet_shrinkage(noisy, limits)
-        removed = _rotated(rotation, _trimmed(noisy, _REACH) - kept)
-        light = destabilize(_rotated(rotation, _trimmed(kept, _HALF_BOX)), shot, read)
+        removed = _rotated(rotation.T, _trimmed(noisy, _REACH) - kept)
+        light = destabilize(_rotated(rotation.T, _trimmed(kept, _HALF_BOX)), shot, read)
         # The inverse is quadratic: at the mean of some values it falls short of its own mean.
         light = light + shot / 4 * _box(removed.square())
-        return functional.pixel_shuffle(light, 2)
+        return functional.pixel_shuffle(light, period)
 
-    return _in_tiles(clean, mosaic, 2 * (_REACH + _HALF_BOX), (shot, read, *limits))
+    return _in_tiles(clean, mosaic, period * (_REACH + _HALF_BOX), (shot, read, *limits))
+
+
+def _rotation_of(cfa: str) -> tuple[tuple[float, ...], ...]:
+    if least_cfa(cfa) in BAYER_PATTERNS:
+        return _FOUR
+    if cfa not in (MONOCHROME, LINEAR):
+        raise ValueError(
+            f"MosaicNoiseReduction takes Bayer mosaics and pictures without one, not {cfa}; "
+            "reduce the noise of rgb, by NoiseReduction"
+        )
+    return ((1.0,),) if cfa == MONOCHROME else _OPPONENTS
 
 
 def noise_reduction(rgb: Tensor, luma: Tensor | float, chroma: Tensor | float) -> Tensor:
@@ -265,7 +284,8 @@ class MosaicNoiseReduction(NoiseAware):
         shot, read: see :class:`isp_meta.stages.noise.NoiseAware`.
 
     Raises:
-        ValueError: out of range; when called, neither argument nor camera states the noise.
+        ValueError: out of range; when called, neither argument nor camera states the noise, or the
+            pattern is another one.
     """
 
     needs = frozenset({"mosaic"})
@@ -286,7 +306,8 @@ class MosaicNoiseReduction(NoiseAware):
         """Replaces ``mosaic``."""
         mosaic = frame.require("mosaic", by="MosaicNoiseReduction")
         noise = self.noise(frame.camera)
-        return frame.replace(mosaic=mosaic_noise_reduction(mosaic, *noise, self.strength))
+        cleaned = mosaic_noise_reduction(mosaic, *noise, self.strength, frame.camera.cfa)
+        return frame.replace(mosaic=cleaned)
 
 
 class NoiseReduction(Stage):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import signal
 from collections.abc import Callable
@@ -63,8 +64,9 @@ def do(tmp_path) -> Do:
         with here.lock():
             manifest = Manifest(here)
             rows = {}
-            for task in find_tasks(job, there, here, manifest.known):
-                rows[task.name] = order.do(task)
+            for task in find_tasks(job, there, here).tasks:
+                known = manifest.known.get(task.name)
+                rows[task.name] = order.do(dataclasses.replace(task, known=known))
                 manifest.add(rows[task.name])
             manifest.close([row for row in rows.values() if row.error])
         return rows

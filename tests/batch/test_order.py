@@ -138,7 +138,7 @@ def test_failures_are_rows_and_tried_again(tree, tmp_path, raw_bytes, do):
     (folder / "a.dng").write_bytes(raw_bytes[0][:900])
     (folder / "c.dng").symlink_to("/etc/passwd")
     rows = do()
-    assert [row.kind for row in rows.values()] == ["RawFileError", "", "ImageFileError"]
+    assert [row.kind for row in rows.values()] == ["RawFileDamaged", "", "ImageFileError"]
     assert rows["c.dng"].error == "c.dng: is a link out of the tree; not followed"
     (folder / "a.dng").write_bytes(raw_bytes[0])
     assert statuses(do()) == ["done", "skipped", "failed"]

@@ -72,7 +72,7 @@ def test_nothing_is_lost_and_nothing_done_twice(
     assert Counter(row.name for row in seen) == Counter([*names, "b/deadly.dng", "corrupt.dng"])
     assert {row.name: row.kind for row in summary.errors} == {
         "b/deadly.dng": "WorkerDied",
-        "corrupt.dng": "RawFileError",
+        "corrupt.dng": "RawFileDamaged",
     }
     made = {str(p.relative_to(tmp_path / "out")) for p in (tmp_path / "out").glob("**/*.jpg")}
     assert made == {name.replace("dng", "jpg") for name in names}
@@ -117,7 +117,7 @@ def test_actors_with_a_device_make_the_same_files_as_processes(
     run(job, folder, tmp_path / "local", jobs=2)
     order = Order(job, str(folder), str(tmp_path / "ray"), device="cpu:0")
     (tmp_path / "ray").mkdir()
-    tasks = find_tasks(job, *order.stores(), {})
+    tasks = find_tasks(job, *order.stores()).tasks
     assert [row.status for row in run_ray(order, tasks, 1)] == ["done", "done"]
     for name in ("a-recovered.dng", "b-recovered.dng"):
         made = [(tmp_path / engine / name).read_bytes() for engine in ("local", "ray")]

@@ -47,7 +47,7 @@ def test_nothing_is_lost_and_nothing_done_twice(tree, tmp_path, raw_bytes):
     errors = {row.name: row.kind for row in summary.errors}
     assert errors == {
         "b/deadly.dng": "WorkerDied",
-        "corrupt.dng": "RawFileError",
+        "corrupt.dng": "RawFileDamaged",
         "x.dng": "BatchError",
         "x.nef": "BatchError",
         "link.dng": "BatchError",

@@ -40,9 +40,9 @@ def test_a_sidecar_comes_and_goes_beside(raw_bytes):
 @pytest.mark.parametrize(
     ("job", "name", "change", "kind", "text"),
     [
-        (EMBED, "x/a.dng", lambda b: b[: len(b) // 2], "RawFileError", "x/a.dng: truncated"),
+        (EMBED, "x/a.dng", lambda b: b[: len(b) // 2], "RawFileDamaged", "x/a.dng: cut off"),
         (EMBED, "x/a.dng", lambda _b: b"", "RawFileError", "x/a.dng: is empty"),
-        (EMBED, "a.dng", lambda _b: b"text", "RawFileError", "a.dng: it is damaged or cut off"),
+        (EMBED, "a.dng", lambda _b: b"text", "NotARawFile", "a.dng: not a raw file"),
         (Verify(), "x/a.jpg", lambda _b: b"text", "PayloadCorrupt", "x/a.jpg: "),
         (Recover(), "x/a.jpg", lambda b: b, "PayloadMissing", "x/a.jpg: "),
         (EMBED, f"{'x' * 300}.dng", lambda b: b, "OSError", f"{'x' * 300}.dng: File name too"),

@@ -222,11 +222,11 @@ def test_what_is_painted_over_is_not_tried_for(tmp_path, make_frame):
     picture[:, 32:80, 48:96] = torch.tensor([200, 40, 40])[:, None, None]
     jpeg, errors = tmp_path / "painted.jpg", []
     Image.fromarray(picture.movedim(0, -1).numpy()).save(jpeg, quality=92)
-    for effort in (0, 1, 2):
+    for effort, values in enumerate(("measured", "measured", "control")):
         made = embed(
             make_frame(192, 256),
             tmp_path / f"{effort}.jpg",
-            CaptureOptions(effort=effort, enhancement=0),
+            CaptureOptions(effort=min(effort, 1), enhancement=0, values=values),
             existing=jpeg,
         )
         samples = made.frame.samples

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import itertools
 import struct
 from collections.abc import Callable
 
@@ -11,9 +12,10 @@ import pytest
 import tifffile
 import torch
 from PIL import Image, ImageCms
+from previews import MAKERS, STRANGER, iptc, with_afcp
 
 from isp_meta.camera import Camera
-from isp_meta.carriers.segments import segment_bytes
+from isp_meta.carriers.segments import read_segments, segment_bytes
 from isp_meta.codec import Binding, Payload, encode
 from isp_meta.io import encode_png
 from isp_meta.samples import Samples
@@ -43,6 +45,14 @@ def make_jpeg() -> JpegMaker:
 
 def after_soi(jpeg: bytes, *inserted: bytes) -> bytes:
     return jpeg[:2] + b"".join(inserted) + jpeg[2:]
+
+
+def stray(jpeg: bytes, *values: bytes) -> bytes:
+    """The file with bytes between its segments that decoders pass over, each kind in turn."""
+    values = values or (b"\0", b"stray", b"\xff\0\xff\0", b"\xff\xff\xff", b"\0" * 300, b"\x12\xff")
+    between = itertools.cycle(values)
+    stored = [jpeg[s.start : s.end] + next(between) for s in read_segments(jpeg)[1:-1]]
+    return jpeg[:2] + b"".join(stored) + jpeg[-2:]
 
 
 def exif() -> bytes:
@@ -137,6 +147,10 @@ def jpegs(make_jpeg: JpegMaker) -> dict[str, bytes]:
         "other jumbf": after_soi(plain, foreign_jumbf(1), foreign_jumbf(2)),
         "ultra hdr": ultra_hdr(make_jpeg(exif=exif()), make_jpeg(30, 40, gray=True)),
         "c2pa": plain[:20] + foreign_jumbf(1, bytes(range(256)) * 600) + plain[20:],
+        "preview behind": MAKERS["sony"].photograph(plain, make_jpeg(30, 40)),
+        "preview unknown": STRANGER.photograph(plain, make_jpeg(30, 40)),
+        "afcp": with_afcp(plain, IPTC=iptc(b"a caption"), Nail=make_jpeg(30, 40)),
+        "stray bytes": stray(plain),
         "tiny": make_jpeg(1, 1),
     }
 

@@ -29,6 +29,25 @@ def photos(small, tmp_path) -> Path:
     return tmp_path / "in"
 
 
+def test_what_is_passed_over_is_told(run, photos, tmp_path):
+    (photos / "odd.dng").rename(photos / "odd.heic")
+    (photos / "b" / "notes").write_text("text")
+    call = "batch", "embed", photos, "-o", tmp_path / "out", "--jobs", 1, *QUICK
+    result = run(*call)
+    assert (result.code, result.lines) == (0, [])
+    assert result.out.startswith("2 done, 0 skipped, 2 passed over (.heic); 0.1 megapixels in ")
+    summary = json.loads(run(*call, "--json").out)
+    assert (summary["files"], summary["passed_over"]) == (2, 2)
+    assert summary["passed_over_endings"] == {"": 1, ".heic": 1}
+
+
+def test_where_nothing_is_to_do_nothing_is_written(run, photos, names, tmp_path):
+    nothing = run("batch", "recover", photos, "-o", tmp_path / "out")
+    assert nothing.failed(1, "holds no file that ends in one of", "3 passed over")
+    assert run("batch", "embed", tmp_path / "none", "-o", tmp_path / "out").failed(1, "no such")
+    assert names() == ["in"]
+
+
 def test_embed_verify_recover(run, photos, tmp_path):
     out = tmp_path / "out"
     options = ("--sampler", "uniform", "--quality", 80, "--preset", "karaimer-brown")

@@ -77,7 +77,7 @@ def test_pictures_that_do_not_fit(run, photo, small, tmp_path, make_frame):
     other = embed(make_frame(40, 50), tmp_path / "other.jpg").path
     raw = small / "photo.dng"
     assert run("compare", raw, other).failed(5, f"{other}: has 50x40 pixels")
-    assert run("compare", photo, photo).failed(1, f"{photo}: ", "no raw file")
+    assert run("compare", photo, photo).failed(8, f"{photo}: ", "not a raw file")
     assert run("compare", raw, raw).code == 0
     assert run("compare", raw, tmp_path / "a.png").failed(1, "a.png")
     edited(photo)

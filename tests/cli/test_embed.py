@@ -57,9 +57,19 @@ def test_effort(run, raw, tmp_path):
         samples = read_metadata(path).payload.samples
         found[effort] = samples.model is not None, samples.control
         assert run("recover", path).code == 0
-    assert found == {0: (False, False), 1: (True, False), 2: (True, True)}
-    assert "values           control" in run("inspect", tmp_path / "2.jpg").out
+    assert found == {0: (False, False), 1: (True, True), 2: (True, True)}
+    assert "values           control" in run("inspect", tmp_path / "1.jpg").out
     assert run("embed", raw, "--effort", 3).code == 2
+
+
+def test_measured_values(run, raw, tmp_path):
+    path = tmp_path / "a.jpg"
+    assert run("embed", raw, "-o", path, "--values", "measured").code == 0
+    samples = read_metadata(path).payload.samples
+    assert (samples.model is not None, samples.control) == (True, False)
+    assert "values           measured" in run("inspect", path).out
+    done = run("embed", raw, "-o", tmp_path / "b.jpg", "--values", "control", "--effort", 0)
+    assert (done.code, "values must be measured at effort 0" in done.err) == (2, True)
 
 
 def test_quality(run, raw, tmp_path):

@@ -18,7 +18,7 @@ def test_writes_a_page(run, photo, small, names):
 def test_errors_are_one_line(run, photo, small, names):
     page = photo.with_name("page.html")
     assert run("report", small / "photo.dng", "-o", page).failed(3, "photo.dng")
-    assert run("report", photo, "--raw", photo, "-o", page).failed(1, "no raw file")
+    assert run("report", photo, "--raw", photo, "-o", page).failed(8, "not a raw file")
     page.write_text("mine")
     assert run("report", photo, "-o", page).failed(1, "page.html", "--overwrite")
     assert page.read_text() == "mine"

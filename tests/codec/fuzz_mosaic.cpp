@@ -11,7 +11,7 @@ using namespace isp_meta::payload;
 namespace {
 
 Pattern random_pattern() {
-  Pattern pattern{static_cast<int>(1 + below(6)), static_cast<int>(1 + below(6)), {}};
+  Pattern pattern{static_cast<int>(1 + below(8)), static_cast<int>(1 + below(8)), {}};
   for (int i = 0; i < pattern.phases(); ++i) {
     pattern.colors.push_back(static_cast<std::uint8_t>(below(3)));
   }

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from isp_meta import _payload
-from isp_meta.camera import Camera
+from isp_meta.camera import XTRANS, Camera, EditorTag, EditorTags
 from isp_meta.codec import Binding, Coding, Depth, Enhancement, Mosaic, Payload, Steps, encode
 from isp_meta.samples import LocalRBFModel, ParametricModel, Samples
 
@@ -105,6 +105,20 @@ def enhancement() -> Enhancement:
     return Enhancement(90, basis, (-6, 14), data)
 
 
+def editing() -> EditorTags:
+    """Text, fractions, floats, whole numbers, and an opcode list with an odd number of bytes."""
+    tags = {
+        50708: EditorTag(2, b"Maker Modell 1\0"),
+        50719: EditorTag.of(4, [3, 1]),
+        50721: EditorTag.of(10, [7, 10, -1, 10, 0, 1, -1, 2, 13, 10, 1, 5, 0, 1, 1, 4, 3, 5]),
+        50778: EditorTag.of(3, [17]),
+        51009: EditorTag(7, bytes(range(1, 200, 2)) * 9 + b"end"),
+        51041: EditorTag.of(12, [0.25, 0.0009765625]),
+        51109: EditorTag.of(11, [-0.5]),
+    }
+    return EditorTags((HEIGHT, WIDTH), tags)
+
+
 def missing_bits() -> Payload:
     """The lower half of each color's 8 bits, for a picture that lost it."""
     depth = Depth(8, 4, "guided", "bit-depth-1")
@@ -131,10 +145,22 @@ def files() -> Iterator[tuple[str, Coding, Payload]]:
     yield "payload-v1-local-rbf", "range", modeled(local_rbf(33), False)
     yield "payload-v1-control", "range", modeled(local_rbf(49, "features-1"), True)
     yield "payload-v1-enhanced", "range", dataclasses.replace(whole, enhancement=enhancement())
+    told = whole.camera.replace(editing=editing())
+    yield "payload-v1-editing", "range", dataclasses.replace(whole, camera=told)
     alone = Mosaic.of(codes(), "BGGR")
     yield "payload-v1-mosaic", "range", dataclasses.replace(whole, mosaic=alone)
     guided = Mosaic.of(codes(3), "BGGR", pixels=PIXELS)
     yield "payload-v1-mosaic-guided", "range", dataclasses.replace(whole, mosaic=guided)
+    for name, cfa in (("xtrans", XTRANS), ("monochrome", "W"), ("linear", "RGB")):
+        levels = tuple(60.0 + place / 8 for place in range(len(cfa)))
+        camera = whole.camera.replace(cfa=cfa, black_level=levels)
+        seen = torch.cat([codes() + 7 * color for color in range(camera.channels)])
+        mosaic = Mosaic.of(seen, cfa, pixels=PIXELS)
+        yield (
+            f"payload-v1-{name}",
+            "range",
+            dataclasses.replace(whole, camera=camera, mosaic=mosaic),
+        )
 
 
 def main() -> None:

@@ -7,23 +7,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isp_meta.camera import BAYER_PATTERNS, Camera
+from isp_meta.camera import BAYER_PATTERNS, LINEAR, MONOCHROME, QUAD_BAYER, XTRANS, Camera
 from isp_meta.codec.camera import pack_camera, unpack_camera
+from isp_meta.codec.reader import text_field
 from isp_meta.errors import PayloadCorrupt
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
 positive = st.floats(min_value=0, exclude_min=True, allow_infinity=False)
 text = st.text(max_size=50)
+LEVELS = len("xxRGGB")  # where they begin: behind the pattern and its length
+filters = st.sampled_from([*BAYER_PATTERNS, QUAD_BAYER, XTRANS, MONOCHROME, LINEAR, "RGB" * 3])
+
+
+@st.composite
+def mosaics(draw):
+    """Color filters and as many black levels."""
+    cfa = draw(filters)
+    levels = st.floats(-1e6, 1e6)
+    return cfa, tuple(draw(st.lists(levels, min_size=len(cfa), max_size=len(cfa))))
+
+
+def made(mosaic, **fields):
+    return Camera(cfa=mosaic[0], black_level=mosaic[1], **fields)
 
 
 @settings(max_examples=300, deadline=None, derandomize=True)
 @given(
     st.builds(
-        Camera,
+        made,
+        mosaics(),
         make=text,
         model=text,
-        cfa=st.sampled_from(BAYER_PATTERNS),
-        black_level=st.tuples(*[st.floats(-1e6, 1e6)] * 4),
         white_level=st.floats(1.1e6, 1e300),
         as_shot_neutral=st.tuples(positive, positive, positive),
         color_matrix=st.tuples(*[finite] * 9),
@@ -68,19 +82,27 @@ def test_what_cannot_be_stored_is_refused(changes, cause):
 @pytest.mark.parametrize("field", range(17))
 def test_forged_floats_are_refused(field, value):
     data = bytearray(pack_camera(Camera()))
-    struct.pack_into(">d", data, 8 * field, value)
+    struct.pack_into(">d", data, LEVELS + 8 * field, value)
     with pytest.raises(PayloadCorrupt, match="not finite"):
         unpack_camera(bytes(data), 1)
 
 
 def test_forged_camera_that_camera_refuses_is_corrupt():
     data = bytearray(pack_camera(Camera()))
-    struct.pack_into(">d", data, 8 * 4, -1.0)
+    struct.pack_into(">d", data, LEVELS + 8 * 4, -1.0)
     with pytest.raises(PayloadCorrupt, match="white_level"):
         unpack_camera(bytes(data), 1)
-    data = pack_camera(Camera(cfa="RGGB")).replace(b"RGGB", b"RGB\xff")
+    for cfa in (b"RGBB", b"\x00" * 4, b"RGGX"):
+        with pytest.raises(PayloadCorrupt, match="cfa"):
+            unpack_camera(pack_camera(Camera()).replace(b"RGGB", cfa), 1)
+
+
+@pytest.mark.parametrize("cfa", ["", "R", "RGG", "G" * 36, "RGB" * 27, "W" * 4, "x" * 65535])
+def test_forged_patterns_are_refused(cfa):
+    rest = pack_camera(Camera())[LEVELS + 4 * 8 :]
+    head = text_field(cfa) + struct.pack(f">{len(cfa)}d", *[0.0] * len(cfa))
     with pytest.raises(PayloadCorrupt, match="cfa"):
-        unpack_camera(data, 1)
+        unpack_camera(head + rest, 1)
 
 
 def test_forged_texts_are_refused():

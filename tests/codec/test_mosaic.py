@@ -8,8 +8,10 @@ import torch
 from torch import Tensor
 
 from isp_meta import _payload
+from isp_meta.camera import QUAD_BAYER, XTRANS
 from isp_meta.codec import Mosaic, decode, encode
 from isp_meta.errors import PayloadCorrupt
+from isp_meta.io import remosaic
 
 
 def mosaic_of(picture: Tensor, white: int = 4095, black: int = 256) -> Tensor:
@@ -40,22 +42,26 @@ def test_every_size_comes_back(picture, height, width):
     assert torch.equal(alone.codes(height, width), codes)
 
 
-@pytest.mark.parametrize(
-    ("colors", "columns"),
-    [
-        ("G", 1),
-        ("RGB", 3),
-        ("BGGR", 2),
-        ("RGB" * 12, 6),
-        ("GBGGRGRGRBGBGBGGRGGRGGBGBGBRGRGRGGBG", 6),
-    ],
-)
-def test_other_patterns_come_back(picture, colors, columns):
-    image = picture(70, 50)
-    codes, pixels = mosaic_of(image), finished(image)
+@pytest.mark.parametrize("cfa", ["W", "RGB", "BGGR", "RGB" * 3, QUAD_BAYER, XTRANS, "RGGB" * 16])
+def test_other_patterns_come_back(picture, cfa):
+    image = picture(250, 50)
+    pixels = finished(image)
+    codes = (256 + image * 3839).round() if cfa == "RGB" else mosaic_of(image)
     for guide in (pixels, None):
-        mosaic = Mosaic.of(codes, colors, columns, pixels=guide)
-        assert torch.equal(mosaic.codes(70, 50, pixels=pixels), codes)
+        mosaic = Mosaic.of(codes, cfa, pixels=guide)
+        assert torch.equal(mosaic.codes(250, 50, pixels=pixels), codes)
+        assert Mosaic.unpack(mosaic.pack(), cfa) == mosaic
+
+
+@pytest.mark.parametrize("cfa", ["RGGB", QUAD_BAYER, XTRANS])
+def test_every_place_is_predicted_as_its_color(picture, cfa):
+    """A pattern that is told costs less than one that is not, and no more than Bayer's does."""
+    image = picture(512, 512)
+    codes, pixels = (256 + remosaic(image, cfa) * 3839).round(), finished(image)
+    told = Mosaic.of(codes, cfa, pixels=pixels)
+    of_bayer = guided((256 + remosaic(image, "RGGB") * 3839).round(), pixels)
+    assert len(told.data) < 0.7 * len(Mosaic.of(codes, "W", pixels=pixels).data)
+    assert len(told.data) < 1.02 * len(of_bayer.data) + len(cfa) * 8 * 54 * 2
 
 
 @pytest.mark.parametrize("kind", ["noise", "zeros", "most", "ends", "sparse"])
@@ -118,20 +124,35 @@ def test_codes_that_are_not_whole_are_refused(value):
 
 
 @pytest.mark.parametrize(
-    ("shape", "colors", "columns", "text"),
+    ("shape", "cfa", "text"),
     [
-        ((4, 4), "RGGB", 2, "must be"),
-        ((3, 4, 4), "RGGB", 2, "must be"),
-        ((1, 4, 4), "RGGB", 3, "pattern"),
-        ((1, 4, 4), "", 1, "pattern"),
-        ((1, 4, 4), "RGXB", 2, "colors RGB"),
-        ((1, 4, 4), "G" * 49, 7, "pattern"),
-        ((1, 0, 4), "RGGB", 2, "out of range"),
+        ((4, 4), "RGGB", "must be"),
+        ((3, 4, 4), "RGGB", "must be"),
+        ((1, 4, 4), "RGB", "must be"),
+        ((3, 4, 4), "W", "must be"),
+        ((1, 4, 4), "", "cfa"),
+        ((1, 4, 4), "RGXB", "cfa"),
+        ((1, 0, 4), "RGGB", "out of range"),
     ],
 )
-def test_other_shapes_and_patterns_are_refused(shape, colors, columns, text):
+def test_other_shapes_and_patterns_are_refused(shape, cfa, text):
     with pytest.raises(ValueError, match=text):
-        Mosaic.of(torch.zeros(shape), colors, columns)
+        Mosaic.of(torch.zeros(shape), cfa)
+
+
+@pytest.mark.parametrize(
+    ("colors", "columns", "text"),
+    [
+        ("RGGB", 3, "1 to 8 rows"),
+        ("", 1, "1 to 8 rows"),
+        ("G" * 81, 9, "1 to 8 rows"),
+        ("RGXB", 2, "colors RGB"),
+    ],
+)
+def test_the_coder_refuses_other_patterns(colors, columns, text):
+    codes, none = np.zeros((4, 4), np.uint16), np.zeros((0, 0, 0), np.uint8)
+    with pytest.raises(ValueError, match=text):
+        _payload.encode_mosaic(codes, colors, columns, none, 1)
 
 
 def test_guide_must_be_of_the_mosaic(picture):
@@ -146,6 +167,7 @@ def test_travels_in_a_payload(make_payload, picture, assert_same):
     image = picture(96, 130)
     mosaic = guided(mosaic_of(image), finished(image))
     payload = make_payload()
+    payload = dataclasses.replace(payload, camera=payload.camera.replace(cfa="RGGB"))
     data = encode(dataclasses.replace(payload, mosaic=mosaic))
     decoded = decode(data)
     assert decoded.mosaic == mosaic
@@ -154,25 +176,22 @@ def test_travels_in_a_payload(make_payload, picture, assert_same):
     assert len(data) == len(encode(payload)) + 12 + len(mosaic.pack())
 
 
-@pytest.mark.parametrize(
-    ("place", "byte", "text"),
-    [
-        (0, 2, "unknown mode"),
-        (1, 0, "pattern"),
-        (1, 3, "pattern"),
-        (4, 120, "pattern"),
-        (3, 255, "early"),
-    ],
-)
-def test_wrong_heads_are_refused(picture, place, byte, text):
-    data = bytearray(Mosaic.of(mosaic_of(picture(8, 8)), "RGGB").pack()[:60])
-    data[place] = byte
-    with pytest.raises(PayloadCorrupt, match=text):
-        Mosaic.unpack(bytes(data))
+def test_wrong_heads_are_refused(picture):
+    data = Mosaic.of(mosaic_of(picture(8, 8)), "RGGB").pack()
+    with pytest.raises(PayloadCorrupt, match="unknown mode"):
+        Mosaic.unpack(b"\2" + data[1:], "RGGB")
+    with pytest.raises(PayloadCorrupt, match="early"):
+        Mosaic.unpack(data[:4], "RGGB")
+
+
+def test_a_payload_has_one_pattern(picture, make_payload):
+    payload = make_payload()
+    with pytest.raises(ValueError, match="RGGB is none of GRBG"):
+        dataclasses.replace(payload, mosaic=Mosaic.of(torch.zeros(1, 96, 130), "RGGB"))
 
 
 def test_too_little_data_is_refused_before_anything_is_allocated():
-    empty = Mosaic(b"\0" * 5000, False, "RGGB", 2, 0)
+    empty = Mosaic(b"\0" * 5000, False, "RGGB", 0)
     with pytest.raises(PayloadCorrupt, match="too short"):
         empty.codes(2**15, 2**16)
 

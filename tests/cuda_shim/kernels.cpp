@@ -3,6 +3,7 @@
 #include "argmax_pool/argmax_pool.cu"
 #include "associate/associate.cu"
 #include "associate_features/associate_features.cu"
+#include "first_guess/first_guess.cu"
 #include "local_rbf/local_rbf.cu"
 #include "superpixel_loss/superpixel_loss.cu"
 
@@ -87,6 +88,15 @@ const char* local_rbf_leave_one_out(Dtype dtype, const void* points, const void*
                                     LocalRBF rbf) {
   return launch_local_rbf_leave_one_out({dtype, 0, nullptr}, points, values, neighbors, predictions,
                                         systems, rbf);
+}
+
+const char* first_guess(Dtype dtype, void* levels, void* guess, FirstGuessTensors of) {
+  return launch_first_guess({dtype, 0, nullptr}, of, levels, guess);
+}
+
+const char* guess_features(Dtype dtype, void* levels, const int64_t* index, int64_t count,
+                           void* features, FirstGuessTensors of) {
+  return launch_guess_features({dtype, 0, nullptr}, of, levels, index, count, features);
 }
 
 }  // extern "C"

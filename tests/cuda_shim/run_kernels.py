@@ -14,7 +14,8 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from isp_meta.ops import RadialBasis, reference
+from isp_meta.ops import FineLayers, RadialBasis, reference
+from isp_meta.ops.first_guess import _checked
 from isp_meta.ops.grid import center_dtype, grid_shape
 
 DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
@@ -35,6 +36,16 @@ class LocalRBF(ctypes.Structure):
         ("samples", ctypes.c_int64),
         *((name, ctypes.c_double) for name in ("position", "guide", "tail", "ridge")),
         ("radial", ctypes.c_int),
+    )
+
+
+class FirstGuess(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("srgb", "contrast", "told", "network")),
+        *((name, ctypes.c_void_p) for name in ("cubic", "weights", "table")),
+        *((name, ctypes.c_int) for name in ("height", "width", "top", "bottom", "knots")),
+        *((name, ctypes.c_int) for name in ("features", "quarter_rows", "quarter_cols")),
+        *((name, ctypes.c_int) for name in ("half_rows", "half_cols")),
     )
 
 
@@ -233,6 +244,54 @@ def check_local_rbf(
     return len(expected)
 
 
+def check_first_guess(
+    kernels: Kernels, size: tuple[int, int], rows: tuple[int, int], parts: int, dtype: torch.dtype
+) -> int:
+    """Guess and features of some rows: of colors, with contrast, with a network."""
+    height, width = size
+    top, bottom = rows
+    center, knots = center_dtype(dtype), 5
+    quarter, half = ((-(-height // f) + 1, -(-width // f) + 2) for f in (4, 2))
+    srgb = (1.2 * torch.rand(3, height, width)).clamp(max=1).to(dtype)
+    contrast = torch.randn(9, *quarter).to(center) if parts > 1 else None
+    told = torch.randn(24, *half).bfloat16() if parts > 2 else None
+    shapes = ((8, 7, 3, 3), (8,), (24, 8), (24,))
+    layers = FineLayers(*(0.4 * torch.randn(s).to(center) for s in shapes)) if parts > 2 else None
+    known = (srgb, *_checked(srgb, contrast, told, layers))
+    features = 4 + 29 * (parts > 1) + 24 * (parts > 2)
+    cubic, table = torch.rand(3, 20) / 4, torch.randn(3, knots, knots, knots) / 4
+    weights = torch.randn(3, features) / 20
+    cubic, table, weights = (t.to(center) for t in (cubic, table, weights))
+    numbers = (height, width, top, bottom, knots, features, *quarter, *half)
+    of = FirstGuess(*(t.data_ptr() for t in (*known, cubic, weights, table)), *numbers)
+    wide = None if contrast is None else contrast.double()
+    wide64 = srgb.double()
+    expected = reference.first_guess(
+        wide64, cubic.double(), table.double(), weights.double(), wide, told, layers, top, bottom
+    )
+    level = unwritten(4, 3, bottom - top + 14, width + 14, dtype=center)
+    label = f"{size} {rows} {parts} {dtype}"
+
+    def guess(result: Tensor) -> None:
+        kernels("first_guess", dtype, level, result, of)
+
+    out = torch.empty(expected.shape, dtype=center)
+    check(f"first_guess {label}", kernels, out, expected, guess, dtype)
+    if wide is None:
+        return 1
+    index = torch.arange(top * width, bottom * width, 3)
+    told_there = reference.guess_features(wide64, index, wide, told, layers)
+
+    def tell(result: Tensor) -> None:
+        kernels("guess_features", dtype, level, index, len(index), result, of)
+
+    out = torch.empty(told_there.shape, dtype=center)
+    check(f"guess_features {label}", kernels, out, told_there, tell, dtype)
+    return 2
+
+
+GUESS_CASES = (((1, 1), (0, 1), 3), ((9, 21), (2, 7), 3), ((5, 3), (0, 5), 2), ((8, 12), (7, 8), 1))
+
 RBF_CASES = (
     ((5, 7, 9), 9, RadialBasis(6, 0.3)),
     ((21, 19, 8), 7, RadialBasis(6, 0.3, "rational")),
@@ -250,6 +309,7 @@ def main() -> None:
         kernels("argmax_pool", torch.float32, short, index, 1, Grid(8, 8, 4))
         return
     cases = sum(check_shape(kernels, *case) for case in itertools.product(SHAPES, DTYPES))
+    cases += sum(check_first_guess(kernels, *c, dtype) for c in GUESS_CASES for dtype in DTYPES)
     cases += sum(check_local_rbf(kernels, *case, dtype) for case in RBF_CASES for dtype in DTYPES)
     print(f"{cases} kernel cases equal the reference, each under {len(SCHEDULES)} schedules")
 

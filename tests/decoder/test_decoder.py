@@ -35,7 +35,7 @@ def test_it_makes_what_the_default_reconstructor_makes(picture, modeled):
 def test_other_samples_share_what_the_picture_is_known_to_be(picture, monkeypatch):
     decoder = Decoder.of(Guide(picture.srgb), picture.samples)
     decoder.raw()
-    monkeypatch.setattr(guide_module, "DetailBands", None)
+    monkeypatch.setattr(guide_module, "coarse_contrast", None)
     index = picture.samples.index[::2]
     fewer = replace(
         picture.samples, index=index, value=picture.raw.flatten(1)[:, index].T.contiguous()

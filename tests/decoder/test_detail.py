@@ -4,8 +4,8 @@ import torch
 from scipy.ndimage import convolve1d, map_coordinates
 from smooth_scenes import smooth
 
-from isp_meta.decoder.detail import DETAIL_FEATURES, DetailBands
-from isp_meta.workers import workers
+from isp_meta.decoder.detail import contrast
+from isp_meta.ops.first_guess import CONTRAST_FEATURES
 
 SIZES = [(1, 1), (3, 2), (21, 27), (8, 16), (150, 9)]
 
@@ -47,41 +47,17 @@ def oracle(srgb):
 
 
 @pytest.mark.parametrize("size", SIZES)
-def test_rows_are_the_bands_of_the_two_pyramids(size):
+def test_it_is_the_bands_of_the_two_pyramids(size):
     srgb = textured(*size)
-    got = DetailBands.of(srgb).rows(0, size[0])
-    assert got.shape == (DETAIL_FEATURES, *size)
+    got = contrast(srgb)
+    assert got.shape == (CONTRAST_FEATURES, *size)
     np.testing.assert_allclose(got.numpy(), oracle(srgb.numpy()), rtol=0, atol=1e-12)
 
 
 def test_every_band_of_a_textured_picture_says_something():
     srgb = textured(64, 48)
-    spread = DetailBands.of(srgb).rows(0, 64).flatten(1).std(1)
+    spread = contrast(srgb).flatten(1).std(1)
     assert float(spread.min()) > 1e-3
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("piece", [1, 5, 64])
-def test_pieces_of_rows_are_the_whole(size, piece):
-    bands = DetailBands.of(textured(*size))
-    tops = range(0, size[0], piece)
-    pieces = torch.cat([bands.rows(top, min(size[0], top + piece)) for top in tops], 1)
-    torch.testing.assert_close(pieces, bands.rows(0, size[0]), rtol=0, atol=1e-12)
-
-
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize("share", [1.0, 0.3, 0.0])
-def test_at_gathers_from_the_rows(size, share):
-    height, width = size
-    bands = DetailBands.of(textured(*size))
-    drawn = torch.rand(height * width, generator=torch.Generator().manual_seed(2)) < share
-    drawn[-1] = True
-    index = drawn.nonzero()[:, 0]
-    with workers() as pool:
-        got = bands.at(index, pool)
-    assert got.is_contiguous()
-    expected = bands.rows(0, height).flatten(1)[:, index].T
-    torch.testing.assert_close(got, expected, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -91,7 +67,7 @@ def test_is_finite_and_keeps_the_dtype_of_black_white_and_the_hardest_contrast(s
     for plane in (torch.zeros(size), torch.ones(size), checkers):
         srgb = plane.to(dtype).expand(3, *size).contiguous()
         before = srgb.clone()
-        got = DetailBands.of(srgb).rows(0, size[0])
+        got = contrast(srgb)
         assert got.dtype == dtype
         assert bool(got.isfinite().all())
         assert torch.equal(srgb, before)

@@ -150,7 +150,8 @@ def test_a_guess_is_worked_out_once_and_formulas_that_say_the_same_share_it(monk
         assert not other.equals(formula)
 
 
-def test_bands_are_those_of_the_network_that_is_asked_for():
+def test_what_is_told_is_that_of_the_network_that_is_asked_for():
     guide, one, other = Guide(picture()[0]), network(), FeatureNetwork(5, 8).requires_grad_(False)
-    assert guide.bands(one) is guide.bands(one)
-    assert [guide.bands(each).network is each for each in (one, other, one)] == [True] * 3
+    assert guide.beside(one) is guide.beside(one)
+    for each in (one, other, one):
+        assert torch.equal(guide.beside(each).layers.first, each.at_full.weight)

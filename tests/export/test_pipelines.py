@@ -5,7 +5,7 @@ import torch
 from onnxruntime import InferenceSession
 
 from isp_meta import export, presets
-from isp_meta.camera import Camera
+from isp_meta.camera import XTRANS, Camera
 from isp_meta.errors import ExportError, OutputError, PipelineOrderError
 from isp_meta.export import TensorPipeline
 from isp_meta.export.pipelines import _Convolution
@@ -118,3 +118,20 @@ def test_the_convolution_that_is_exported_is_the_demosaic(cfa, method):
     frame = Frame(Camera(cfa=cfa), mosaic=codes(14, 22) / 4095)
     found = _Convolution(cfa, method)(frame.replace(mosaic=frame.mosaic[None])).raw[0]
     torch.testing.assert_close(found, Demosaic(method)(frame).raw, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(("cfa", "method"), [(XTRANS, "malvar"), ("GBRG", "kriging")])
+def test_a_demosaic_that_onnx_cannot_express_is_refused_by_name(tmp_path, cfa, method):
+    camera = Camera(cfa=cfa, white_level=4095.0)
+    pipeline = Pipeline([BlackLevel(), Demosaic(method), WhiteBalance()])
+    path = tmp_path / "camera.onnx"
+    with pytest.raises(ExportError, match=f"{cfa} mosaic by kriging"):
+        export.onnx(pipeline, camera, path, gives="rgb")
+    assert not path.exists()
+    export.onnx(pipeline.since("WhiteBalance"), camera, path, takes="raw", gives="rgb")
+
+
+@pytest.mark.parametrize("cfa", ["W", "RGB"])
+def test_a_camera_without_a_mosaic_is_exported_whole(tmp_path, cfa):
+    camera = Camera(cfa=cfa, black_level=(64.0,), white_level=4095.0)
+    export.onnx(presets.minimal(), camera, tmp_path / "camera.onnx")

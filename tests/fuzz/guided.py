@@ -1,4 +1,4 @@
-"""Coverage-guided fuzzing of carriers and codec by Atheris (libFuzzer), which pip installs.
+"""Coverage-guided fuzzing of carriers, codec and DNG reader by Atheris (libFuzzer).
 
     pip install atheris
     python tests/fuzz/guided.py fuzz-corpus -max_total_time=600
@@ -15,9 +15,10 @@ from pathlib import Path
 
 import atheris
 
-with atheris.instrument_imports(include=["isp_meta.carriers", "isp_meta.codec"]):
-    from targets import FILE, as_input, read
+with atheris.instrument_imports(include=["isp_meta.carriers", "isp_meta.codec", "isp_meta.io.dng"]):
+    from targets import DNG, FILE, as_input, read
 
+import dng_files
 import torch
 from corpus import kept
 from subjects import subjects
@@ -33,6 +34,8 @@ def seeds() -> dict[str, bytes]:
     for number, subject in enumerate(subjects()):
         found[f"subject-{number}-file"] = FILE + subject.data
         found[f"subject-{number}-payload"] = as_input(subject.packed)
+    for number, made in enumerate(dng_files.subjects()):
+        found[f"dng-{number}"] = DNG + made.data
     return found
 
 

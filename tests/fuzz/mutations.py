@@ -13,7 +13,7 @@ from subjects import HEIGHT, WIDTH, Subject
 
 from isp_meta import _payload
 
-__all__ = ["Mutant", "mutate", "reseal_png", "sealed", "sections"]
+__all__ = ["Mutant", "damage", "mutate", "number_near", "reseal_png", "sealed", "sections"]
 
 _HEADER, _DIGEST = 40, 32
 _NUMBERS = (0, 1, 2, 7, 8, 63, 64, 127, 128, 255, 256, 0x7FFF, 0x8000, 0xFFFF, 1 << 20, 1 << 24)
@@ -62,13 +62,13 @@ def mutate(subject: Subject, others: Sequence[Subject], chance: random.Random) -
         return Mutant(subject.carrying(packed), packed)
     data = subject.data
     for _ in range(chance.choice((1, 1, 1, 2, 4))):
-        data = _damage(data, chance.choice(others).data, chance)
+        data = damage(data, chance.choice(others).data, chance)
     if subject.file.endswith(".png") and chance.random() < 0.7:
         data = reseal_png(data)
     return Mutant(data)
 
 
-def _damage(data: bytes, other: bytes, chance: random.Random) -> bytes:
+def damage(data: bytes, other: bytes, chance: random.Random) -> bytes:
     """Bytes with one edit of a random kind, never none at all."""
     bad = bytearray(data or b"\0")
     # Structure stands in front, and a scan's bytes behind it hold little to go wrong.
@@ -93,13 +93,13 @@ def _damage(data: bytes, other: bytes, chance: random.Random) -> bytes:
         bad[at : at + length] = bytes((chance.choice((0, 0xFF)),)) * length
     else:
         size = chance.choice((1, 2, 4, 8))
-        number = _number(int.from_bytes(bad[at : at + size], "big"), size, chance)
+        number = number_near(int.from_bytes(bad[at : at + size], "big"), size, chance)
         order = chance.choice(("big", "little"))
         bad[at : at + size] = number.to_bytes(size, order)  # type: ignore[arg-type]
     return bytes(bad)
 
 
-def _number(old: int, size: int, chance: random.Random) -> int:
+def number_near(old: int, size: int, chance: random.Random) -> int:
     """A number near the old one, or one at which things tend to break."""
     near = (old - 1, old + 1, 2 * old, old // 2)
     return chance.choice((*near, *_NUMBERS)) % (1 << 8 * size)
@@ -128,13 +128,13 @@ def _forge(packed: bytes, other: bytes, chance: random.Random) -> bytes:
             changed = bytearray(header)
             place, size = chance.choice(((20, 4), (24, 4), (28, 4), (32, 4), (36, 1), (37, 1)))
             old = int.from_bytes(changed[place : place + size], "big")
-            changed[place : place + size] = _number(old, size, chance).to_bytes(size, "big")
+            changed[place : place + size] = number_near(old, size, chance).to_bytes(size, "big")
             header = bytes(changed)
         elif kind == 7:
             parts = [part for part in parts if part[0] != b"eNHA"] + [(b"eNHA", correction(chance))]
         elif parts:
             name, content = parts[at]
-            parts[at] = name, _damage(content, chance.choice(sections(other))[1], chance)
+            parts[at] = name, damage(content, chance.choice(sections(other))[1], chance)
     return sealed(header, parts)
 
 

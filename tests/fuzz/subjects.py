@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import struct
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,6 +14,7 @@ from torch import Tensor
 
 from isp_meta import Camera, CaptureOptions, Frame, carriers, codec, embed, io
 from isp_meta.capture.residual import enhance
+from isp_meta.carriers.segments import read_segments, segment_bytes
 from isp_meta.decoder import Guide
 from isp_meta.networks.shipped import FEATURES
 from isp_meta.samplers import RandomSampler, UniformSampler
@@ -95,6 +97,27 @@ def _subjects(frame: Frame, folder: Path) -> Iterator[Subject]:
             yield Subject(f"{name} in {place or file}", file, place, whole, *kept)
             if number == 0:
                 yield Subject(f"{name} beside {file}", file, "sidecar", packed, *kept)
+            if number == 0 and name in ("range", "guided mosaic"):
+                full = crowded(plain)
+                whole = carriers.insert(full, packed)
+                assert carriers.strip(whole) == full
+                kept = (full, packed, pixels, frame.codes)
+                yield Subject(f"{name} among others in {file}", file, place, whole, *kept)
+
+
+def crowded(jpeg: bytes) -> bytes:
+    """The file with all that an insertion must respect: stray bytes, a preview, AFCP."""
+    preview = io.encode_jpeg(torch.full((3, 8, 8), 0.5), quality=50)
+    maker_note = struct.pack(">H2HI2I", 1, 0x88, 4, 1, 0, 0)  # an IFD: where the preview starts
+    tiff = b"MM\0*" + struct.pack(">IH2H2II", 8, 1, 0x8769, 4, 1, 26, 0)
+    tiff += struct.pack(">H2H2II", 1, 0x927C, 7, len(maker_note), 44, 0) + maker_note
+    head = jpeg[:2] + segment_bytes(0xE1, b"Exif\0\0" + tiff)
+    stray = b"stray".join(jpeg[s.start : s.end] for s in read_segments(jpeg)[2:])
+    start = len(head) + len(stray)
+    head = head[:-8] + struct.pack(">II", start - 12, 0)
+    afcp = start + len(preview)
+    table = struct.pack(">4s2sHI4sII", b"AXS!", b"01", 1, 0, b"IPTC", 4, afcp + 24) + b"text"
+    return head + stray + preview + table + struct.pack(">4sII", b"AXS!", afcp, 0)
 
 
 def _payloads(

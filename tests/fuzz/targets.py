@@ -1,7 +1,7 @@
 """What guided fuzzing reads: inputs as short as what they say, and what must hold for any.
 
-An input's first byte says what the rest is: a whole file, or header and sections of a payload,
-whose checksums and binding are made right before it is read.
+An input's first byte says what the rest is: a whole file, a DNG, or header and sections of a
+payload, whose checksums and binding are made right before it is read.
 """
 
 from __future__ import annotations
@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import struct
 
+import dng_files
 import torch
 from mutations import sealed, sections
 from torch import Tensor
@@ -16,7 +17,7 @@ from torch import Tensor
 from isp_meta import carriers, codec
 from isp_meta.errors import CarrierError, IspMetaError, PayloadCorrupt, PayloadMissing
 
-FILE, PAYLOAD = b"F", b"P"
+FILE, PAYLOAD, DNG = b"F", b"P", b"D"
 _HEADER = 40
 _MOST_PIXELS = 1 << 16
 
@@ -55,6 +56,8 @@ def read(data: bytes) -> None:
     """Raises where something does not hold."""
     if data[:1] == PAYLOAD:
         read_payload(payload_of(data[1:]))
+    elif data[:1] == DNG:
+        dng_files.read(data[1:])
     else:
         read_file(data[1:])
 

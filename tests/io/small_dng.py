@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 import tifffile
 
+from isp_meta.io.dng.directory import EXIF_PLACEHOLDER
 from isp_meta.io.dng.tags import CFA, Tag
-from isp_meta.io.dng.write import EXIF_PLACEHOLDER
 
 HEIGHT, WIDTH = 40, 48
 CODES = np.arange(HEIGHT * WIDTH, dtype=np.uint16).reshape(HEIGHT, WIDTH)

@@ -13,7 +13,7 @@ from isp_meta.camera import Camera
 from isp_meta.data import sample_path
 from isp_meta.frame import Frame
 from isp_meta.io import encode_jpeg, read_linear, read_raw, write_dng
-from isp_meta.io.dng.write import append_exif
+from isp_meta.io.dng.directory import append_exif
 from isp_meta.io.exif import FIELDS, exif_directory, exif_segment, plain_text, ratio_text, read_exif
 from isp_meta.io.gps import gps_directory
 

@@ -8,7 +8,7 @@ from typing import BinaryIO
 import pytest
 
 from isp_meta.errors import OutputError
-from isp_meta.io import write_atomic
+from isp_meta.io import check_target, write_atomic
 
 
 def names(folder: Path) -> list[str]:
@@ -126,3 +126,124 @@ def test_filesystem_without_hard_links(tmp_path: Path, monkeypatch: pytest.Monke
     with pytest.raises(OutputError, match="exists already"):
         write_atomic(tmp_path / "a", lambda file: file.write(b"newer"))
     assert names(tmp_path) == ["a"]
+
+
+# --- what belongs to a file that is replaced
+
+
+@pytest.fixture
+def tagged(tmp_path: Path) -> Path:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    try:
+        os.setxattr(path, "user.xdg.tags", b"stars")
+    except OSError as error:
+        pytest.skip(f"{tmp_path} keeps no extended attributes: {error.strerror}")
+    os.setxattr(path, "user.empty", b"")
+    return path
+
+
+def test_extended_attributes_stay(tagged: Path) -> None:
+    write_atomic(tagged, b"new", overwrite=True)
+    assert tagged.read_bytes() == b"new"
+    kept = {name: os.getxattr(tagged, name) for name in os.listxattr(tagged)}
+    assert kept == {"user.xdg.tags": b"stars", "user.empty": b""}
+    write_atomic(tagged.with_name("b"), b"new")
+    assert os.listxattr(tagged.with_name("b")) == []
+
+
+def test_an_attribute_that_is_not_permitted_stops_nothing(
+    tagged: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.setxattr
+
+    def refuse(file: int, name: str, value: bytes) -> None:
+        if name == "user.empty":
+            raise OSError(errno.EPERM, "not permitted")
+        real(file, name, value)
+
+    monkeypatch.setattr(os, "setxattr", refuse)
+    write_atomic(tagged, b"new", overwrite=True)
+    assert tagged.read_bytes() == b"new"
+    assert os.listxattr(tagged) == ["user.xdg.tags"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user")
+def test_owner_and_group_stay(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(0o640)
+    os.chown(path, 12345, 23456)
+    write_atomic(path, b"new", overwrite=True)
+    found = path.stat()
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (12345, 23456, 0o640)
+
+
+@pytest.mark.parametrize(
+    ("refused", "owner", "mode"), [((), 12345, 0o6764), ((12345,), None, 0o2764)]
+)
+@pytest.mark.skipif(os.geteuid() != 0, reason="gives a file to another user")
+def test_owner_that_is_not_permitted(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, refused: tuple[int], owner: int, mode: int
+) -> None:
+    path, real = tmp_path / "a", os.fchown
+    path.write_bytes(b"old")
+    os.chown(path, 12345, 23456)
+    path.chmod(0o6764)
+
+    def fchown(file: int, uid: int, gid: int) -> None:
+        if uid in refused:
+            raise PermissionError(errno.EPERM, "not permitted")
+        real(file, uid, gid)
+
+    monkeypatch.setattr(os, "fchown", fchown)
+    write_atomic(path, lambda file: file.write(b"new"), overwrite=True)
+    found = path.stat()
+    expected = os.geteuid() if owner is None else owner
+    assert (found.st_uid, found.st_gid, found.st_mode & 0o7777) == (expected, 23456, mode)
+
+
+def test_a_group_that_is_not_permitted_gets_no_more_than_everybody(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"old")
+    path.chmod(0o664)
+    real = os.stat
+
+    def foreign(file: object, **options: object) -> os.stat_result:
+        found = list(real(file, **options))
+        found[5] += 1 if file == path else 0  # its group
+        return os.stat_result(found)
+
+    def refuse(*_arguments: int) -> None:
+        raise PermissionError(errno.EPERM, "not permitted")
+
+    monkeypatch.setattr("isp_meta.io.replaced.os.stat", foreign)
+    monkeypatch.setattr(os, "fchown", refuse)
+    write_atomic(path, b"new", overwrite=True)
+    monkeypatch.undo()
+    assert path.stat().st_mode & 0o7777 == 0o644
+
+
+def test_time_of_modification(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write_atomic(path, b"new", modified=1_234_567_890_123_456_789)
+    assert path.stat().st_mtime_ns == 1_234_567_890_123_456_789
+
+
+def test_other_hard_links_keep_the_old_contents(tmp_path: Path) -> None:
+    path, other = tmp_path / "a", tmp_path / "b"
+    path.write_bytes(b"old")
+    other.hardlink_to(path)
+    write_atomic(path, b"new", overwrite=True)
+    assert (path.read_bytes(), other.read_bytes()) == (b"new", b"old")
+
+
+def test_closed_folder_is_refused_before_the_work(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: path != tmp_path)
+    with pytest.raises(OutputError, match="a: cannot write, no permission"):
+        check_target(tmp_path / "a")
+    assert names(tmp_path) == []

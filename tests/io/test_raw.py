@@ -4,6 +4,7 @@ import random
 from pathlib import Path
 from typing import Any
 
+import maker_files
 import numpy as np
 import pytest
 import rawpy
@@ -12,11 +13,11 @@ import torch
 from small_dng import CODES, HEIGHT, MATRIX, WIDTH, write
 
 from isp_meta.data import sample_path
-from isp_meta.errors import RawFileError
+from isp_meta.errors import NotARawFile, RawFileDamaged, RawFileError, RawFileUnsupported
 from isp_meta.frame import Frame
-from isp_meta.io import read_raw
-from isp_meta.io.dng.tags import CFA, LINEAR_RAW, Tag, last_byte
-from isp_meta.io.dng.write import append_exif
+from isp_meta.io import RawLayout, read_raw
+from isp_meta.io.dng.directory import append_exif
+from isp_meta.io.dng.tags import CFA, Tag, last_byte
 from isp_meta.io.exif import pack_directory
 
 
@@ -102,15 +103,6 @@ def test_orientation_goes_through_libraw_unchanged(tmp_path: Path, orientation: 
     np.testing.assert_array_equal(frame.codes[0].numpy(), CODES)
 
 
-def test_without_dng_levels_libraw_decides(tmp_path: Path) -> None:
-    path = write(tmp_path / "a.dng", {Tag.BLACK_LEVEL: (5, None), Tag.AS_SHOT_NEUTRAL: (5, None)})
-    camera = read_raw(path).camera
-    with rawpy.imread(str(path)) as raw:
-        daylight = raw.daylight_whitebalance
-    assert camera.black_level == (0, 0, 0, 0)
-    assert camera.as_shot_neutral == pytest.approx([daylight[1] / g for g in daylight[:3]])
-
-
 def test_raw_below_a_thumbnail_is_found(tmp_path: Path, sample: Frame) -> None:
     path = tmp_path / "a.dng"
     codes = sample.codes[0, :HEIGHT, :WIDTH].numpy().astype(np.uint16)
@@ -149,75 +141,14 @@ def test_location_and_serial_number_do_not_pass(tmp_path: Path, sample: Frame) -
     assert "SERIAL" not in repr(camera)
 
 
-X_TRANS = (1, 1, 0, 1, 1, 2, 1, 1, 2, 1, 1, 0, 2, 0, 1, 0, 2, 1) * 2
-UNSUPPORTED: dict[str, tuple[dict[int, tuple[int, Any]], str]] = {
-    "x-trans": (
-        {Tag.CFA_REPEAT_PATTERN_DIM: (3, (6, 6)), Tag.CFA_PATTERN: (1, X_TRANS)},
-        "X-Trans",
-    ),
-    "quad": (
-        {
-            Tag.CFA_REPEAT_PATTERN_DIM: (3, (4, 4)),
-            Tag.CFA_PATTERN: (1, (0, 0, 1, 1, 0, 0, 1, 1, 1, 1, 2, 2, 1, 1, 2, 2)),
-        },
-        "4x4 mosaic",
-    ),
-    "rgbe": (
-        {
-            Tag.CFA_PLANE_COLOR: (1, (0, 1, 2, 3)),
-            Tag.CFA_PATTERN: (1, (0, 1, 2, 3)),
-            Tag.COLOR_MATRIX[0]: (10, (1, 1) * 12),
-            Tag.AS_SHOT_NEUTRAL: (5, None),
-        },
-        "4 colors",
-    ),
-    "cmy": (
-        {
-            Tag.CFA_PLANE_COLOR: (1, (3, 4, 5)),
-            Tag.CFA_PATTERN: (1, (3, 4, 4, 5)),
-            Tag.COLOR_MATRIX[0]: (10, None),
-            Tag.AS_SHOT_NEUTRAL: (5, None),
-        },
-        "other than red, green, blue",
-    ),
-}
-
-
-@pytest.mark.parametrize("kind", UNSUPPORTED)
-def test_unsupported_mosaics_are_named(tmp_path: Path, kind: str) -> None:
-    changes, text = UNSUPPORTED[kind]
-    path = write(tmp_path / "a.dng", changes)
-    with pytest.raises(RawFileError, match=text) as caught:
-        read_raw(path)
-    assert "a.dng" in str(caught.value)
-    assert "Bayer" in str(caught.value)
-
-
-def test_monochrome_is_named(tmp_path: Path) -> None:
-    path = write(
-        tmp_path / "a.dng",
-        {
-            Tag.CFA_PATTERN: (1, None),
-            Tag.CFA_REPEAT_PATTERN_DIM: (3, None),
-            Tag.BLACK_LEVEL: (5, None),
-            Tag.BLACK_LEVEL_REPEAT_DIM: (3, None),
-        },
-        photometric="minisblack",
-    )
-    with tifffile.TiffFile(path, mode="r+") as tif:
-        tif.pages.first.tags[Tag.PHOTOMETRIC].overwrite(LINEAR_RAW)
-    with pytest.raises(RawFileError, match="monochrome"):
-        read_raw(path)
-
-
 @pytest.mark.parametrize(
     ("content", "text"),
     [
         (None, "no such file"),
         (b"", "empty"),
-        (b"\xff\xd8\xff\xe0 hardly a picture" * 100, "no raw file"),
-        (b"II*\0", "damaged"),
-        (bytes(5000), "no raw file"),
+        (b"\xff\xd8\xff\xe0 hardly a picture" * 100, "not a raw file: JPEG, already rendered"),
+        (b"II*\0", "cut off"),
+        (bytes(5000), "not a raw file: no header"),
     ],
 )
 def test_what_is_no_raw_file(tmp_path: Path, content: bytes | None, text: str) -> None:
@@ -246,7 +177,7 @@ def test_truncation_is_found_anywhere(
     path = tmp_path / "cut.dng"
     kept = end - missing if isinstance(missing, int) else int(end * (1 - missing))
     path.write_bytes(data[:kept])
-    with pytest.raises(RawFileError, match=r"truncated|cut off|empty|no raw"):
+    with pytest.raises(RawFileError, match=r"cut off|empty|not a raw file"):
         read_raw(path)
     # Nothing of LibRaw's own complaints once the directories are there to tell.
     assert kept < 2000 or capfd.readouterr() == ("", "")
@@ -267,3 +198,76 @@ def test_hostile_bytes_raise_only_our_error(tmp_path: Path) -> None:
         except RawFileError:
             refused += 1
     assert refused > 10
+
+
+def test_what_no_reader_takes_is_named(tmp_path: Path) -> None:
+    for start, error, text in (
+        (b"FOVb", RawFileUnsupported, r"not supported: a Foveon sensor \(X3F\).*; Sigma Photo Pro"),
+        (b"\0\0\0\x18ftypheic", NotARawFile, "not a raw file: HEIC, already rendered"),
+        (b"\0\0\0\x18ftypisom", NotARawFile, "not a raw file: video$"),
+        (b"%PDF-1.7", NotARawFile, "not a raw file: PDF, already rendered"),
+    ):
+        path = tmp_path / "a.raw"
+        path.write_bytes(start.ljust(5000, b"\0"))
+        with pytest.raises(error, match=text):
+            read_raw(path)
+
+
+def test_a_dump_is_never_guessed(tmp_path: Path) -> None:
+    """Files whose sizes are those of cameras that write no header."""
+    for size in (640 * 480, 2592 * 1944 * 5 // 4, 24_000_000):
+        path = tmp_path / "a.raw"
+        path.write_bytes(bytes([5]) * size)
+        with pytest.raises(NotARawFile, match=r"no header .* a\.raw\.toml") as caught:
+            read_raw(path)
+        assert str(caught.value).endswith("pass layout=RawLayout(width, height, …)")
+
+
+def test_a_layout_for_a_file_that_has_its_own(tmp_path: Path) -> None:
+    path = write(tmp_path / "a.dng")
+    with pytest.raises(RawFileUnsupported, match="a layout for DNG"):
+        read_raw(path, layout=RawLayout(WIDTH, HEIGHT))
+    (tmp_path / "a.dng.toml").write_text("width = 1\nheight = 1\n")
+    assert read_raw(path).codes is not None  # nobody asks for it
+
+
+def good_and_bad(folder: Path) -> list[tuple[Path, RawLayout | None, Any]]:
+    """20 good and 20 undecodable files in mixed order; the codes of each, or None."""
+    files: list[tuple[Path, RawLayout | None, Any]] = []
+
+    def add(name: str, data: bytes, codes: Any, layout: RawLayout | None = None) -> None:
+        path = folder / f"{len(files)}-{name}"
+        path.write_bytes(data)
+        files.append((path, layout, codes))
+
+    dng = sample_path().read_bytes()
+    with tifffile.TiffFile(sample_path()) as tif:
+        tile, count = tif.pages.first.dataoffsets[0], tif.pages.first.databytecounts[0]
+    for number in range(4):
+        codes = maker_files.scene(low=500 + 300 * number)
+        jpeg = maker_files.lossless_jpeg(codes)
+        add("a.nef", maker_files.raw_tiff(codes), codes)
+        add("a.cr2", maker_files.cr2(codes), codes)
+        add("a.raf", maker_files.raf(codes[:90, :120]), codes[:90, :120])
+        add("a.raw", codes.tobytes(), codes, RawLayout(128, 96))
+        add("a.dng", write(folder / "small.dng").read_bytes(), CODES)
+        add("b.nef", maker_files.raw_tiff(codes)[:-2000], None)
+        add("b.cr2", maker_files.cr2(codes, b"\x11" * len(jpeg)), None)
+        add("c.cr2", maker_files.cr2(codes, maker_files.lossless_jpeg(codes[:30])), None)
+        add("b.arw", maker_files.arw(codes)[:-6000], None)
+        add("b.dng", dng[:tile] + bytes(count) + dng[tile + count :], None)
+    random.Random(7).shuffle(files)
+    return files
+
+
+def test_no_accepted_raw_holds_a_byte_of_another(tmp_path: Path) -> None:
+    files = good_and_bad(tmp_path)
+    assert len(files) == 40
+    for path, layout, codes in files:
+        if codes is None:
+            with pytest.raises(RawFileDamaged):
+                read_raw(path, layout=layout)
+        else:
+            found = read_raw(path, layout=layout).codes
+            assert found is not None
+            np.testing.assert_array_equal(found[0].numpy(), codes)

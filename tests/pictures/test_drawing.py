@@ -1,9 +1,12 @@
+import math
+
 import numpy as np
 import pytest
 import torch
 from PIL import Image, ImageOps
 
-from isp_meta import Pipeline, presets
+from isp_meta import Camera, Frame, Pipeline, presets
+from isp_meta.camera import QUAD_BAYER, XTRANS
 from isp_meta.errors import PipelineOrderError
 from isp_meta.pictures import contact_sheet, error_map, sample_overlay, stage_pictures
 from isp_meta.samplers import UniformSampler
@@ -137,18 +140,31 @@ def test_stage_pictures_are_what_leaves_the_stages(make_frame):
     assert encoded == ["BlackLevel", "Demosaic", "WhiteBalance", "ColorMatrix", "ToneCurve"]
 
 
-@pytest.mark.parametrize("cfa", ["RGGB", "BGGR", "GRBG", "GBRG"])
-@pytest.mark.parametrize("size", [(8, 6), (7, 5), (2, 2)])
+@pytest.mark.parametrize("cfa", ["RGGB", "BGGR", "GRBG", "GBRG", QUAD_BAYER, XTRANS])
+@pytest.mark.parametrize("size", [(8, 6), (7, 9), (2, 2)])
 def test_a_mosaic_is_shown_in_its_own_colors(make_frame, cfa, size):
+    side = math.isqrt(len(cfa))
+    size = (max(size[0], side), max(size[1], side))
     frame = make_frame(*size, cfa=cfa)
     levels = {"R": 0.1, "G": 0.4, "B": 0.8}
     for place, color in enumerate(cfa):
-        frame.codes[:, place // 2 :: 2, place % 2 :: 2] = 64 + levels[color] * (4095 - 64)
+        frame.codes[:, place // side :: side, place % side :: side] = 64 + levels[color] * (
+            4095 - 64
+        )
     ((label, picture),) = stage_pictures(Pipeline([BlackLevel()]), frame)
     assert label.startswith("0 BlackLevel\nmosaic")
-    assert picture.shape == (3, -(-size[0] // 2), -(-size[1] // 2))
+    assert picture.shape == (3, -(-size[0] // side), -(-size[1] // side))
     flat = srgb_encode(torch.tensor(list(levels.values()))).view(3, 1, 1)
     assert torch.allclose(picture, flat.expand_as(picture), atol=1e-5)
+
+
+@pytest.mark.parametrize(("cfa", "channels"), [("W", 1), ("RGB", 3)])
+def test_codes_without_a_mosaic_are_shown_as_they_are(cfa, channels):
+    codes = torch.rand(channels, 5, 7) * 4031 + 64
+    frame = Frame(Camera(cfa=cfa, black_level=(64.0,), white_level=4095.0), codes=codes)
+    ((_, picture),) = stage_pictures(Pipeline([BlackLevel()]), frame)
+    expected = srgb_encode((codes - 64) / 4031).expand(3, -1, -1)
+    assert torch.allclose(picture, expected, atol=1e-5)
 
 
 def test_stage_pictures_are_small_and_averaged_in_linear_light(make_frame):

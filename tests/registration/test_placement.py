@@ -8,6 +8,7 @@ import torch
 from PIL import Image, ImageOps
 
 from isp_meta import Camera
+from isp_meta.camera import QUAD_BAYER, XTRANS
 from isp_meta.io import remosaic
 from isp_meta.registration import Placement, as_stored, between, upright
 
@@ -42,14 +43,19 @@ def test_a_picture_holds_the_turned_raw_where_both_are(turn, top, left):
             assert placed[:, y, x].tolist() == expected.tolist()
 
 
+def tile(camera):
+    side = camera.period
+    return torch.tensor(camera.black_level).view(1, side, side).repeat(1, 12, 12)
+
+
 @TURNS
 @pytest.mark.parametrize("orientation", [1, 2, 6])
 @pytest.mark.parametrize(("top", "left"), [(0, 0), (1, 0), (0, 1), (3, -1)])
-def test_the_camera_is_that_of_the_pictures_pixels(turn, orientation, top, left):
+@pytest.mark.parametrize("cfa", ["GRBG", QUAD_BAYER, XTRANS, "W"])
+def test_the_camera_is_that_of_the_pictures_pixels(turn, orientation, top, left, cfa):
     """The mosaic read through the placed camera is the placed mosaic of the sensor."""
-    camera = Camera(
-        cfa="GRBG", black_level=(1.0, 2.0, 3.0, 4.0), orientation=orientation, crop=(10, 20)
-    )
+    levels = tuple(map(float, range(len(cfa))))
+    camera = Camera(cfa=cfa, black_level=levels, orientation=orientation, crop=(10, 20))
     raw = torch.rand(3, 10, 12)
     placement = Placement(turn, top, left)
     placed = placement.camera(camera, (10, 12))
@@ -58,13 +64,20 @@ def test_the_camera_is_that_of_the_pictures_pixels(turn, orientation, top, left)
     mosaic = placement.apply(remosaic(raw, camera.cfa), size)
     again = remosaic(placement.apply(raw, size), placed.cfa)
     assert again[:, rows, columns].equal(mosaic[:, rows, columns])
-    black = torch.tensor(camera.black_level).view(2, 2).repeat(5, 6)[None]
-    tiled = torch.tensor(placed.black_level).view(2, 2).repeat(3, 3)[None]
+    black = tile(camera)[:, :10, :12]
+    tiled = tile(placed)[:, :6, :6]
     expected = placement.apply(black, size)
     assert tiled[:, rows, columns].equal(expected[:, rows, columns])
     seen = upright(upright(raw, turn), placed.orientation)
     assert seen.equal(upright(raw, orientation))
     assert between(camera, placed, (10, 12)) == placement
+
+
+@TURNS
+def test_the_colors_of_a_linear_picture_stay(turn):
+    camera = Camera(cfa="RGB", black_level=(1.0, 2.0, 3.0))
+    placed = Placement(turn, 1, 2).camera(camera, (10, 12))
+    assert (placed.cfa, placed.black_level) == ("RGB", (1.0, 2.0, 3.0))
 
 
 def test_a_picture_beside_the_raw_shares_nothing():

@@ -70,10 +70,10 @@ def test_width_bounds_the_pictures(photo):
 
 
 KINDS = {
-    "uniform": CaptureOptions(sampler="uniform"),
-    "random": CaptureOptions(sampler="random"),
-    "control values": CaptureOptions(effort=2),
-    "lossless": CaptureOptions(lossless=True),
+    "uniform": CaptureOptions(sampler="uniform", values="measured"),
+    "random": CaptureOptions(sampler="random", effort=0),
+    "control values": CaptureOptions(),
+    "lossless": CaptureOptions(lossless=True, values="measured"),
 }
 
 

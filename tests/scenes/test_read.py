@@ -195,7 +195,7 @@ def test_gray_and_transparent_16_bit_pictures_are_refused(tmp_path, pixels):
     }.items():
         path = tmp_path / f"{name}.png"
         path.write_bytes(imagecodecs.png_encode(array))
-        with pytest.raises(RawFileError, match=f"{name}.png: is not 16-bit RGB"):
+        with pytest.raises(RawFileError, match=f"{name}.png: not supported: it is not 16-bit RGB"):
             read_scene(path)
 
 

@@ -21,6 +21,32 @@ def test_each_position_of_the_pattern_has_its_own_black(height, width):
             assert mosaic[0, y, x].item() == pytest.approx(expected, abs=1e-15)
 
 
+@pytest.mark.parametrize(("height", "width"), [(1, 1), (7, 5), (12, 18), (13, 20)])
+@pytest.mark.parametrize("side", [1, 3, 4, 6, 8])
+def test_of_any_period(side, height, width):
+    codes = torch.rand(2, 1, height, width, dtype=torch.float64) * 1100
+    black = torch.arange(side**2, dtype=torch.float64).view(side, side)
+    rows, columns = torch.arange(height) % side, torch.arange(width) % side
+    here = black[rows][:, columns]
+    expected = (codes - here) / (1000.0 - here)
+    levels = black.flatten().tolist()
+    torch.testing.assert_close(
+        black_level(codes, levels, 1000.0, clip=False), expected, rtol=0, atol=1e-15
+    )
+
+
+def test_of_a_level_for_each_color():
+    codes = torch.rand(3, 5, 7, dtype=torch.float64) * 500 + 450
+    camera = Camera(cfa="RGB", black_level=(10.0, 20.0, 30.0), white_level=1000.0)
+    out = BlackLevel()(Frame(camera, codes=codes))
+    for color, black in enumerate(camera.black_level):
+        expected = (codes[color] - black) / (1000.0 - black)
+        torch.testing.assert_close(out.mosaic[color], expected, rtol=0, atol=1e-15)
+    torch.testing.assert_close(BlackLevel().invert(out).codes, codes, rtol=0, atol=1e-9)
+    with pytest.raises(ValueError, match="3 black levels"):
+        black_level(codes[:1], camera.black_level, 1000.0)
+
+
 def test_black_is_zero_and_saturation_one_exactly():
     codes = torch.tensor([[[100.0, 200.0], [300.0, 400.0]]])
     assert torch.equal(black_level(codes, LEVELS, 1000.0), torch.zeros(1, 2, 2))
@@ -90,9 +116,10 @@ def test_refusals_and_repr():
         black_level(torch.zeros(1, 2, 2, dtype=torch.int16), LEVELS, 1000.0)
     with pytest.raises(ValueError, match=r"below white 300\.0"):
         black_level(torch.zeros(1, 2, 2), LEVELS, 300.0)
-    with pytest.raises(ValueError, match="4 levels"):
-        black_level(torch.zeros(1, 2, 2), LEVELS[:3], 1000.0)
-    for wrong in ({"black": LEVELS[:3]}, {"white": [1.0, 2.0]}, {"black": LEVELS, "white": 300.0}):
+    for levels in ((), LEVELS[:2], LEVELS[:3]):
+        with pytest.raises(ValueError, match=f"{len(levels)} black levels"):
+            black_level(torch.zeros(1, 2, 2), levels, 1000.0)
+    for wrong in ({"black": 3.0}, {"white": [1.0, 2.0]}, {"black": LEVELS, "white": 300.0}):
         with pytest.raises(ValueError, match="BlackLevel"):
             BlackLevel(**wrong)
     assert repr(BlackLevel(clip=False)) == "BlackLevel(clip=False)"

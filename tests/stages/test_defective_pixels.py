@@ -1,12 +1,16 @@
+import itertools
+import math
 import sys
 
 import pytest
 import torch
 
 from isp_meta import read_raw
+from isp_meta.camera import QUAD_BAYER, XTRANS, Camera, pattern_of
 from isp_meta.data import sample_path
 from isp_meta.frame import Frame
 from isp_meta.stages import BlackLevel, DefectivePixels, defective_pixels, detect_defects
+from isp_meta.stages.defective_pixels import _neighbors
 
 
 def smooth(height, width, *, dtype=torch.float64):
@@ -110,6 +114,55 @@ def test_defects_of_a_photograph_are_found_and_its_detail_is_not_touched():
     mended = DefectivePixels()(Frame(mosaic=broken)).mosaic
     error = (mended - mosaic).square().mean() / (broken - mosaic).square().mean()
     assert error < 0.05
+
+
+def one_color_each(cfa, height, width):
+    """Shading, and a level for each color of a pattern, so that another color would show."""
+    y, x = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    shade = (y * 0.01 + x * 0.02) / 8
+    if cfa == "RGB":
+        return shade + torch.tensor([0.1, 0.3, 0.5]).view(3, 1, 1)
+    pattern, side = pattern_of(cfa), math.isqrt(len(cfa))
+    return (shade + 0.25 * pattern[y % side, x % side])[None]
+
+
+@pytest.mark.parametrize("cfa", ["W", "RGB", QUAD_BAYER, XTRANS])
+@pytest.mark.parametrize("method", ["gradient", "median"])
+@pytest.mark.parametrize("place", [(0, 0), (3, 13), (11, 10), (13, 0), (25, 27)])
+def test_under_any_pattern_defects_are_found_and_repaired(cfa, method, place, monkeypatch):
+    monkeypatch.setitem(detect_defects.__globals__, "_BAND", 300)
+    clean = one_color_each(cfa, 26, 28)
+    frame = Frame(Camera(cfa=cfa), mosaic=clean)
+    assert not detect_defects(clean, 0.1, 4.0, cfa).any()
+    for value in (1.6, -0.9):
+        broken = clean.clone()
+        broken[-1, place[0], place[1]] = value
+        found = detect_defects(broken, 0.1, 4.0, cfa)
+        assert found.nonzero().tolist() == [[len(clean) - 1, *place]]
+        out = DefectivePixels(method=method)(frame.replace(mosaic=broken)).mosaic
+        assert torch.equal(out[~found], clean[~found])
+        assert (out - clean).abs().max() < 0.04
+
+
+def test_neighbors_of_any_pattern_have_its_color_and_face_each_other():
+    for cfa in (QUAD_BAYER, XTRANS, "RGBGBRBRG"):
+        pattern, side = pattern_of(cfa), math.isqrt(len(cfa))
+        table = _neighbors(cfa)
+        assert torch.equal(table[:, :, :4], -table[:, :, 4:])
+        for y, x in itertools.product(range(side), repeat=2):
+            offsets = table[y, x].tolist()
+            assert len({tuple(offset) for offset in offsets}) == 8
+            assert {pattern[(y + dy) % side, (x + dx) % side].item() for dy, dx in offsets} == {
+                pattern[y, x].item()
+            }
+
+
+@pytest.mark.parametrize("cfa", ["W", "RGB", XTRANS])
+@pytest.mark.parametrize("size", [(1, 1), (2, 3), (5, 4)])
+def test_small_pictures_of_any_pattern(cfa, size):
+    mosaic = torch.rand(2, 3 if cfa == "RGB" else 1, *size)
+    stage = DefectivePixels([(0, 0)], threshold=0.01, contrast=0.0)
+    assert stage(Frame(Camera(cfa=cfa), mosaic=mosaic)).mosaic.shape == mosaic.shape
 
 
 def test_noise_is_not_defective():

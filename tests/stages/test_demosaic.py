@@ -1,4 +1,5 @@
 import itertools
+import math
 import sys
 from pathlib import Path
 
@@ -8,14 +9,20 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from isp_meta.camera import BAYER_PATTERNS, Camera
+from isp_meta.camera import BAYER_PATTERNS, QUAD_BAYER, XTRANS, Camera, pattern_of
 from isp_meta.data import sample_path
 from isp_meta.errors import PipelineOrderError
 from isp_meta.frame import Frame
 from isp_meta.io import read_raw
 from isp_meta.stages import BlackLevel, Demosaic, demosaic
+from isp_meta.stages.demosaic import method_for
+from isp_meta.stages.periodic import surrounded
 
-METHODS = ("malvar", "bilinear", "menon")
+METHODS = ("malvar", "bilinear", "menon", "kriging")
+# Sums in another order, where a matrix product makes them.
+TINY = dict.fromkeys(METHODS, 0.0) | {"kriging": 1e-12}
+PERIODIC = ("bilinear", "kriging")
+PATTERNS = ("RGBGBRBRG", QUAD_BAYER, XTRANS)
 COLORS = "RGB"
 DATA = Path(__file__).parent.parent / "data"
 
@@ -38,7 +45,8 @@ DIAGONAL = [
 
 
 def color_at(cfa, y, x):
-    return cfa[2 * (y % 2) + x % 2]
+    side = math.isqrt(len(cfa))
+    return cfa[side * (y % side) + x % side]
 
 
 def random_mosaic(*shape, seed=0):
@@ -47,11 +55,11 @@ def random_mosaic(*shape, seed=0):
 
 
 def remosaic(raw, cfa):
-    mosaic = torch.empty_like(raw[..., :1, :, :])
+    mosaic, side = torch.empty_like(raw[..., :1, :, :]), math.isqrt(len(cfa))
     for position, color in enumerate(cfa):
-        top, left = divmod(position, 2)
-        here = raw[..., COLORS.index(color), top::2, left::2]
-        mosaic[..., 0, top::2, left::2] = here
+        top, left = divmod(position, side)
+        here = raw[..., COLORS.index(color), top::side, left::side]
+        mosaic[..., 0, top::side, left::side] = here
     return mosaic
 
 
@@ -76,16 +84,17 @@ def malvar_pixel_by_pixel(mosaic, cfa):
     return raw
 
 
-def bilinear_pixel_by_pixel(mosaic, cfa):
-    """Mean of the nearest pixels of a color among the 3x3 around: no formula a case."""
+def bilinear_pixel_by_pixel(mosaic, cfa, reach=1):
+    """Mean of the nearest pixels of a color around: no formula a case."""
     height, width = mosaic.shape
-    padded = np.pad(mosaic, 1, mode="reflect")
-    raw = np.empty((3, height, width))
+    padded = np.pad(mosaic, reach, mode="reflect")
+    raw, around = np.empty((3, height, width)), range(-reach, reach + 1)
     for y, x, color in itertools.product(range(height), range(width), COLORS):
         by_distance = {}
-        for dy, dx in itertools.product((-1, 0, 1), repeat=2):
+        for dy, dx in itertools.product(around, repeat=2):
             if color_at(cfa, y + dy, x + dx) == color:
-                by_distance.setdefault(dy * dy + dx * dx, []).append(padded[y + 1 + dy, x + 1 + dx])
+                value = padded[y + reach + dy, x + reach + dx]
+                by_distance.setdefault(dy * dy + dx * dx, []).append(value)
         raw[COLORS.index(color), y, x] = np.mean(by_distance[min(by_distance)])
     return raw
 
@@ -110,7 +119,7 @@ def test_bilinear_is_the_mean_of_the_nearest(cfa, height, width):
 @given(
     height=st.integers(1, 9),
     width=st.integers(1, 9),
-    cfa=st.sampled_from(BAYER_PATTERNS),
+    cfa=st.sampled_from([*BAYER_PATTERNS, *PATTERNS]),
     method=st.sampled_from(METHODS),
 )
 def test_any_size_keeps_what_was_measured_and_a_gray_field(height, width, cfa, method):
@@ -122,10 +131,60 @@ def test_any_size_keeps_what_was_measured_and_a_gray_field(height, width, cfa, m
     torch.testing.assert_close(gray, torch.full((3, height, width), 0.25))
 
 
-@pytest.mark.parametrize("cfa", BAYER_PATTERNS)
-def test_bilinear_gives_a_constant_color_back(cfa):
-    color = torch.tensor([0.9, 0.4, 0.1], dtype=torch.float64).view(3, 1, 1).expand(3, 6, 7)
-    torch.testing.assert_close(demosaic(remosaic(color, cfa), cfa, "bilinear"), color)
+@pytest.mark.parametrize("cfa", PATTERNS)
+def test_bilinear_of_any_period_is_the_mean_of_the_nearest(cfa):
+    mosaic = random_mosaic(1, 25, 26)
+    expected = torch.from_numpy(bilinear_pixel_by_pixel(mosaic[0].numpy(), cfa, reach=3))
+    inside = (..., slice(3, -3), slice(3, -3))
+    found = demosaic(mosaic, cfa, "bilinear")
+    torch.testing.assert_close(found[inside], expected[inside], rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("method", PERIODIC)
+@pytest.mark.parametrize("cfa", [*BAYER_PATTERNS, *PATTERNS])
+@pytest.mark.parametrize("size", [(6, 7), (13, 20)])
+def test_a_constant_color_comes_back_to_the_very_border(cfa, method, size):
+    color = torch.tensor([0.9, 0.4, 0.1], dtype=torch.float64).view(3, 1, 1).expand(3, *size)
+    torch.testing.assert_close(demosaic(remosaic(color, cfa), cfa, method), color)
+
+
+@pytest.mark.parametrize("cfa", PATTERNS)
+def test_a_linear_ramp_of_gray_is_exact_under_any_pattern(cfa):
+    y, x = torch.meshgrid(torch.arange(30.0), torch.arange(32.0), indexing="ij")
+    ramp = (0.1 + 0.01 * y + 0.02 * x).double().expand(3, 30, 32)
+    raw = demosaic(remosaic(ramp, cfa), cfa, "kriging")
+    inside = (..., slice(9, -9), slice(9, -9))
+    torch.testing.assert_close(raw[inside], ramp[inside])
+
+
+@pytest.mark.parametrize("method", ["malvar", "menon"])
+@pytest.mark.parametrize("cfa", PATTERNS)
+def test_what_is_for_bayer_gives_way_to_kriging(cfa, method):
+    mosaic = random_mosaic(1, 14, 13)
+    assert torch.equal(demosaic(mosaic, cfa, method), demosaic(mosaic, cfa, "kriging"))
+    assert method_for(cfa, method) == "kriging"
+    assert method_for(cfa, "bilinear") == "bilinear"
+    assert method_for("RGGB", method) == method
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_bayer_pattern_in_a_larger_square_is_one(method):
+    mosaic = random_mosaic(1, 14, 13)
+    twice = "GRGRBGBGGRGRBGBG"
+    assert torch.equal(demosaic(mosaic, twice, method), demosaic(mosaic, "GRBG", method))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_without_a_mosaic_there_is_nothing_to_interpolate(method):
+    assert method_for("W", method) is method_for("RGB", method) is None
+    mosaic, colors = random_mosaic(2, 1, 5, 7), random_mosaic(2, 3, 5, 7)
+    assert torch.equal(demosaic(mosaic, "W", method), mosaic.expand(2, 3, 5, 7))
+    assert torch.equal(demosaic(colors, "RGB", method), colors)
+    with pytest.raises(ValueError, match=r"\(\.\.\., 3, H, W\)"):
+        demosaic(mosaic, "RGB", method)
+    frame = Frame(Camera(cfa="RGB"), mosaic=colors * 2)
+    assert torch.equal(Demosaic(method)(frame).raw, (colors * 2).clamp(0, 1))
+    assert torch.equal(frame.mosaic, colors * 2)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -143,11 +202,45 @@ def test_a_linear_ramp_of_gray_is_exact_inside(method):
     [("RGGB", -1, "GRBG"), ("RGGB", -2, "GBRG"), ("GBRG", -1, "BGGR"), ("BGGR", -2, "GRBG")],
 )
 def test_moving_by_a_pixel_is_changing_the_pattern(method, cfa, dim, rolled):
-    mosaic = random_mosaic(1, 26, 28)
-    inside = (..., slice(9, -9), slice(9, -9))
+    mosaic = random_mosaic(1, 36, 34)
+    inside = (..., slice(14, -14), slice(14, -14))
     moved = demosaic(mosaic.roll(1, dim), rolled, method)
     expected = demosaic(mosaic, cfa, method).roll(1, dim)
-    assert torch.equal(moved[inside], expected[inside])
+    torch.testing.assert_close(moved[inside], expected[inside], rtol=0, atol=TINY[method])
+
+
+@pytest.mark.parametrize("method", PERIODIC)
+@pytest.mark.parametrize("cfa", PATTERNS)
+@pytest.mark.parametrize("dim", [-1, -2])
+def test_moving_by_a_pixel_is_changing_any_pattern(method, cfa, dim):
+    mosaic = random_mosaic(1, 38, 37)
+    colors = pattern_of(cfa).roll(1, dim).flatten()
+    rolled = "".join(COLORS[color] for color in colors)
+    inside = (..., slice(15, -15), slice(15, -15))
+    moved = demosaic(mosaic.roll(1, dim), rolled, method)
+    expected = demosaic(mosaic, cfa, method).roll(1, dim)
+    torch.testing.assert_close(moved[inside], expected[inside], rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize("cfa", PATTERNS)
+def test_a_mosaic_goes_on_beyond_its_edges_in_its_colors(cfa):
+    size, reach = (9, 11), ((13, 4), (5, 17))
+    color = torch.tensor([1.0, 2.0, 3.0]).view(3, 1, 1).expand(3, *size)
+    found = surrounded(remosaic(color, cfa), cfa, *reach)
+    period = math.isqrt(len(cfa))
+    rows, columns = torch.arange(-13, 13) % period, torch.arange(-5, 28) % period
+    expected = pattern_of(cfa)[rows][:, columns] + 1
+    assert torch.equal(found.round().long()[0], expected)
+    assert float((found[0] - expected).abs().max()) < 1e-5
+
+
+def test_a_mosaic_goes_on_in_the_pictures_mirror_image():
+    y, x = torch.meshgrid(torch.arange(30.0), torch.arange(40.0), indexing="ij")
+    picture = (y + x / 2).expand(3, -1, -1)
+    found = surrounded(remosaic(picture, XTRANS), XTRANS, (6, 6), (6, 6))[0]
+    mirrored = torch.nn.functional.pad(picture[None], (6, 6, 6, 6), mode="reflect")[0, 0]
+    assert torch.equal(found[6:-6, 6:-6], picture[0])
+    assert float((found - mirrored).abs().max()) < 1.5
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -158,7 +251,19 @@ def test_bands_join_without_a_seam(monkeypatch, method, size):
     monkeypatch.setattr(sys.modules["isp_meta.stages.rows"], "_BAND", 1)
     for rows in (2, 10):
         monkeypatch.setattr(sys.modules["isp_meta.stages.demosaic"], "_ROWS", rows)
-        assert torch.equal(demosaic(mosaic, "GBRG", method), whole)
+        monkeypatch.setattr(sys.modules["isp_meta.stages.kriging"], "_ROWS", rows)
+        found = demosaic(mosaic, "GBRG", method)
+        torch.testing.assert_close(found, whole, rtol=0, atol=TINY[method])
+
+
+@pytest.mark.parametrize("cfa", PATTERNS)
+@pytest.mark.parametrize("size", [(41, 20), (32, 21)])
+def test_bands_of_any_period_join_without_a_seam(monkeypatch, cfa, size):
+    mosaic = random_mosaic(2, 1, *size)
+    whole = demosaic(mosaic, cfa, "kriging")
+    monkeypatch.setattr(sys.modules["isp_meta.stages.rows"], "_BAND", 1)
+    monkeypatch.setattr(sys.modules["isp_meta.stages.kriging"], "_ROWS", 13)
+    torch.testing.assert_close(demosaic(mosaic, cfa, "kriging"), whole, rtol=0, atol=1e-12)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -167,7 +272,13 @@ def test_gradient(method):
     assert torch.autograd.gradcheck(lambda m: demosaic(m, "BGGR", method), mosaic)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", PERIODIC)
+def test_gradient_of_any_period(method):
+    mosaic = random_mosaic(2, 1, 7, 4).requires_grad_()
+    assert torch.autograd.gradcheck(lambda m: demosaic(m, XTRANS, method), mosaic)
+
+
+@pytest.mark.parametrize("method", ["malvar", "bilinear", "menon"])
 def test_one_traced_graph_serves_odd_and_even_sides(method):
     class Traced(torch.nn.Module):
         def forward(self, mosaic):
@@ -181,7 +292,7 @@ def test_one_traced_graph_serves_odd_and_even_sides(method):
         torch.testing.assert_close(found, demosaic(mosaic, "GRBG", method), rtol=0, atol=1e-6)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", ["malvar", "bilinear", "menon"])
 def test_as_colour_demosaicing_does_it(method):
     """A detail of the sample, away from its borders, which that package continues otherwise."""
     with np.load(DATA / "colour-demosaicing.npz") as golden:

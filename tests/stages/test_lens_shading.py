@@ -1,10 +1,11 @@
+import itertools
 import math
 
 import pytest
 import torch
 from torch import nn
 
-from isp_meta.camera import BAYER_PATTERNS, Camera, GainMap
+from isp_meta.camera import BAYER_PATTERNS, XTRANS, Camera, GainMap
 from isp_meta.errors import PipelineOrderError
 from isp_meta.frame import Frame
 from isp_meta.stages import LensShading, Vignette, lens_shading, vignette
@@ -90,6 +91,45 @@ def test_on_rgb_a_color_has_the_mean_of_its_places(cfa, monkeypatch):
                 ]
                 expected = rgb[channel, y, x].item() * sum(gains) / len(gains)
                 assert out[channel, y, x].item() == pytest.approx(expected, rel=1e-12)
+
+
+def test_on_rgb_under_any_pattern_a_color_has_the_mean_of_its_places():
+    period = [GainMap(GRID, (top, left, 12, 12), (2, 3)) for top, left in ((0, 0), (1, 2))]
+    maps = [MAPS["whole"], *period]
+    rgb = torch.rand(3, 12, 12, dtype=torch.float64, generator=GENERATOR)
+    out = lens_shading(rgb, maps, XTRANS)
+    for y, x, channel in itertools.product(range(12), range(12), range(3)):
+        gains = []
+        for place, color in enumerate(XTRANS):
+            if "RGB"[channel] != color:
+                continue
+            row, column = divmod(place, 6)
+            chosen = maps[:1] + [m for m in period if applies(m, row, column)]
+            gains.append(math.prod(gain_at(m, y, x, 12, 12) for m in chosen))
+        expected = rgb[channel, y, x].item() * sum(gains) / len(gains)
+        if min(y, x) >= 2 and max(y, x) < 10:  # beside a rectangle's edge a color comes from within
+            assert out[channel, y, x].item() == pytest.approx(expected, rel=1e-9)
+
+
+@pytest.mark.parametrize("field", ["mosaic", "rgb"])
+def test_a_linear_picture_s_colors_have_their_planes_gains(field):
+    maps = (
+        GainMap(torch.tensor([2.0, 3.0]).view(1, 1, 2), (0, 0, 5, 6), planes=(0, 3)),
+        GainMap(torch.full((1, 1, 1), 5.0), (0, 0, 5, 6), planes=(2, 1)),
+    )
+    camera = Camera(cfa="RGB", gain_maps=maps)
+    stage = LensShading(field=field, clip=False)
+    out = getattr(stage(Frame(camera, **{field: torch.ones(3, 5, 6)})), field)
+    # Two planes for three colors: the last one is for all that follow.
+    assert torch.equal(out, torch.tensor([2.0, 3.0, 15.0]).view(3, 1, 1).expand(3, 5, 6))
+
+
+def test_a_monochrome_picture_has_one_gain():
+    camera = Camera(cfa="W", gain_maps=(MAPS["whole"],))
+    picture = torch.rand(1, 9, 8)
+    one = LensShading(clip=False)(Frame(camera, mosaic=picture)).mosaic
+    three = LensShading(field="rgb", clip=False)(Frame(camera, rgb=picture.expand(3, -1, -1))).rgb
+    torch.testing.assert_close(three, one.expand(3, -1, -1))
 
 
 def test_on_rgb_a_part_is_corrected_where_the_map_lies():

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-from isp_meta.camera import BAYER_PATTERNS, Camera
+from isp_meta.camera import BAYER_PATTERNS, XTRANS, Camera
 from isp_meta.data import sample_path
 from isp_meta.frame import Frame
 from isp_meta.io import read_raw
@@ -62,6 +62,23 @@ def test_every_bayer_order_gains_as_much(clean, cfa):
     mosaic = mosaic_of(clean, cfa)
     noisy = noisy_of(mosaic, ISO_800)
     assert psnr(mosaic_noise_reduction(noisy, *ISO_800), mosaic) > psnr(noisy, mosaic) + 5.5
+
+
+@pytest.mark.parametrize(("cfa", "channels"), [("W", 1), ("RGB", 3)])
+def test_pictures_without_a_mosaic_gain_too(clean, cfa, channels):
+    picture = clean[:channels]
+    noisy = noisy_of(picture, ISO_800)
+    stage = MosaicNoiseReduction()
+    out = stage(Frame(Camera(cfa=cfa, noise=ISO_800), mosaic=noisy)).mosaic
+    assert psnr(out, picture) > psnr(noisy, picture) + 4
+
+
+def test_other_mosaics_are_refused_by_name():
+    camera = Camera(cfa=XTRANS, noise=ISO_800)
+    with pytest.raises(ValueError, match=f"MosaicNoiseReduction .* not {XTRANS}"):
+        MosaicNoiseReduction()(Frame(camera, mosaic=torch.rand(1, 12, 12)))
+    with pytest.raises(ValueError, match=r"\(\.\.\., 3, H, W\)"):
+        mosaic_noise_reduction(torch.rand(1, 12, 12), *ISO_800, cfa="RGB")
 
 
 @pytest.mark.parametrize("light", [0.0, 0.02, 0.1, 0.5])

@@ -157,7 +157,7 @@ def _some_blocks(guide: Guide, counts: Tensor | None, side: int) -> tuple[Tensor
 def _features(guide: Guide, index: Tensor, pool: Executor) -> Tensor:
     """(F, N) of the pixels of (N,) a flat index in any order."""
     pixels, place = torch.unique(index, return_inverse=True)
-    bands = guide.bands(shipped_features()).at(pixels, pool)[place].T
+    bands = guide.features(pixels, shipped_features(), pool)[place].T
     return torch.cat([clipped(guide.srgb.reshape(3, -1)[:, index]), bands])
 
 

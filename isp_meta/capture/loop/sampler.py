@@ -1,7 +1,7 @@
 """A sampler that knows the decoder, and chooses what it stores by what comes out.
 
-samples ─▶ model, fitted to the picture ─▶ moved where it pays ─▶ values that serve best
-   effort 0                     effort 1                             effort 2
+samples ─▶ model, fitted to the picture ─▶ moved to where it pays ─▶ values that serve best
+   effort 0                     effort 1                effort 2, or no enhancement
 
 The default decoder is known and taken apart; any other is run, see any_decoder.py.
 """
@@ -11,6 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import replace
+from typing import Literal
 
 import torch
 from torch import Tensor
@@ -28,12 +29,13 @@ from .values import control_values
 __all__ = ["MOST_EFFORT", "ClosedLoopSampler", "close_loop"]
 
 Progress = Callable[[str], None]
+Values = Literal["control", "measured"]
 
 MOST_EFFORT = 2
 # Samples in each of the decoder's systems. More are a little better, and slower by their square
 # where values are chosen.
-_NEIGHBORS = {1: 36, 2: 16}
-# Rounds of conjugate gradients: they come within 0.1 dB of the best.
+_NEIGHBORS: dict[Values, int] = {"measured": 36, "control": 16}
+# Rounds of conjugate gradients: more come nearer, but not where an enhancement follows.
 _ROUNDS = 4
 # While the model is fitted: what is best with these is so with more.
 _FITTED_NEIGHBORS = 16
@@ -44,7 +46,7 @@ class ClosedLoopSampler(Sampler):
 
     Args:
         sampler: chooses the pixels.
-        effort, reconstructor: as of :func:`close_loop`.
+        effort, reconstructor, values, enhanced: as of :func:`close_loop`.
 
     Attributes:
         control: whether it may give control values, on which no network can be fine-tuned.
@@ -54,21 +56,36 @@ class ClosedLoopSampler(Sampler):
     """
 
     def __init__(
-        self, sampler: Sampler, effort: int = 2, reconstructor: Reconstructor | None = None
+        self,
+        sampler: Sampler,
+        effort: int = 2,
+        reconstructor: Reconstructor | None = None,
+        *,
+        values: Values = "control",
+        enhanced: bool = False,
     ) -> None:
         super().__init__()
         _check_effort(effort)
-        self.control = effort == MOST_EFFORT and _is_default(reconstructor)
+        self.control = effort > 0 and values == "control" and _is_default(reconstructor)
         self.sampler, self.effort, self.reconstructor = sampler, effort, reconstructor
+        self.values: Values = values
+        self.enhanced = enhanced
 
     def forward(self, frame: Frame) -> Samples:
         """Samples of ``frame.raw``."""
         chosen = frame.replace(samples=self.sampler(frame))
-        return close_loop(chosen, self.effort, reconstructor=self.reconstructor)
+        return close_loop(
+            chosen,
+            self.effort,
+            reconstructor=self.reconstructor,
+            values=self.values,
+            enhanced=self.enhanced,
+        )
 
     def extra_repr(self) -> str:
         """Text inside the parentheses of ``repr``, beside the sampler."""
-        return f"effort={self.effort}"
+        enhanced = ", enhanced=True" if self.enhanced else ""
+        return f"effort={self.effort}, values={self.values}{enhanced}"
 
 
 def _is_default(reconstructor: Reconstructor | None) -> bool:
@@ -93,14 +110,17 @@ def close_loop(
     room: float = math.inf,
     reconstructor: Reconstructor | None = None,
     guide: Guide | None = None,
+    *,
+    values: Values = "control",
+    enhanced: bool = False,
 ) -> Samples:
     """Samples with what makes the result of recovery best.
 
     Args:
         frame: with ``raw``, ``samples`` of it as measured, and ``srgb`` as recovery will see it.
         effort: 0: as they are. 1: with a model fitted to the whole picture, which recovery need
-            not look for, and moved inside their cells where much is missed. 2: with control values
-            in place of the measured ones.
+            not look for, and, where no enhancement follows, moved inside their cells where much is
+            missed. 2: moved in any case.
         progress: called with the name of each step as it begins, and with the decibels won since
             the model. Once there is a model, a KeyboardInterrupt ends the trying and keeps the best
             so far.
@@ -111,6 +131,9 @@ def close_loop(
             stored then, and values stay as measured: samples are moved, in as many rounds as the
             effort says, each of which reconstructs the picture about 32 times.
         guide: the picture as the decoder sees it, where somebody goes on with it; None: a new one.
+        values: "control": with a model, those with which it comes nearest to raw, in place of
+            those "measured", unless these are better.
+        enhanced: an enhancement follows.
 
     Raises:
         PipelineOrderError: a field is empty. ValueError: an effort out of range, or samples that
@@ -125,7 +148,8 @@ def close_loop(
         return best
     if reconstructor is None or _is_default(reconstructor):
         guide = guide or Guide(frame.require("srgb", "close_loop"))
-        better_ones = _improvements(guide, frame, best, effort, counts, room, step)
+        moves = room if effort == MOST_EFFORT or not enhanced else 0.0
+        better_ones = _improvements(guide, frame, best, counts, step, moves, values)
     else:
         box = any_decoder.BlackBox(reconstructor, frame, counts)
         better_ones = any_decoder.improvements(box, best, effort, room, step)
@@ -143,29 +167,32 @@ def _improvements(
     guide: Guide,
     frame: Frame,
     samples: Samples,
-    effort: int,
     counts: Tensor | None,
-    room: float,
     step: Progress,
+    moves: float,
+    values: Values,
 ) -> Iterator[Samples]:
     raw: Tensor = frame.require("raw", "close_loop")
     step("fitting the decoder")
     model = fit_model(guide, raw, samples, _FITTED_NEIGHBORS, counts)
     if model is None:
         return
-    samples = replace(samples, model=replace(model, neighbors=_NEIGHBORS[effort]))
+    samples = replace(samples, model=replace(model, neighbors=_NEIGHBORS[values]))
     yield samples
+    if not moves and values == "measured":
+        return
     decoder = Decoder.of(guide, samples)
     missed = decoder.missed(raw, counts)
     start = least = float(missed.sum())
-    step("moving samples")
-    for samples, least in moved_samples(decoder, raw, missed, counts, room):
-        step(f"moving samples{won(start, least)}")
-        yield samples
-    if effort == 1:
+    if moves:
+        step("moving samples")
+        for samples, least in moved_samples(decoder, raw, missed, counts, moves):
+            step(f"moving samples{won(start, least)}")
+            yield samples
+        decoder = decoder.with_samples(samples)
+    if values == "measured":
         return
     step(f"choosing values{won(start, least)}")
-    decoder = decoder.with_samples(samples)
     for value in control_values(decoder, raw, _ROUNDS, counts):
         found = replace(samples, value=value, control=True)
         step(f"choosing values{won(start, least)}")

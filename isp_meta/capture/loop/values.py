@@ -1,8 +1,10 @@
 """The values with which the decoder comes nearest to the truth, in place of the measured ones.
 
-Raw is guess times exp of what the systems predict, so near the truth an error of raw is raw times
-that of the log-gain. In log-gains the decoder is linear: the best values solve weighted normal
-equations, a few small entries a block, by conjugate gradients.
+Raw is guess times exp of what the systems predict. Linearized about what the measured values give,
+the best log-gains solve weighted normal equations, a few small entries a block, by conjugate
+gradients: a step of Gauss and Newton. Raw is linearized and weighed by the prediction, not by the
+truth: a logarithm, or a weight, that knows the truth's noise would prefer what is too dark, or too
+bright.
 
     rows of blocks ─▶ systems ─▶ normal equations a block ─▶ conjugate gradients ─▶ values
 """
@@ -20,6 +22,7 @@ from ...decoder import Decoder
 from ...decoder.guess import LOG_FLOOR, log_gain, times_gain
 from ...decoder.systems import shares
 from ...workers import workers
+from .blocks import Blocks
 
 __all__ = ["control_values"]
 
@@ -58,12 +61,13 @@ def control_values(
     """
     side, samples = decoder.side, decoder.samples
     guess = decoder.guess.view(3, -1)[:, samples.index].T.contiguous()
-    gain = decoder.known.clone()
+    start = _starting_gains(decoder, raw, counts)
+    gain = start.clone()
     rows = -(-samples.height // side)
     some = max(1, _BAND_PIXELS // (samples.width * side))
 
     def read(row: int) -> _Equations:
-        return _equations(decoder, raw, counts, row)
+        return _equations(decoder, start, raw, counts, row)
 
     line = samples.index // (samples.width * side)
     _ = decoder.points, decoder.nearest  # before several workers ask for them at once
@@ -79,34 +83,72 @@ def control_values(
             yield times_gain(guess.clone(), gain.clone())
 
 
+def _starting_gains(decoder: Decoder, raw: Tensor, counts: Tensor | None) -> Tensor:
+    """(N, 3) log-gains to linearize about: of the means over each sample's block, without noise.
+
+    About a noisy prediction raw is not linear any more: what is met comes out too bright.
+    """
+    weight = torch.ones_like(raw[0]) if counts is None else counts.to(raw)
+    blocks = Blocks(raw.shape[1], raw.shape[2], decoder.side)
+    count = blocks.split(weight).sum(1)
+    true, first = (
+        torch.stack([blocks.split(plane * weight).sum(1) / count for plane in planes])
+        for planes in (raw, decoder.guess)
+    )
+    gain = log_gain(true, first)[:, blocks.of(decoder.samples.index)].T
+    # Of a block that does not count nothing is known.
+    return torch.where(gain.isfinite(), gain, decoder.known).contiguous()
+
+
 @torch.no_grad()
-def _equations(decoder: Decoder, raw: Tensor, counts: Tensor | None, row: int) -> _Equations:
-    """Of a row of blocks."""
+def _equations(
+    decoder: Decoder, start: Tensor, raw: Tensor, counts: Tensor | None, row: int
+) -> _Equations:
+    """Of a row of blocks, about what these log-gains of the samples give."""
     guide, basis, side = decoder.guide, decoder.setting.basis, decoder.side
     top, bottom = row * side, min(raw.shape[1], (row + 1) * side)
     truth, guess = raw[:, top:bottom], decoder.guess[:, top:bottom]
-    weight = (truth + LOG_FLOOR).square().mean(0, keepdim=True)
-    if counts is not None:
-        weight *= counts[top:bottom]
+    weight = torch.ones_like(truth[:1]) if counts is None else counts[None, top:bottom].to(truth)
     height, width = truth.shape[1:]
-    parts = torch.cat([guide.rows(top, bottom), log_gain(truth, guess)])
+    parts = torch.cat([guide.rows(top, bottom), guess, truth])
     # Outside the picture blocks weigh nothing.
     missing = (0, -width % side, 0, side - height)
-    shown, target = torch.split(functional.pad(parts[None], missing, mode="replicate")[0], [5, 3])
+    parts = functional.pad(parts[None], missing, mode="replicate")[0]
+    shown, guess, truth = torch.split(parts, [5, 3, 3])
     weight = _in_blocks(functional.pad(weight, missing), side).flatten(1)
-    target = _in_blocks(target, side).flatten(2).mT
-    left = torch.arange(len(target)).to(raw) * side
+    guess, truth = (_in_blocks(part, side).flatten(2).mT for part in (guess, truth))
+    left = torch.arange(len(weight)).to(raw) * side
     corner = torch.stack([left.new_full(left.shape, top), left], 1)
     near = decoder.nearest(corner + (side - 1) / 2, decoder.neighbors)
-    runs = (torch.split(p, _RUN) for p in (near, corner, _in_blocks(shown, side), target, weight))
+    blocks = near, corner, _in_blocks(shown, side), guess, truth, weight
     found = []
-    for around, at, seen, wanted, counting in zip(*runs, strict=True):
+    for around, at, seen, first, true, counting in zip(
+        *(torch.split(part, _RUN) for part in blocks), strict=True
+    ):
+        share = shares(basis, decoder.points[around], at, seen)
+        wanted, far = _linearized(torch.bmm(share, start[around]), first, true)
         # Squared as a whole, so that rounding leaves no matrix indefinite by more than its own
         # precision: conjugate gradients would run away along it.
-        share = shares(basis, decoder.points[around], at, seen)
-        weighted = (share * counting[..., None]).mT
+        weighted = (share * (counting * far)[..., None]).mT
         found.append((torch.bmm(weighted, share), torch.bmm(weighted, wanted)))
     return _Equations(near, *(torch.cat(part) for part in zip(*found, strict=True)))
+
+
+def _linearized(gain: Tensor, guess: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
+    """What log-gains are to be for raw to be met, and how much missing it matters.
+
+    Args:
+        gain: (B, P, 3) log-gains to start from. guess, truth: (B, P, 3) raw.
+
+    Returns:
+        (B, P, 3) log-gains and (B, P) weights.
+    """
+    found = (guess + LOG_FLOOR) * gain.exp()
+    missed = (truth + LOG_FLOOR) / found - 1
+    # From the double on as the logarithm: the whole step would go too far.
+    far = missed.clamp(min=1)
+    target = gain + torch.where(missed > 1, 1 + far.log(), missed)
+    return target, (found * far).square().mean(2)
 
 
 def _in_blocks(picture: Tensor, side: int) -> Tensor:

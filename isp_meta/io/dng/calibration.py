@@ -10,10 +10,17 @@ import numpy as np
 from ...colorimetry import ILLUMINANT_KELVIN
 from .tags import Tag, TiffTags
 
-__all__ = ["as_shot_neutral", "black_levels", "color_matrix", "noise_profile"]
+__all__ = [
+    "as_shot_neutral",
+    "black_levels",
+    "color_matrix",
+    "neutral_of_white",
+    "noise_profile",
+]
 
 D65_KELVIN = 6504.0
 _D65 = 21
+_D65_XY = (0.3127, 0.3290)
 
 
 def black_levels(tags: TiffTags, top: int, left: int) -> tuple[float, ...] | None:
@@ -54,6 +61,24 @@ def as_shot_neutral(tags: TiffTags) -> tuple[float, ...] | None:
     neutral = tags.numbers.get(Tag.AS_SHOT_NEUTRAL, ())
     usable = len(neutral) == 3 and all(0 < n < math.inf for n in neutral)
     return neutral if usable else None
+
+
+def neutral_of_white(tags: TiffTags) -> tuple[float, float, float]:
+    """Camera color of AsShotWhiteXY, of daylight (D65) without it, green = 1.
+
+    Of a file without a usable color matrix it is (1, 1, 1).
+
+    Source: DNG specification 1.7.1, AsShotWhiteXY; chapter 6.
+    """
+    color = color_matrix(tags)
+    xy = tags.numbers.get(Tag.AS_SHOT_WHITE_XY, ())
+    x, y = xy if len(xy) == 2 and 0 < xy[1] < 1 and 0 < xy[0] < 1 else _D65_XY
+    if color is None:
+        return 1.0, 1.0, 1.0
+    red, green, blue = np.reshape(color[0], (3, 3)) @ (x / y, 1.0, (1 - x - y) / y)
+    if not min(red, green, blue) > 0:
+        return 1.0, 1.0, 1.0
+    return float(red / green), 1.0, float(blue / green)
 
 
 def color_matrix(tags: TiffTags) -> tuple[tuple[float, ...], int] | None:

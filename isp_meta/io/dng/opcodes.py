@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import math
 import os
 import struct
@@ -16,9 +15,17 @@ from torch import Tensor
 from ...camera import GainMap
 from ...frame import Frame
 from ..input import read_bytes
+from .opcode_list import GainGrid, Move, moved, split
 from .tags import Tag, TiffTags, read_tags
 
-__all__ = ["BadPixelsConstant", "BadPixelsList", "VignetteRadial", "gain_maps", "read_opcodes"]
+__all__ = [
+    "BadPixelsConstant",
+    "BadPixelsList",
+    "VignetteRadial",
+    "gain_maps",
+    "move_of",
+    "read_opcodes",
+]
 
 _LARGEST_GAIN = 65536.0  # The range of a sensor's codes: more would only overflow.
 
@@ -116,12 +123,30 @@ def gain_maps(tags: TiffTags, window: tuple[int, int, int, int]) -> tuple[GainMa
 def _opcodes(tags: TiffTags, number: int, window: tuple[int, int, int, int]) -> list[Opcode]:
     values = tags.numbers.get(Tag.OPCODE_LIST[number], ())
     try:
-        found = list(_parse(bytes(int(value) for value in values)))
-        area = _area(tags, window, whole=number == 0)
-        moved = [_moved(opcode, area, window) for opcode in found]
+        data = bytes(int(value) for value in values)
+        found = list(_parse(moved(data, move_of(tags, window, whole=number == 0))))
     except (ValueError, OverflowError, struct.error):
         return []
-    return [opcode for opcode in moved if opcode is not None]
+    return [op for op in found if not isinstance(op, GainMap) or _is_within(op, window)]
+
+
+def _is_within(shading: GainMap, window: tuple[int, int, int, int]) -> bool:
+    top, left, bottom, right = shading.rectangle
+    return top < min(bottom, window[2]) and left < min(right, window[3])
+
+
+def move_of(tags: TiffTags, window: tuple[int, int, int, int], whole: bool) -> Move:
+    """From the picture that an opcode list is for to that of a window of the file's full area.
+
+    Args:
+        tags: of a DNG. window: (top, left, height, width).
+        whole: for OpcodeList1, which is applied before anything is cut off; else the ActiveArea.
+
+    Raises:
+        ValueError: an empty ActiveArea.
+    """
+    top, left, height, width = _area(tags, window, whole)
+    return Move((height, width), (window[0] - top, window[1] - left), (window[2], window[3]))
 
 
 def _area(
@@ -146,38 +171,23 @@ def _parse(data: bytes) -> Iterator[Opcode]:
     Raises:
         ValueError, struct.error: the list ends too early, or a known opcode makes no sense.
     """
-    if not data:
-        return
-    (count,) = struct.unpack_from(">I", data)
-    start = 4
-    for _ in range(count):
-        code, _version, _flags, size = struct.unpack_from(">4I", data, start)
-        start += 16
-        if start + size > len(data):
-            raise ValueError("an opcode goes beyond its list")
-        reader = _READERS.get(code)
-        if reader is not None:
-            yield reader(data[start : start + size])
-        start += size
+    for code, _version, parameters in split(data) if data else ():
+        if (reader := _READERS.get(code)) is not None:
+            yield reader(parameters)
 
 
 def _gain_map(data: bytes) -> GainMap:
-    area = struct.unpack_from(">8I", data)
-    points = struct.unpack_from(">2I", data, 32)
-    spacing, origin = struct.unpack_from(">2d", data, 40), struct.unpack_from(">2d", data, 56)
-    (planes,) = struct.unpack_from(">I", data, 72)
-    shape = (*points, planes)
-    if 0 in shape or 0 in area[5:] or 76 + 4 * math.prod(shape) != len(data):
-        raise ValueError("a gain map of another size than it says")
+    grid = GainGrid.parse(data)
     # A single point has no spacing.
-    spacing = tuple(s if n > 1 else 1.0 for s, n in zip(spacing, points, strict=True))
-    gains = np.frombuffer(data, ">f4", offset=76).astype(np.float32).reshape(shape)
-    if not (gains.min() > 0 and gains.max() <= _LARGEST_GAIN):
-        raise ValueError("a gain that is not positive, or beyond reason")
-    top, left, bottom, right = area[:4]
-    return GainMap(
-        torch.from_numpy(gains), (top, left, bottom, right), area[6:], area[4:6], spacing, origin
+    down, across = (
+        s if n > 1 else 1.0 for s, n in zip(grid.spacing, grid.gains.shape, strict=False)
     )
+    if not (grid.gains.min() > 0 and grid.gains.max() <= _LARGEST_GAIN):
+        raise ValueError("a gain that is not positive, or beyond reason")
+    if not (down > 0 and across > 0):
+        raise ValueError("a gain map without a place")
+    gains = torch.from_numpy(grid.gains)
+    return GainMap(gains, grid.rectangle, grid.pitch, grid.planes, (down, across), grid.origin)
 
 
 def _bad_pixels_constant(data: bytes) -> BadPixelsConstant:
@@ -206,54 +216,3 @@ _READERS: dict[int, Callable[[bytes], Opcode]] = {
     5: _bad_pixels_list,
     9: _gain_map,
 }
-
-
-def _moved(
-    opcode: Opcode, area: tuple[int, int, int, int], window: tuple[int, int, int, int]
-) -> Opcode | None:
-    """From coordinates of ``area`` to those of ``window``; None if nothing of it lies there."""
-    offset = window[0] - area[0], window[1] - area[1]
-    if isinstance(opcode, GainMap):
-        return _moved_map(opcode, area[2:], offset, window[2:])
-    if isinstance(opcode, BadPixelsList):
-        shift = torch.tensor(offset * 2)
-        return BadPixelsList(opcode.points - shift[:2], opcode.rectangles - shift)
-    if isinstance(opcode, VignetteRadial):
-        sizes = list(zip(area[2:], offset, window[2:], strict=True))
-        moved = [(c * n - d) / m for c, (n, d, m) in zip(opcode.center, sizes, strict=True)]
-        center = moved[0], moved[1]
-        # r is 1 at the farthest corner: of another picture, at another distance.
-        ratio = _farthest(center, window[2:]) / _farthest(opcode.center, area[2:])
-        powers = enumerate(opcode.coefficients, start=1)
-        return VignetteRadial(tuple(k * ratio ** (2 * i) for i, k in powers), center)
-    return opcode
-
-
-def _farthest(center: tuple[float, float], size: tuple[int, int]) -> float:
-    return math.hypot(*(max(c, 1 - c) * n for c, n in zip(center, size, strict=True)))
-
-
-def _moved_map(
-    shading: GainMap, area: tuple[int, int], offset: tuple[int, int], size: tuple[int, int]
-) -> GainMap | None:
-    first, end, spacing, origin = [], [], [], []
-    for axis in (0, 1):
-        start = shading.rectangle[axis] - offset[axis]
-        # The first pixel within the picture that the pitch meets.
-        start += max(-(start // shading.pitch[axis]), 0) * shading.pitch[axis]
-        stop = min(shading.rectangle[axis + 2], area[axis]) - offset[axis]
-        first.append(start)
-        end.append(min(stop, size[axis]))
-        scale = area[axis] / size[axis]
-        spacing.append(shading.spacing[axis] * scale)
-        origin.append(shading.origin[axis] * scale - offset[axis] / size[axis])
-    if not (all(s > 0 for s in spacing) and all(map(math.isfinite, spacing + origin))):
-        raise ValueError("a gain map without a place")
-    if any(start >= stop for start, stop in zip(first, end, strict=True)):
-        return None
-    return dataclasses.replace(
-        shading,
-        rectangle=(first[0], first[1], end[0], end[1]),
-        spacing=(spacing[0], spacing[1]),
-        origin=(origin[0], origin[1]),
-    )

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from io import BytesIO
 
+import numpy as np
 import tifffile
 
+from ...camera import EDITOR_TAGS, EditorTag
 from ..exif import FIELDS, plain_text, ratio_text
 from ..gps import gps_texts
 
@@ -38,12 +40,27 @@ class Tag:
     NEW_SUBFILE_TYPE = 254
     IMAGE_WIDTH = 256
     IMAGE_LENGTH = 257
+    BITS_PER_SAMPLE = 258
+    COMPRESSION = 259
     PHOTOMETRIC = 262
+    FILL_ORDER = 266
     MAKE = 271
     MODEL = 272
+    STRIP_OFFSETS = 273
     ORIENTATION = 274
+    SAMPLES_PER_PIXEL = 277
+    ROWS_PER_STRIP = 278
+    STRIP_BYTE_COUNTS = 279
+    PLANAR_CONFIGURATION = 284
     SOFTWARE = 305
     ARTIST = 315
+    PREDICTOR = 317
+    TILE_WIDTH = 322
+    TILE_LENGTH = 323
+    TILE_OFFSETS = 324
+    TILE_BYTE_COUNTS = 325
+    SAMPLE_FORMAT = 339
+    JPEG_TABLES = 347
     COPYRIGHT = 33432
     CFA_REPEAT_PATTERN_DIM = 33421
     CFA_PATTERN = 33422
@@ -53,23 +70,35 @@ class Tag:
     DNG_BACKWARD_VERSION = 50707
     UNIQUE_CAMERA_MODEL = 50708
     CFA_PLANE_COLOR = 50710
+    CFA_LAYOUT = 50711
+    LINEARIZATION_TABLE = 50712
     BLACK_LEVEL_REPEAT_DIM = 50713
     BLACK_LEVEL = 50714
     BLACK_LEVEL_DELTA_H = 50715
     BLACK_LEVEL_DELTA_V = 50716
     WHITE_LEVEL = 50717
+    DEFAULT_SCALE = 50718
+    DEFAULT_CROP_ORIGIN = 50719
+    DEFAULT_CROP_SIZE = 50720
     COLOR_MATRIX = (50721, 50722, 52531)
     CAMERA_CALIBRATION = (50723, 50724, 52530)
     CALIBRATION_ILLUMINANT = (50778, 50779, 52529)
     ANALOG_BALANCE = 50727
     AS_SHOT_NEUTRAL = 50728
+    AS_SHOT_WHITE_XY = 50729
     BASELINE_EXPOSURE = 50730
+    BAYER_GREEN_SPLIT = 50733
+    LENS_INFO = 50736
+    ANTI_ALIAS_STRENGTH = 50738
     ACTIVE_AREA = 50829
     PROFILE_NAME = 50936
     PROFILE_HUE_SAT_MAP_DIMS = 50937
     PROFILE_HUE_SAT_MAP_DATA = (50938, 50939)
     PROFILE_TONE_CURVE = 50940
-    FORWARD_MATRIX = (50964, 50965)
+    FORWARD_MATRIX = (50964, 50965, 52532)
+    RAW_IMAGE_DIGEST = 50972
+    SUB_TILE_BLOCK_SIZE = 50974
+    ROW_INTERLEAVE_FACTOR = 50975
     PROFILE_LOOK_TABLE_DIMS = 50981
     PROFILE_LOOK_TABLE_DATA = 50982
     OPCODE_LIST = (51008, 51009, 51022)
@@ -77,6 +106,9 @@ class Tag:
     PROFILE_HUE_SAT_MAP_ENCODING = 51107
     PROFILE_LOOK_TABLE_ENCODING = 51108
     BASELINE_EXPOSURE_OFFSET = 51109
+    NEW_RAW_IMAGE_DIGEST = 51111
+    DEFAULT_USER_CROP = 51125
+    COLUMN_INTERLEAVE_FACTOR = 52547
 
 
 _KNOWN = {
@@ -85,6 +117,27 @@ _KNOWN = {
     for code in (value if isinstance(value, tuple) else (value,))
     if isinstance(code, int)
 } - {Tag.EXIF_IFD, Tag.GPS_IFD}
+# How a directory's own pixels are stored: those of a thumbnail say nothing of the raw picture's.
+_OF_ONE_PICTURE = {
+    Tag.BITS_PER_SAMPLE,
+    Tag.COMPRESSION,
+    Tag.FILL_ORDER,
+    Tag.STRIP_OFFSETS,
+    Tag.SAMPLES_PER_PIXEL,
+    Tag.ROWS_PER_STRIP,
+    Tag.STRIP_BYTE_COUNTS,
+    Tag.PLANAR_CONFIGURATION,
+    Tag.PREDICTOR,
+    Tag.TILE_WIDTH,
+    Tag.TILE_LENGTH,
+    Tag.TILE_OFFSETS,
+    Tag.TILE_BYTE_COUNTS,
+    Tag.SAMPLE_FORMAT,
+    Tag.JPEG_TABLES,
+    Tag.SUB_TILE_BLOCK_SIZE,
+    Tag.ROW_INTERLEAVE_FACTOR,
+    Tag.COLUMN_INTERLEAVE_FACTOR,
+}
 _NAMES_OF_TIFFFILE = {"ISO": "ISOSpeedRatings", "SubSecTimeOriginal": "SubsecTimeOriginal"}
 MAIN_TEXTS = {"Software": Tag.SOFTWARE, "Artist": Tag.ARTIST, "Copyright": Tag.COPYRIGHT}
 _RATIONALS = (5, 10)  # TIFF types RATIONAL and SRATIONAL
@@ -97,11 +150,14 @@ class TiffTags:
     """What a TIFF-based raw file says of itself.
 
     Attributes:
-        numbers: tag code to values; the raw picture's own directory goes before the main one.
+        numbers: tag code to values; the raw picture's own directory goes before the main one, but
+            for an orientation that the main one turns by.
         texts: tag code to text.
         exif: text under the names of :data:`isp_meta.io.exif.FIELDS`.
         gps: text under the names of :data:`isp_meta.io.gps.FIELDS`.
         size: number of bytes that the file must have to hold the raw picture and its EXIF.
+        byte_order: "<" or ">".
+        editing: what editors are told, as stored; tag code to value.
     """
 
     numbers: Mapping[int, tuple[float, ...]] = field(default_factory=dict)
@@ -109,6 +165,8 @@ class TiffTags:
     exif: Mapping[str, str] = field(default_factory=dict)
     gps: Mapping[str, str] = field(default_factory=dict)
     size: int = 0
+    byte_order: str = "<"
+    editing: Mapping[int, EditorTag] = field(default_factory=dict)
 
     @property
     def is_dng(self) -> bool:
@@ -192,17 +250,47 @@ def _collect(tif: tifffile.TiffFile) -> TiffTags:
     main, raw = tif.pages.first, raw_page(tif)
     numbers: dict[int, tuple[float, ...]] = {}
     texts: dict[int, str] = {}
+    editing: dict[int, EditorTag] = {}
     for page in (main, raw):
         for tag in page.tags:
-            if tag.code not in _KNOWN or tag.count > _MOST_VALUES:
+            if tag.count > _MOST_VALUES:
+                continue
+            if tag.code in EDITOR_TAGS and (stored := _as_stored(tag.code, tag.dtype, tag.value)):
+                editing[tag.code] = stored
+            if tag.code not in _KNOWN:
+                continue
+            if tag.code in _OF_ONE_PICTURE and page is not raw:
+                continue
+            if tag.code == Tag.ORIENTATION and 2 <= numbers.get(tag.code, (1.0,))[0] <= 8:
                 continue
             if isinstance(tag.value, str):
                 texts[tag.code] = plain_text(tag.value)
             else:
-                numbers[tag.code] = _numbers(tag)
-    exif = _exif_texts(_below(main, Tag.EXIF_IFD), texts)
+                numbers[tag.code] = _numbers(tag, tif.byteorder)
+    below = _below(main, Tag.EXIF_IFD)
+    lens = _as_stored(Tag.LENS_INFO, _RATIONALS[0], below.get("LensSpecification"))
+    if lens is not None:
+        editing.setdefault(Tag.LENS_INFO, lens)
+    # CinemaDNG has the exposure in the main directory.
+    outside = {tag.name: tag.value for tag in main.tags if tag.code in FIELDS.values()}
+    exif = _exif_texts({**outside, **below}, texts)
     gps = gps_texts(_below(main, Tag.GPS_IFD))
-    return TiffTags(numbers, texts, exif, gps, max(last_byte(raw), _exif_end(tif)))
+    size = max(last_byte(raw), _exif_end(tif))
+    return TiffTags(numbers, texts, exif, gps, size, tif.byteorder, editing)
+
+
+def _as_stored(code: int, type: int, value: object) -> EditorTag | None:
+    """A tag for editors, or None if its value makes no sense."""
+    form = EDITOR_TAGS[code]
+    if form.kind == "text":
+        text = value.decode(errors="replace") if isinstance(value, bytes) else value
+        type, value = 2, (plain_text(text) + "\0").encode()
+    values = value if isinstance(value, tuple | bytes | np.ndarray) else (value,)
+    try:
+        tag = EditorTag.of(int(type), list(values))
+    except (KeyError, ValueError, TypeError, OverflowError):
+        return None
+    return tag if tag.fits(form) else None
 
 
 def _below(main: tifffile.TiffPage, code: int) -> dict[str, object]:
@@ -237,8 +325,13 @@ def _entries(tif: tifffile.TiffFile, start: int) -> tuple[int, bytes]:
     return layout.tagnosize + length + layout.offsetsize, file.read(length)
 
 
-def _numbers(tag: tifffile.TiffTag) -> tuple[float, ...]:
+def _numbers(tag: tifffile.TiffTag, order: str) -> tuple[float, ...]:
     value = tag.value
+    if isinstance(value, np.ndarray):  # many values, of fractions but the first half of them
+        if tag.dtype in _RATIONALS:
+            kind = order + ("u4" if tag.dtype == _RATIONALS[0] else "i4")
+            value = tag.parent.filehandle.read_array(kind, 2 * tag.count, tag.valueoffset)
+        value = tuple(value.ravel().tolist())
     values = tuple(value) if isinstance(value, (tuple, bytes)) else (value,)
     if tag.dtype in _RATIONALS:
         pairs = zip(values[::2], values[1::2], strict=True)

@@ -9,19 +9,38 @@ from isp_meta.capture.loop import sampler as module
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samplers import UniformSampler
 
+KINDS = {
+    "nothing tried": {"effort": 0},
+    "model": {"effort": 1, "values": "measured", "enhanced": True},
+    "moved": {"effort": 1, "values": "measured"},
+    "values": {"effort": 1, "enhanced": True},
+    "moved, values": {"effort": 2, "enhanced": True},
+}
+
 
 def test_effort_pays(scene, missed):
-    frame, errors = scene(192, 224), []
-    for effort in (0, 1, 2):
-        samples = ClosedLoopSampler(UniformSampler(8), effort)(frame)
-        assert (samples.model is None, samples.control) == (effort == 0, effort > 1)
+    frame, errors = scene(192, 224), {}
+    for kind, asked in KINDS.items():
+        sampler = ClosedLoopSampler(UniformSampler(8), **asked)
+        samples = sampler(frame)
+        assert (samples.model is None) == (kind == "nothing tried")
+        assert samples.control == sampler.control == ("values" in kind)
+        assert torch.equal(samples.index, frame.samples.index) == ("moved" not in kind)
         assert len(frame.samples) <= len(samples) < 1.2 * len(frame.samples)
         measured = frame.raw.reshape(3, -1)[:, samples.index].T
         assert samples.control or torch.equal(samples.value, measured)
         estimate = LocalRBFReconstructor()(frame.replace(samples=samples))
-        errors.append(missed(estimate, frame.raw))
-    assert errors[1] < errors[0]
-    assert errors[2] < 0.85 * errors[1]
+        errors[kind] = missed(estimate, frame.raw)
+    assert errors["moved"] < errors["model"] < errors["nothing tried"]
+    assert errors["values"] < 0.85 * errors["model"]
+    assert errors["moved, values"] < 0.85 * errors["moved"]
+
+
+def test_without_an_enhancement_the_first_effort_is_the_second(scene):
+    frame = scene()
+    one, other = (close_loop(frame, effort) for effort in (1, 2))
+    assert torch.equal(one.index, other.index)
+    assert torch.equal(one.value, other.value)
 
 
 def test_says_what_it_does(scene):
@@ -32,7 +51,7 @@ def test_says_what_it_does(scene):
     assert won == sorted(won)
     assert won[-1] > 0
     assert steps[-1].startswith("choosing values (")
-    assert "effort=2" in repr(ClosedLoopSampler(UniformSampler(8), 2))
+    assert "effort=2, values=control" in repr(ClosedLoopSampler(UniformSampler(8), 2))
 
 
 def test_an_interrupt_keeps_the_best_so_far(scene, monkeypatch):

@@ -50,8 +50,27 @@ def test_no_value_near_the_best_is_better(fitted, missed):
         assert error_of(fitted, missed, (best + away).clamp(0, 1)) > least
 
 
-def test_without_a_round_they_are_the_measured_ones(fitted):
-    torch.testing.assert_close(controls(fitted, 0), fitted.samples.value, rtol=0, atol=1e-6)
+def test_without_a_round_they_are_means_of_blocks(fitted):
+    decoder = Decoder.of(Guide(fitted.srgb), fitted.samples)
+    raw, guess = (part[:, 8:16, 16:24].mean((1, 2)) for part in (fitted.raw, decoder.guess))
+    pixel = decoder.guess[:, 12, 20]  # the sample of that block
+    place = int((fitted.samples.index == 12 * 158 + 20).nonzero())
+    expected = (pixel + 1e-3) * (raw + 1e-3) / (guess + 1e-3) - 1e-3
+    torch.testing.assert_close(controls(fitted, 0)[place], expected, rtol=0, atol=1e-6)
+
+
+def test_noise_leaves_no_bias(fitted):
+    """Of a flat part the mean is met, however noisy: a logarithm, or a weight that knows the noise,
+    would make it darker or brighter."""
+    noise = 1 + 0.4 * torch.randn(fitted.raw.shape, generator=torch.Generator().manual_seed(0))
+    dark = fitted.replace(raw=0.02 * noise.clamp(min=0), srgb=torch.full_like(fitted.srgb, 0.15))
+    samples = UniformSampler(8)(dark)
+    dark = dark.replace(
+        samples=replace(samples, model=fit_model(Guide(dark.srgb), dark.raw, samples, 16))
+    )
+    value = controls(dark, 8)
+    kept = dark.replace(samples=replace(dark.samples, value=value, control=True))
+    assert float(LocalRBFReconstructor()(kept).mean()) == pytest.approx(0.02, rel=0.02)
 
 
 def test_bands_change_next_to_nothing(fitted, missed, monkeypatch):

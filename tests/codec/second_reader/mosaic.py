@@ -6,6 +6,7 @@ import struct
 import zlib
 from collections import defaultdict
 from dataclasses import dataclass, field
+from math import isqrt
 
 import numpy as np
 
@@ -154,7 +155,7 @@ class Stripe:
     def base(self, y: int, x: int, color: int) -> int:
         if self.guess:
             return self.guess[color][y, x]
-        for dy, dx in self.twins[y % self.model.rows, x % self.model.columns]:
+        for dy, dx in self.twins[(self.top + y) % self.model.rows, x % self.model.columns]:
             if (y + dy, x + dx) in self.rest:
                 return self.rest[y + dy, x + dx]
         return 8 * self.model.top
@@ -165,7 +166,7 @@ class Stripe:
             return sum(
                 abs(g[y + dy, x + dx] - g[y, x]) for dy, dx in ((-1, 0), (0, -1), (0, 1), (1, 0))
             )
-        twins = self.twins[y % self.model.rows, x % self.model.columns]
+        twins = self.twins[(self.top + y) % self.model.rows, x % self.model.columns]
         if len(twins) < 2 or y < 6 or not 6 <= x < self.width - 6:
             return 0
         one, two = (self.rest[y + dy, x + dx] for dy, dx in twins[:2])
@@ -188,7 +189,7 @@ class Stripe:
 
     def read_pixel(self, stream: Stream, y: int, x: int) -> None:
         model = self.model
-        color, phase = model.color(y, x), model.phase(y, x)
+        color, phase = model.color(self.top + y, x), model.phase(self.top + y, x)
         base = self.base(y, x, color)
         level = sum(threshold <= base for threshold in model.thresholds)
         x_ = self.features(y, x, color, base)
@@ -258,13 +259,16 @@ class Stripe:
 
 
 def read_mosaic(
-    data: bytes, height: int, width: int, picture: np.ndarray | None = None
+    data: bytes, cfa: str, height: int, width: int, picture: np.ndarray | None = None
 ) -> np.ndarray:
-    """(H, W) codes of the section's content; picture: (3, H, W), needed in mode 1."""
-    mode, columns, length = struct.unpack_from(">BBH", data)
-    colors = ["RGB".index(letter) for letter in data[4 : 4 + length].decode()]
-    (checksum,) = struct.unpack_from(">I", data, 4 + length)
-    data = data[8 + length :]
+    """(1 or 3, H, W) codes of the section's content; picture: (3, H, W), needed in mode 1."""
+    mode, checksum = struct.unpack_from(">BI", data)
+    data = data[5:]
+    channels, columns = (3, 3) if cfa == "RGB" else (1, isqrt(len(cfa)))
+    colors = ["RGB".index(letter) for letter in cfa.replace("W", "G")]
+    width *= channels
+    if picture is not None:
+        picture = np.repeat(picture, channels, axis=2)
     tall = confine(12 * (2**21 // width // 12), 12, 240)
     tops = range(0, height, tall)
     lengths = struct.unpack_from(f">{1 + len(tops)}I", data)
@@ -286,4 +290,4 @@ def read_mosaic(
         ranks += stripe.ranks
     codes = np.array(ranks) if not model.codes else np.array(model.codes)[np.array(ranks)]
     assert zlib.crc32(codes.astype(">u2").tobytes()) == checksum
-    return codes
+    return codes.reshape(height, -1, channels).transpose(2, 0, 1)

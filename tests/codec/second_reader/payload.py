@@ -6,9 +6,11 @@ import hashlib
 import struct
 import zlib
 from math import isqrt
+from typing import Any
 
 import numpy as np
 
+from .editing import read_editing
 from .enhancement import read_enhancement
 from .models import read_formula, read_local_rbf
 from .mosaic import read_mosaic
@@ -49,30 +51,42 @@ def read(data: bytes, picture: np.ndarray | None = None) -> dict[str, object]:
         values = read_predicted(sections["VALU"], index, picture, side, levels)
     else:
         values = read_values(sections["VALU"], index, width, side, levels)
-    camera = sections["CAMR"]
+    camera = read_camera(sections["CAMR"])
     return {
         "size": (height, width, cell),
         "index": index,
         "values": values,
         "scale": (slope, levels),
         "orientation": orientation,
-        "levels": struct.unpack_from(">17d", camera),
-        "place": struct.unpack_from(">4sHii", camera, 136),
-        "texts": texts(camera[152:]),
+        **camera,
         "names": texts(sections["IDNT"]),
         "binding": (sections["BIND"][:32], sections["BIND"][32:], sections["MEAN"]),
-        **read_optional(sections, picture, height, width),
+        **read_optional(sections, camera["cfa"], picture, height, width),
+    }
+
+
+def read_camera(section: bytes) -> dict[str, Any]:
+    letters = int.from_bytes(section[:2], "big")
+    levels = f">{letters + 13}d"
+    place = 2 + letters + struct.calcsize(levels)
+    return {
+        "cfa": section[2 : 2 + letters].decode(),
+        "levels": struct.unpack_from(levels, section, 2 + letters),
+        "place": struct.unpack_from(">Hii", section, place),
+        "texts": texts(section[place + 12 :]),
     }
 
 
 def read_optional(
-    sections: dict[str, bytes], picture: np.ndarray | None, height: int, width: int
+    sections: dict[str, bytes], cfa: str, picture: np.ndarray | None, height: int, width: int
 ) -> dict[str, object]:
     found: dict[str, object] = {"is_control": "CTRL" in sections}
     if "CTRL" in sections:
         assert sections["CTRL"] == b""
         assert "lRBF" in sections
         assert "DPTH" not in sections
+    if "eDIT" in sections:
+        found["editing"] = read_editing(sections["eDIT"])
     if "pARA" in sections:
         found["formula"] = read_formula(sections["pARA"])
     if "lRBF" in sections:
@@ -84,7 +98,7 @@ def read_optional(
     if "mOSA" in sections:
         if sections["mOSA"][0] == 1:
             check_bound(sections["BIND"], picture)
-        found["mosaic"] = read_mosaic(sections["mOSA"], height, width, picture)
+        found["mosaic"] = read_mosaic(sections["mOSA"], cfa, height, width, picture)
     return found
 
 

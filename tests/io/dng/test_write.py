@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from pathlib import Path
 
@@ -12,12 +13,14 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from isp_meta.camera import BAYER_PATTERNS, Camera
+from isp_meta.camera import BAYER_PATTERNS, QUAD_BAYER, XTRANS, Camera
 from isp_meta.data import sample_path
 from isp_meta.errors import OutputError, PipelineOrderError
 from isp_meta.frame import Frame
-from isp_meta.io import linear_black, read_linear, read_raw, remosaic, write_dng
-from isp_meta.io.dng.write import _ratios
+from isp_meta.io import Compression, read_linear, read_raw, remosaic, write_dng, write_mosaic
+from isp_meta.io.dng.directory import _ratios
+from isp_meta.io.dng.tags import Tag, read_tags
+from isp_meta.stages import BlackLevel
 
 CAMERA = Camera(
     make="Maker",
@@ -49,10 +52,10 @@ def from_sample(sample: Frame) -> Frame:
     return sample.replace(raw=raw)
 
 
-@pytest.mark.parametrize("compress", [True, False])
+@pytest.mark.parametrize("compress", ["lossless-jpeg", "none"])
 @pytest.mark.parametrize("cfa", [True, False])
 def test_opens_everywhere_with_the_camera_s_own_numbers(
-    tmp_path: Path, exiftool: Callable[[Path], str], cfa: bool, compress: bool
+    tmp_path: Path, exiftool: Callable[[Path], str], cfa: bool, compress: Compression
 ) -> None:
     frame, path = picture(), tmp_path / "a.dng"
     write_dng(path, frame, cfa=cfa, compress=compress)
@@ -62,8 +65,7 @@ def test_opens_everywhere_with_the_camera_s_own_numbers(
         black = torch.tensor(CAMERA.black_level).view(2, 2).repeat(150, 136)[:, :271].double()
         expected = (remosaic(raw, "GRBG")[0] * (1023 - black) + black).round().numpy()
     else:
-        low, high = torch.tensor([[66, 64.25, 66], [1023, 1021, 1023]]).double()
-        expected = (raw.movedim(0, -1) * (high - low) + low).round().numpy()
+        expected = (raw.movedim(0, -1) * (1023 - 65) + 65).round().numpy()
 
     with rawpy.imread(str(path)) as opened:
         seen = opened.raw_image_visible
@@ -75,7 +77,7 @@ def test_opens_everywhere_with_the_camera_s_own_numbers(
         if cfa:
             assert opened.black_level_per_channel == pytest.approx([66, 64, 66, 64.5], abs=0.5)
         else:
-            assert opened.black_level_per_channel[:3] == pytest.approx([66, 64.25, 66], abs=0.5)
+            assert opened.black_level_per_channel[:3] == [65, 65, 65]
     adobe = dngpy.Dng(str(path))
     np.testing.assert_array_equal(adobe.raw_pixels.squeeze(), expected)
     assert adobe.get_white_balance() == pytest.approx(CAMERA.as_shot_neutral)
@@ -148,9 +150,6 @@ def test_wrong_arguments(tmp_path: Path) -> None:
         write_dng(path, Frame(raw=torch.zeros(1, 4, 4)))
     with pytest.raises(ValueError, match="finite"):
         write_dng(path, Frame(raw=torch.full((3, 4, 4), float("nan"))))
-    for levels in ({"white_level": 70000.0}, {"white_level": 0.5}, {"black_level": (-1.0,) * 4}):
-        with pytest.raises(ValueError, match="16 bits"):
-            write_dng(path, Frame(camera=Camera(**levels), raw=torch.zeros(3, 4, 4)))
     endless = Camera(color_matrix=(float("inf"),) * 9)
     with pytest.raises(ValueError, match="32-bit"):
         write_dng(path, Frame(camera=endless, raw=torch.zeros(3, 4, 4)))
@@ -167,13 +166,117 @@ def test_remosaic_takes_each_place_s_color(cfa: str) -> None:
             assert "RGB"[int(mosaic[0, y, x])] == cfa[y % 2 * 2 + x % 2]
 
 
+@pytest.mark.parametrize("cfa", ["RGB" * 3, QUAD_BAYER, XTRANS])
+def test_remosaic_of_any_period(cfa: str) -> None:
+    side = math.isqrt(len(cfa))
+    raw = torch.tensor([0.0, 1.0, 2.0]).view(3, 1, 1).expand(3, 9, 13)
+    mosaic = remosaic(raw, cfa)
+    for y in range(9):
+        for x in range(13):
+            assert "RGB"[int(mosaic[0, y, x])] == cfa[y % side * side + x % side]
+
+
+def test_remosaic_without_a_mosaic() -> None:
+    raw = torch.rand(3, 4, 5)
+    assert torch.equal(remosaic(raw, "W"), raw[1:2])
+    assert torch.equal(remosaic(raw, "RGB"), raw)
+
+
+@pytest.mark.parametrize("compress", ["lossless-jpeg", "jpegxl", "none"])
+@pytest.mark.parametrize("cfa", [QUAD_BAYER, XTRANS, "W", "RGB"])
+def test_codes_of_every_filter_are_in_the_file(
+    tmp_path: Path, cfa: str, compress: Compression
+) -> None:
+    levels = tuple(60.0 + place / 4 for place in range(len(cfa)))
+    camera = CAMERA.replace(cfa=cfa, black_level=levels)
+    codes = torch.randint(1024, (camera.channels, 300, 271)).float()
+    frame = BlackLevel(clip=False)(Frame(camera, codes=codes.double()))
+    raw = frame.mosaic.expand(3, -1, -1)
+    write_mosaic(tmp_path / "codes.dng", frame, compress=compress)
+    write_dng(tmp_path / "raw.dng", Frame(camera, raw=raw), cfa=True, compress=compress)
+    for path in tmp_path.iterdir():
+        tags = read_tags(path.read_bytes()).numbers
+        assert tags[Tag.BLACK_LEVEL] == levels
+        assert tags[Tag.WHITE_LEVEL] == (1023.0,) * camera.channels
+        assert tags[Tag.BLACK_LEVEL_REPEAT_DIM] == (camera.period,) * 2
+        if camera.period > 1:
+            assert tags[Tag.CFA_PATTERN] == tuple(map("RGB".index, cfa))
+        with tifffile.TiffFile(path) as tif:
+            found = torch.from_numpy(tif.pages[0].asarray().astype(np.float32))
+        channels = found[None] if found.dim() == 2 else found.movedim(-1, 0)
+        assert torch.equal(channels, codes)
+
+
+@pytest.mark.parametrize("cfa", [True, False])
+def test_jpeg_xl_is_what_adobe_reads(
+    tmp_path: Path, exiftool: Callable[[Path], str], cfa: bool
+) -> None:
+    frame = picture()
+    for compress in ("jpegxl", "none"):
+        write_dng(tmp_path / f"{compress}.dng", frame, cfa=cfa, compress=compress)
+    small, large = tmp_path / "jpegxl.dng", tmp_path / "none.dng"
+    found, wanted = (dngpy.Dng(str(path)).raw_pixels for path in (small, large))
+    np.testing.assert_array_equal(found, wanted)
+    assert small.stat().st_size < large.stat().st_size
+    tags = read_tags(small.read_bytes()).numbers
+    assert tags[Tag.COMPRESSION] == (52546,)
+    assert tags[Tag.DNG_VERSION] == tags[Tag.DNG_BACKWARD_VERSION] == (1, 7, 0, 0)
+    assert torch.equal(read_raw(small).codes, read_raw(large).codes)
+
+
+def test_the_sensor_s_own_codes_are_written_where_there_are_some(tmp_path: Path) -> None:
+    # Below black, and above white: what raw is confined to.
+    codes = torch.tensor([0.0, 63.0, 64.0, 1023.0, 1024.0, 65535.0]).repeat(1, 4, 2)
+    frame = Frame(CAMERA, codes=codes, raw=torch.zeros(3, 4, 12))
+    write_dng(tmp_path / "a.dng", frame, cfa=True)
+    assert torch.equal(read_raw(tmp_path / "a.dng").codes, codes)
+    write_dng(tmp_path / "b.dng", frame)
+    assert not read_linear(tmp_path / "b.dng").raw.any()
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"white_level": 70000.0},
+        {"white_level": 1.0},
+        {"white_level": 100.0},
+        {"white_level": 4000.5},
+        {"white_level": 1000.0, "black_level": (-1.0,) * 4},
+    ],
+)
+@pytest.mark.parametrize("cfa", [True, False])
+def test_levels_that_16_bits_cannot_hold_become_theirs(
+    tmp_path: Path, levels: dict, cfa: bool
+) -> None:
+    frame = Frame(camera=Camera(**levels), raw=torch.rand(3, 20, 30))
+    write_dng(tmp_path / "a.dng", frame, cfa=cfa)
+    tags = read_tags((tmp_path / "a.dng").read_bytes()).numbers
+    assert set(tags[Tag.BLACK_LEVEL]) == {0.0}
+    assert set(tags[Tag.WHITE_LEVEL]) == {65535.0}
+    with tifffile.TiffFile(tmp_path / "a.dng") as tif:
+        found = tif.pages.first.asarray() / 65535
+    wanted = remosaic(frame.raw, "RGGB")[0] if cfa else frame.raw.movedim(0, -1)
+    np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
+    if not isinstance(levels.get("black_level"), tuple) and levels["white_level"] in (1.0, 100.0):
+        return
+    with pytest.raises(ValueError, match="16 bits"):
+        write_mosaic(tmp_path / "b.dng", frame.replace(codes=torch.zeros(1, 20, 30)))
+
+
+def test_an_unknown_compression_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="lossless-jpeg, jpegxl, none"):
+        write_dng(tmp_path / "a.dng", picture(), compress="deflate")
+
+
+def test_codes_of_another_form_are_refused(tmp_path: Path) -> None:
+    frame = Frame(Camera(cfa="RGB"), codes=torch.zeros(1, 4, 4))
+    with pytest.raises(ValueError, match=r"\(3, H, W\)"):
+        write_mosaic(tmp_path / "a.dng", frame)
+
+
 def test_remosaic_refuses_other_patterns() -> None:
     with pytest.raises(ValueError, match="RGGB"):
         remosaic(torch.zeros(3, 2, 2), "RGBW")
-
-
-def test_linear_black_is_the_mean_over_a_color() -> None:
-    assert linear_black(Camera(cfa="BGGR", black_level=(1.0, 2.0, 4.0, 8.0))) == (8.0, 3.0, 1.0)
 
 
 @given(st.floats(min_value=-(2.0**31) + 1, max_value=2.0**31 - 1))

@@ -3,18 +3,85 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import torch
 from torch import Tensor
 
-__all__ = ["BAYER_PATTERNS", "Camera", "ColorProfile", "GainMap"]
+from .editing import EditorTags
+
+__all__ = [
+    "BAYER_PATTERNS",
+    "LINEAR",
+    "MONOCHROME",
+    "QUAD_BAYER",
+    "XTRANS",
+    "Camera",
+    "ColorProfile",
+    "GainMap",
+    "check_cfa",
+    "pattern_of",
+    "period_of",
+]
 
 BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
+QUAD_BAYER = "RRGGRRGGGGBBGGBB"
+XTRANS = "GBGGRGRGRBGBGBGGRGGRGGBGBGBRGRGRGGBG"
+MONOCHROME = "W"
+LINEAR = "RGB"
+_LONGEST_PERIOD = 8
 
 # XYZ (D65) to linear sRGB, IEC 61966-2-1: the "camera" of a picture that has no sensor.
 _XYZ_TO_SRGB = (3.2406, -1.5372, -0.4986, -0.9689, 1.8758, 0.0415, 0.0557, -0.2040, 1.0570)
+
+
+def period_of(cfa: str) -> int:
+    """Side of the square that a sensor's colors repeat in; 1 without a mosaic.
+
+    Args:
+        cfa: as :attr:`Camera.cfa`.
+    """
+    return 1 if cfa == LINEAR else math.isqrt(len(cfa))
+
+
+def pattern_of(cfa: str) -> Tensor:
+    """Colors of a mosaic's places.
+
+    Args:
+        cfa: as :attr:`Camera.cfa`, but not "RGB", of which every pixel has all three.
+
+    Returns:
+        (period, period) int64: 0 red, 1 green, 2 blue. The one place of a monochrome sensor is
+        green, the color nearest to what it sees.
+
+    Raises:
+        ValueError: there is no mosaic, or ``cfa`` is none.
+    """
+    check_cfa(cfa)
+    if cfa == LINEAR:
+        raise ValueError("every pixel of a linear picture has all colors; it has no pattern")
+    colors = ["RGB".index(color) for color in cfa.replace(MONOCHROME, "G")]
+    return torch.tensor(colors).view(period_of(cfa), -1)
+
+
+def check_cfa(cfa: str) -> None:
+    """Refuses what is no color filter.
+
+    Raises:
+        ValueError: not as :attr:`Camera.cfa`.
+    """
+    if cfa in (MONOCHROME, LINEAR, *BAYER_PATTERNS):
+        return
+    side = period_of(cfa)
+    whole = 2 < side <= _LONGEST_PERIOD and side**2 == len(cfa)
+    if not whole or set(cfa) != set("RGB"):
+        raise ValueError(
+            f"cfa must be one of {', '.join(BAYER_PATTERNS)}, the R, G and B of a square of 3 to "
+            f"{_LONGEST_PERIOD} pixels a side, {MONOCHROME} or {LINEAR}, not {cfa[:64]!r}"
+        )
 
 
 @dataclass(frozen=True, eq=False)
@@ -78,8 +145,11 @@ class Camera:
 
     Attributes:
         make, model: as in EXIF; may be empty.
-        cfa: color of the mosaic's top-left 2x2 pixels, row-major: RGGB, BGGR, GRBG or GBRG.
-        black_level: (4,) sensor codes at zero light, at those four pixels in that order.
+        cfa: colors of the mosaic's top-left square, which repeats, row-major: R, G and B of 2x2
+            pixels (RGGB, BGGR, GRBG, GBRG), of 4x4 (:data:`QUAD_BAYER`), of 6x6 (:data:`XTRANS`),
+            of any side up to 8. "W": monochrome. "RGB": linear, all three at every pixel.
+        black_level: sensor codes at zero light, one for each letter of ``cfa`` in that order; a
+            single one stands for all.
         white_level: sensor code at saturation.
         as_shot_neutral: (3,) camera color of a neutral object, green = 1 by custom, all > 0
             (DNG AsShotNeutral); the gains of white balance are its reciprocals.
@@ -93,8 +163,12 @@ class Camera:
         profile: the maker's account of the colors beyond one matrix, or None.
         gain_maps: lens shading, to be undone; applied one after the other.
         noise: (shot, read) of a mosaic in [0, 1]: variance = shot * signal + read; None: unknown.
+        default_scale: (horizontal, vertical) factors that make pixels square (DNG DefaultScale).
+        editing: what the raw file tells raw editors, or None; :func:`isp_meta.write_dng` passes it
+            on.
 
-    The last four serve rendering alone: metadata does not keep them, and ``==`` ignores them.
+    ``==`` ignores the last six. Metadata keeps ``editing`` alone of them, with DefaultScale in it;
+    the others serve rendering.
 
     Raises:
         ValueError: a value out of its range.
@@ -103,7 +177,7 @@ class Camera:
     make: str = ""
     model: str = ""
     cfa: str = "RGGB"
-    black_level: tuple[float, float, float, float] = (0.0, 0.0, 0.0, 0.0)
+    black_level: tuple[float, ...] = (0.0,)
     white_level: float = 65535.0
     as_shot_neutral: tuple[float, float, float] = (1.0, 1.0, 1.0)
     color_matrix: tuple[float, ...] = _XYZ_TO_SRGB
@@ -115,12 +189,17 @@ class Camera:
     profile: ColorProfile | None = field(default=None, compare=False)
     gain_maps: tuple[GainMap, ...] = field(default=(), compare=False)
     noise: tuple[float, float] | None = field(default=None, compare=False)
+    default_scale: tuple[float, float] = field(default=(1.0, 1.0), compare=False)
+    editing: EditorTags | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
-        if self.cfa not in BAYER_PATTERNS:
-            raise ValueError(f"cfa must be one of {', '.join(BAYER_PATTERNS)}, not {self.cfa!r}")
-        if len(self.black_level) != 4 or len(self.as_shot_neutral) != 3:
-            raise ValueError("black_level takes 4 values, as_shot_neutral 3")
+        check_cfa(self.cfa)
+        if len(self.black_level) == 1:
+            object.__setattr__(self, "black_level", tuple(self.black_level) * len(self.cfa))
+        if len(self.black_level) != len(self.cfa) or len(self.as_shot_neutral) != 3:
+            raise ValueError(
+                f"black_level takes {len(self.cfa)} values under {self.cfa}, as_shot_neutral 3"
+            )
         if len(self.color_matrix) != 9:
             raise ValueError(f"color_matrix takes 9 values, not {len(self.color_matrix)}")
         if not all(b < self.white_level for b in self.black_level):
@@ -133,6 +212,16 @@ class Camera:
             raise ValueError(f"neutral must be 3 positive values, not {self.neutral}")
         if not 1 <= self.orientation <= 8:
             raise ValueError(f"orientation must be 1 to 8, not {self.orientation}")
+
+    @property
+    def period(self) -> int:
+        """Side of the square that ``cfa`` and ``black_level`` repeat in; 1 without a mosaic."""
+        return period_of(self.cfa)
+
+    @property
+    def channels(self) -> int:
+        """Of the sensor's codes: 3 of a linear picture, 1 of a mosaic and of a monochrome one."""
+        return 3 if self.cfa == LINEAR else 1
 
     def replace(self, **changes: Any) -> Camera:
         """A copy with some attributes changed."""
