@@ -6,12 +6,17 @@ from pathlib import Path
 
 import pytest
 import torch
+from PIL import Image
 
-from isp_meta import CaptureOptions, embed, io, read_raw, recover, verify
+from isp_meta import CaptureOptions, embed, io, read_metadata, read_raw, recover, verify
 from isp_meta.camera import QUAD_BAYER, XTRANS
 from isp_meta.comparison import compare
+from isp_meta.metrics import psnr
 from isp_meta.presets import camera as modern
+from isp_meta.presets import minimal
 from isp_meta.recovery import write_recovered
+from isp_meta.registration import Placement, upright
+from isp_meta.stages import BlackLevel
 
 FILTERS = {"xtrans": XTRANS, "quad": QUAD_BAYER, "monochrome": "W", "linear": "RGB"}
 
@@ -71,6 +76,39 @@ def test_by_samples_and_what_compare_says_of_it(file, tmp_path):
         assert compare(path, again)[0].psnr > 36
     if frame.camera.cfa == "W":
         assert torch.equal(truth, truth[:1].expand(3, -1, -1))
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_monochrome_raw_goes_with_a_gray_jpeg(make_frame, tmp_path, lossless):
+    frame = make_frame(102, 150, cfa="W", as_shot_neutral=(1.0, 1.0, 1.0))
+    seen = minimal()(frame).srgb[1]
+    Image.fromarray((seen * 255).round().byte().numpy()).save(tmp_path / "gray.jpg", quality=95)
+    options = CaptureOptions(lossless=lossless)
+    made = embed(frame, tmp_path / "photo.jpg", options, existing=tmp_path / "gray.jpg")
+    with Image.open(made.path) as picture:
+        assert picture.mode == "L"
+    recovered = recover(verify(made.path))
+    assert psnr(recovered.raw, made.frame.raw) > 38
+    assert lossless == (recovered.codes is not None and torch.equal(recovered.codes, frame.codes))
+
+
+@pytest.mark.parametrize("turn", [3, 6])
+def test_a_turned_and_cropped_jpeg_finds_its_place(file, tmp_path, turn):
+    path, frame = file
+    seen = minimal()(frame, keep=("raw", "srgb"))
+    part = upright(seen.srgb, turn)[:, 5:, 7:].contiguous()
+    (tmp_path / "part.jpg").write_bytes(io.encode_jpeg(part, quality=97))
+    made = embed(path, tmp_path / "photo.jpg", existing=tmp_path / "part.jpg")
+    assert made.registration.placement == Placement(turn, 5, 7)
+    figures, _, truth = compare(path, made.path)
+    assert torch.equal(truth, upright(seen.raw, turn)[:, 5:, 7:])
+    assert figures.psnr > 36
+    # The mosaic begins elsewhere: its colors under the camera that travels are the sensor's.
+    camera = read_metadata(made.path).payload.camera
+    mosaic = upright(BlackLevel()(frame).mosaic, turn)[:, 5:, 7:]
+    if camera.period > 1:
+        again = io.remosaic(upright(seen.raw, turn)[:, 5:, 7:], camera.cfa)
+        torch.testing.assert_close(again, mosaic)
 
 
 def test_a_modern_camera_renders_it(file):
