@@ -28,9 +28,9 @@ from PIL import Image
 from torch import Tensor
 
 from isp_meta import CaptureOptions, embed, recover, write_dng
-from isp_meta.color_difference import delta_e_2000, xyz_to_lab
 from isp_meta.colorimetry import SPACES, rgb_to_xyz, xy_to_xyz
 from isp_meta.data import sample_path
+from isp_meta.metrics import delta_e_2000, xyz_to_lab
 
 sys.path.append(str(Path(__file__).parents[1] / "scripts"))
 from programs import DARKTABLE, RAWTHERAPEE

@@ -14,8 +14,8 @@ values that the sensor measured:
 
 ``--noise 6000,3`` puts shot noise of a full well of 6000 electrons and read noise of 3 on the codes
 first, the same at every call. The GoPro files of the documentation were decoded from a lossy codec,
-which took their own noise away. ``--crops`` writes the darkest part, lifted by 5 stops: the raw, and
-the result of each setting.
+which took their own noise away. ``--crops`` writes a dark part, lifted by 5 stops: the raw, and the
+result of each setting.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ def noisy(frame: Frame, electrons: float, read: float) -> Frame:
     """The frame with noise on its codes, which stay whole numbers up to white."""
     stage = SensorNoise(1 / electrons, (read / electrons) ** 2, seed=0)
     levels = BlackLevel(clip=False)
-    codes = levels.invert(stage(levels(frame))).codes
+    codes: Tensor = levels.invert(stage(levels(frame))).require("codes", "noisy")
     return frame.replace(codes=codes.round().clamp(0, frame.camera.white_level), mosaic=None)
 
 

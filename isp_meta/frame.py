@@ -95,6 +95,8 @@ class Reconstructor(nn.Module, ABC):
 
     needs: frozenset[str] = frozenset({"srgb", "samples"})
     gives: frozenset[str] = frozenset({"raw"})
+    takes_controls: ClassVar[bool] = False
+    """Whether control values, which are no raw, will do; see :class:`isp_meta.samples.Samples`."""
 
     @abstractmethod
     def forward(self, frame: Frame) -> Tensor:

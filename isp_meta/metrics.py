@@ -130,7 +130,8 @@ def delta_e_2000(one: Tensor, other: Tensor) -> Tensor:
     blue = 30 * torch.exp(-(((middle % 360 - 275) / 25).square()))
     rotation = -torch.sin(torch.deg2rad(2 * blue)) * 2 * _chroma_share(chroma_mean)
     squared = light.square() + strong.square() + around.square() + rotation * strong * around
-    return squared.clamp(min=0).sqrt()
+    difference: Tensor = squared.clamp(min=0).sqrt()
+    return difference
 
 
 def _chroma_share(chroma: Tensor) -> Tensor:

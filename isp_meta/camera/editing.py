@@ -46,6 +46,7 @@ class Form(NamedTuple):
 EDITOR_TAGS: Mapping[int, Form] = {
     50708: Form("UniqueCameraModel", "text"),
     50709: Form("LocalizedCameraModel", "text"),
+    50717: Form("WhiteLevel", counts=(1, 3)),
     50718: Form("DefaultScale", counts=(2,)),
     50719: Form("DefaultCropOrigin", counts=(2,)),
     50720: Form("DefaultCropSize", counts=(2,)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import math
 from pathlib import Path
@@ -76,7 +77,8 @@ def command(
     if jpeg is not None:
         with errors(jpeg):
             io.check_source(jpeg, ImageFileError)
-    paths = _FILES.targets(raws, output, ".jpg", sidecars=sidecars)
+    files = _FILES if layout is None else dataclasses.replace(_FILES, takes="codes")
+    paths = files.targets(raws, output, ".jpg", sidecars=sidecars)
     with errors(pipeline or "embed"):
         chosen = choose_for(paths[0], options, pipeline, preset)
 

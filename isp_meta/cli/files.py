@@ -11,8 +11,9 @@ from typing import Literal
 
 import typer
 
+from ..errors import IspMetaError
 from . import pipes
-from .console import complain, stop
+from .console import complain, exit_code, stop
 
 __all__ = ["PICTURES", "TIFF", "Files", "check_name", "is_folder"]
 
@@ -32,7 +33,8 @@ class Files:
 
     Attributes:
         command: its name, as it is called.
-        takes: raw files, or pictures that can carry: JPEG, PNG, TIFF.
+        takes: raw files; codes in any file, by a layout; or pictures that can carry: JPEG, PNG,
+            TIFF.
         gives: endings of what it writes.
         into: option that names a picture to go into, where the command has one.
         carrying: whether its pictures must carry something.
@@ -40,7 +42,7 @@ class Files:
     """
 
     command: str
-    takes: Literal["raw", "picture"]
+    takes: Literal["raw", "codes", "picture"]
     gives: tuple[str, ...]
     into: str = ""
     carrying: bool = False
@@ -126,7 +128,7 @@ class Files:
         *others, last = sources
         if output is not None or not others or pipes.DASH in sources:
             return ""
-        reason = f"{last}: is a folder" if is_folder(last) else self._refusal(last)
+        reason = f"{last}: is a folder" if is_folder(last) else _text(self._refusal(last))
         reason = reason or self._lack(last)
         if not reason or any(map(self._refusal, others)):
             return ""
@@ -148,7 +150,7 @@ class Files:
     def _lack(self, last: Path) -> str:
         """What a picture lacks that could be the one to write."""
         from .. import carriers, io
-        from ..errors import IspMetaError, PayloadMissing
+        from ..errors import PayloadMissing
 
         if not self.carrying or last.suffix.lower() not in self.gives:
             return ""
@@ -161,10 +163,10 @@ class Files:
             pass  # told when it is read
         return ""
 
-    def _refusal(self, source: Path) -> str:
+    def _refusal(self, source: Path) -> str | IspMetaError:
         """Why a source cannot be one; "": it can, as far as its first bytes tell."""
         from .. import io
-        from ..errors import IspMetaError
+        from ..io.refusals import rendered_already
 
         if is_folder(source):
             batch = shlex.join(["isp-meta", "batch", self.command, str(source), "-o", "OUT"])
@@ -176,10 +178,10 @@ class Files:
             if self.takes == "picture":
                 refused = kind not in _CARRIERS
                 return f"{source}: is no JPEG, PNG or TIFF; convert it first" if refused else ""
-            rendered = io.is_rendered(source)
+            rendered = self.takes == "raw" and io.is_rendered(source)
         except (IspMetaError, OSError) as error:
-            return str(error)
-        return f"{source}: is a {kind}, already rendered, and no raw file" if rendered else ""
+            return error if isinstance(error, IspMetaError) else str(error)
+        return rendered_already(source, kind) if rendered else ""
 
     def _check_targets(self, paths: list[Path], sources: list[Path], sidecars: bool) -> None:
         from .. import io
@@ -202,12 +204,17 @@ class Files:
         _stop_at(refusals)
 
 
-def _stop_at(refusals: Iterable[str]) -> None:
+def _stop_at(refusals: Iterable[str | IspMetaError]) -> None:
     """Ends the command after a line for each refusal, if there is one."""
-    if found := list(filter(None, refusals)):
+    if found := [refusal for refusal in refusals if refusal]:
         for refusal in found:
-            complain(refusal)
-        raise typer.Exit(1)
+            complain(_text(refusal))
+        errors = [refusal for refusal in found if isinstance(refusal, IspMetaError)]
+        raise typer.Exit(max(map(exit_code, errors), default=1))
+
+
+def _text(refusal: str | IspMetaError) -> str:
+    return refusal if isinstance(refusal, str) else refusal.text
 
 
 def _is_picture(path: Path) -> bool:

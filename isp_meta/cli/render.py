@@ -86,7 +86,7 @@ def command(
     if not raws and not print_pipeline:
         stop("name a RAW", 2)
     ending = ".tif" if until else ".jpg"
-    files = Files("render", "raw", TIFF if until else PICTURES)
+    files = Files("render", "raw" if layout is None else "codes", TIFF if until else PICTURES)
     paths = files.targets(raws, output, ending, also=[pipeline])
     file = None if output is None or output == DASH or is_folder(output) else output.suffix.lower()
     with errors(pipeline or "render"):

@@ -9,6 +9,7 @@ from ..carriers.directories import read_directory
 from ..errors import CarrierError
 from .dng.tags import Tag
 from .signatures import RENDERED, has_mosaic_behind, what_is
+from .suffixes import LAYOUT_SUFFIX
 
 __all__ = ["file_kind", "is_rendered"]
 
@@ -33,13 +34,15 @@ def file_kind(path: str | os.PathLike[str]) -> str:
 def is_rendered(path: str | os.PathLike[str]) -> bool:
     """Whether a file is a finished picture, and so no raw file.
 
-    A TIFF is one if the pixels of its first directory, which is no DNG's, are most of the file:
-    what raw files have there is a thumbnail.
+    None is one beside which a layout lies. A TIFF is one if the pixels of its first directory,
+    which is no DNG's, are most of the file: what raw files have there is a thumbnail.
 
     Raises:
         OSError: it cannot be read.
     """
     kind = file_kind(path)
+    if Path(f"{os.fspath(path)}{LAYOUT_SUFFIX}").is_file():
+        return False
     if kind not in ("TIFF", "JPEG"):
         return kind != ""
     data = Path(path).read_bytes()

@@ -21,11 +21,13 @@ from .dng.read import read_dng
 from .dng.tags import LINEAR_RAW, Tag, last_byte, open_tiff, raw_page, read_tags
 from .input import read_bytes
 from .output import write_atomic
+from .refusals import cut_off, damaged, not_a_raw_file, unsupported
 
 __all__ = ["has_16_bits", "is_linear_dng", "read_linear", "write_npy", "write_tiff16"]
 
 _FULL = 65535
 _MOST_PIXELS = 1 << 28
+_NOT_16_BITS = ("it is not 16-bit RGB", "export it so")
 _PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -83,7 +85,8 @@ def read_linear(path: str | os.PathLike[str]) -> Frame:
         as they are. Of a DNG also ``camera``, its ``cfa`` "RGB".
 
     Raises:
-        RawFileError: missing, damaged, or of another kind; names file, cause and what to do.
+        RawFileDamaged: cut off or damaged. RawFileUnsupported: of another kind. NotARawFile: of
+            another ending. RawFileError: missing, not readable.
     """
     suffix = Path(path).suffix.lower()
     readers = {
@@ -94,14 +97,15 @@ def read_linear(path: str | os.PathLike[str]) -> Frame:
         ".npy": _read_npy,
     }
     if suffix not in readers:
-        raise RawFileError(f"{path}: {suffix or 'no suffix'} is none of {', '.join(readers)}")
+        known = ", ".join(readers)
+        raise not_a_raw_file(path, f"{suffix or 'no suffix'} is none of {known}")
     data = read_bytes(path)
     try:
         return readers[suffix](data, path)
     except RawFileError:
         raise
     except Exception as error:  # hostile bytes make decoders raise nearly anything
-        raise RawFileError(f"{path}: damaged or cut off; get a fresh copy") from error
+        raise damaged(path, f"its {len(data)} bytes are no whole {suffix} file") from error
 
 
 def is_linear_dng(path: str | os.PathLike[str]) -> bool:
@@ -137,7 +141,7 @@ def _read_dng(data: bytes, path: str | os.PathLike[str]) -> Frame:
     frame = read_dng(data, path)
     camera, codes = frame.camera, frame.require("codes", by="read_linear")
     if camera.cfa != LINEAR:
-        raise RawFileError(f"{path}: holds a mosaic, not linear RGB; read it with read_raw")
+        raise unsupported(path, "a mosaic, not linear RGB", "read it with read_raw")
     black = torch.tensor(camera.black_level, dtype=torch.float64).view(3, 1, 1)
     raw = ((codes - black) / (camera.white_level - black)).clamp_(0, 1)
     return Frame(camera=camera, raw=raw.float())
@@ -151,11 +155,11 @@ def _pixels(data: bytes, path: str | os.PathLike[str]) -> NDArray[np.float64]:
     with open_tiff(data) as tif:
         page = raw_page(tif)
         if page.dtype != np.uint16 or page.samplesperpixel != 3 or page.planarconfig != 1:
-            raise RawFileError(f"{path}: is not 16-bit RGB; export it so")
+            raise unsupported(path, *_NOT_16_BITS)
         if page.imagewidth * page.imagelength > _MOST_PIXELS:
-            raise RawFileError(f"{path}: claims {page.imagewidth}x{page.imagelength} pixels")
+            raise damaged(path, f"it claims {page.imagewidth}x{page.imagelength} pixels")
         if last_byte(page) > len(data):
-            raise RawFileError(f"{path}: truncated; get a fresh copy")
+            raise cut_off(path, len(data), last_byte(page))
         return page.asarray().astype(np.float64)
 
 
@@ -163,9 +167,9 @@ def _read_png(data: bytes, path: str | os.PathLike[str]) -> Frame:
     # Width, height, bit depth and color type of IHDR, which a PNG begins with.
     width, height, depth, kind = struct.unpack_from(">IIBB", data, 16)
     if data[:8] != _PNG or (depth, kind) != (16, 2):
-        raise RawFileError(f"{path}: is not 16-bit RGB; export it so")
+        raise unsupported(path, *_NOT_16_BITS)
     if width * height > _MOST_PIXELS:
-        raise RawFileError(f"{path}: claims {width}x{height} pixels")
+        raise damaged(path, f"it claims {width}x{height} pixels")
     return Frame(raw=_planes(imagecodecs.png_decode(data) / _FULL))
 
 
@@ -173,10 +177,11 @@ def _read_npy(_data: bytes, path: str | os.PathLike[str]) -> Frame:
     # Mapping checks the claimed shape against the file's size before any memory is taken.
     array = np.load(path, mmap_mode="r", allow_pickle=False)
     if array.ndim != 3 or array.shape[0] != 3 or array.dtype.kind != "f" or not array.size:
-        raise RawFileError(f"{path}: holds {array.dtype} {array.shape}, not floating (3, H, W)")
+        what = f"an array {array.dtype} {array.shape}"
+        raise unsupported(path, what, "save it as floating point, (3, H, W)")
     raw = torch.from_numpy(np.array(array, dtype=np.float32))
     if not bool(torch.isfinite(raw).all()):
-        raise RawFileError(f"{path}: holds values that are not finite")
+        raise unsupported(path, "values that are not finite", "replace them")
     return Frame(raw=raw)
 
 

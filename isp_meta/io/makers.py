@@ -21,7 +21,7 @@ from .dng.saturation import saturation_level
 from .dng.tags import Tag, TiffTags, read_tags
 from .exif import ratio_text, read_exif
 from .libraw import LIBRAW, Unpacked, unpack
-from .refusals import LINEAR_DNG, damaged, not_a_raw_file, unsupported, without_layout
+from .refusals import LINEAR_DNG, damaged, rendered_already, unsupported, without_layout
 from .structure import as_tiff, check_whole, tiff_directories
 
 __all__ = ["read_maker_raw"]
@@ -94,7 +94,7 @@ def _check_tiff(data: bytes, name: object) -> None:
         preview = Tag.NEW_SUBFILE_TYPE in found and any(found[Tag.NEW_SUBFILE_TYPE].value)
         mosaic |= not rgb and not preview
     if not mosaic:
-        raise not_a_raw_file(name, "a TIFF picture in colors, already rendered")
+        raise rendered_already(name, "TIFF")
     if not named:
         raise without_layout(name, "a TIFF that names no camera")
 

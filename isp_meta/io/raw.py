@@ -12,7 +12,7 @@ from .dng.tags import Tag
 from .headerless import RawLayout, layout_beside, read_headerless
 from .input import read_bytes
 from .makers import read_maker_raw
-from .refusals import not_a_raw_file, unsupported, without_layout
+from .refusals import not_a_raw_file, rendered_already, unsupported, without_layout
 from .signatures import RENDERED, has_mosaic_behind, what_is
 from .structure import tiff_directories
 
@@ -71,7 +71,7 @@ def read_raw(
     if kind in _READ or (kind == "JPEG" and has_mosaic_behind(data)):
         return read_maker_raw(data, kind, path, gps=gps)
     if kind in RENDERED:
-        raise not_a_raw_file(path, f"{kind}, already rendered", "name the raw file it was made of")
+        raise rendered_already(path, kind)
     if kind:
         raise not_a_raw_file(path, kind)
     raise without_layout(path, "no header says which camera made it")

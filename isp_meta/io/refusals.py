@@ -15,6 +15,7 @@ __all__ = [
     "cut_off",
     "damaged",
     "not_a_raw_file",
+    "rendered_already",
     "unsupported",
     "without_layout",
 ]
@@ -73,6 +74,16 @@ def not_a_raw_file(name: object, what: str, remedy: str = "") -> NotARawFile:
         remedy: what helps, if anything.
     """
     return NotARawFile(f"{name}: not a raw file: {what}" + (f"; {remedy}" if remedy else ""))
+
+
+def rendered_already(name: object, kind: str) -> NotARawFile:
+    """A finished picture where a raw file should be.
+
+    Args:
+        name: of the file.
+        kind: "JPEG".
+    """
+    return not_a_raw_file(name, f"{kind}, already rendered", "name the raw file it was made of")
 
 
 def without_layout(name: object, what: str) -> NotARawFile:

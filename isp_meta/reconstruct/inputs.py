@@ -7,7 +7,23 @@ from torch import Tensor
 from ..frame import Frame
 from ..samples import Samples
 
-__all__ = ["picture_and_samples"]
+__all__ = ["check_values", "picture_and_samples"]
+
+
+def check_values(samples: Samples, by: str) -> None:
+    """Refuses control values, which are no raw.
+
+    Args:
+        by: who needs measured ones, for the error's text.
+
+    Raises:
+        ValueError: the samples have control values.
+    """
+    if samples.control:
+        raise ValueError(
+            f"{by} needs measured values; these are control values, which LocalRBFReconstructor "
+            'alone reads: embed with values="measured" (--values measured)'
+        )
 
 
 def picture_and_samples(frame: Frame, by: str, *, controls: bool = False) -> tuple[Tensor, Samples]:
@@ -35,9 +51,6 @@ def picture_and_samples(frame: Frame, by: str, *, controls: bool = False) -> tup
         )
     if not len(samples):
         raise ValueError("cannot reconstruct from no samples")
-    if samples.control and not controls:
-        raise ValueError(
-            f"{by} needs measured values; these are control values, which LocalRBFReconstructor "
-            'alone reads: embed with values="measured" (--values measured)'
-        )
+    if not controls:
+        check_values(samples, by)
     return srgb, samples

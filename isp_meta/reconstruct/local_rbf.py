@@ -38,6 +38,8 @@ class LocalRBFReconstructor(Reconstructor):
         ValueError: an argument out of range.
     """
 
+    takes_controls = True
+
     def __init__(
         self,
         neighbors: int = 36,

@@ -18,6 +18,7 @@ from .. import io
 from ..errors import PayloadCorrupt, PayloadMissing
 from ..frame import Frame, Reconstructor
 from ..reconstruct import LocalRBFReconstructor
+from ..reconstruct.inputs import check_values
 from ..stages import BlackLevel, Demosaic
 from ..stages.demosaic import METHODS
 from .metadata import Metadata, check_match, read_metadata
@@ -43,7 +44,8 @@ def recover(
         reconstructor: default
             :meth:`isp_meta.reconstruct.LocalRBFReconstructor.shipped`. The frame that
             it gets holds the enhancement, if there is one, with the samples: it corrects what the
-            default makes of them, and others leave it alone.
+            default makes of them, and others leave it alone. Others need measured values, unless
+            their ``takes_controls`` is true.
         device: where raw is rebuilt; the reconstructor is moved there. All else is done on the CPU.
         force: goes on where the picture was edited since; its size must still be the same.
         progress: called with the name of each step as it begins.
@@ -59,6 +61,7 @@ def recover(
         PayloadMissing: it carries nothing, or no raw.
         PayloadCorrupt: what it carries is damaged.
         PictureMismatch: the picture is not the one that the metadata was made for.
+        ValueError: it holds control values, and the reconstructor does not say that it takes them.
     """
     step = progress or (lambda _name: None)
     if not isinstance(picture, Metadata):
@@ -80,6 +83,8 @@ def recover(
     if not len(samples):
         raise PayloadCorrupt(f"{metadata.source}: holds no samples; nothing to recover from")
     reconstructor = reconstructor or LocalRBFReconstructor.shipped()
+    if not reconstructor.takes_controls:
+        check_values(samples, type(reconstructor).__name__)
     step("reconstructing")
     return frame.replace(raw=reconstructor.to(device)(frame.to(device)).cpu())
 

@@ -93,11 +93,11 @@ def test_stores_what_the_sampler_chose(tmp_path, make_frame, sampler):
 @pytest.mark.parametrize("coding", ["predicted", "range", "packed"])
 @pytest.mark.parametrize("levels", [None, 100, 65535])
 def test_values_are_stored_in_their_steps(tmp_path, make_frame, levels, coding):
-    options = CaptureOptions(coding=coding, levels=levels)
+    options = CaptureOptions(coding=coding, levels=levels, values="measured")
     made = embed(make_frame(), tmp_path / "a.jpg", options)
     index, value = stored(made.path)
     true = made.frame.raw.reshape(3, -1)[:, index].T
-    assert value.equal(quantize(true, Steps(levels or 320)))
+    assert value.equal(quantize(true, Steps(levels or 256)))
 
 
 def test_more_levels_take_more_room(tmp_path, make_frame):
@@ -200,12 +200,18 @@ def test_refuses_codes_that_are_not_finite(tmp_path, make_frame, bad):
 @pytest.mark.parametrize("size", [(1, 1), (1, 2), (1, 37), (37, 1), (2, 3), (9, 8), (17, 16)])
 @pytest.mark.parametrize("sampler", [*SAMPLERS, SuperpixelSampler(1)], ids=repr)
 def test_tiny_pictures(tmp_path, make_frame, size, sampler):
-    made = embed(make_frame(*size), tmp_path / "a.jpg", sampler=sampler)
-    assert len(made.frame.samples) >= 1
-    index, value = stored(made.path)
-    raw = recover(made.path).raw
-    assert raw.shape == (3, *size)
-    assert raw.reshape(3, -1)[:, index].T.equal(value)
+    for values in (None, "measured"):
+        options = CaptureOptions(values=values)
+        made = embed(
+            make_frame(*size), tmp_path / "a.jpg", options, sampler=sampler, overwrite=True
+        )
+        assert len(made.frame.samples) >= 1
+        index, value = stored(made.path)
+        raw = recover(made.path).raw
+        assert raw.shape == (3, *size)
+        if not made.frame.samples.control:
+            assert raw.reshape(3, -1)[:, index].T.equal(value)
+        assert values is None or not made.frame.samples.control
 
 
 @pytest.mark.parametrize(("code", "level"), [(0.0, 0.0), (64.0, 0.0), (4095.0, 1.0), (5000.0, 1.0)])

@@ -69,7 +69,8 @@ def burnt(picture: Image.Image) -> Image.Image:
 def test_jpeg_of_the_scene_stays_to_the_byte(tmp_path, make_frame, camera_jpeg, edit):
     source = camera_jpeg(edit)
     before = source.read_bytes()
-    made = embed(make_frame(), tmp_path / "a.jpg", existing=source)
+    measured = CaptureOptions(values="measured")
+    made = embed(make_frame(), tmp_path / "a.jpg", measured, existing=source)
     assert source.read_bytes() == before
     whole = made.path.read_bytes()
     assert jpeg_carrier.strip(whole) == before
@@ -115,7 +116,7 @@ def test_a_jpeg_turned_and_cropped_gets_the_raw_of_its_own_pixels(
         return whole.crop((3, 5, whole.width - 6, whole.height - 1))
 
     frame = make_frame(orientation=6, crop=(10, 20), cfa="GRBG")
-    finest = CaptureOptions(levels=65535)
+    finest = CaptureOptions(levels=65535, values="measured")
     made = embed(frame, tmp_path / "a.jpg", finest, existing=camera_jpeg(edit))
     assert made.registration is not None
     assert made.registration.placement == Placement(turn, 5, 3)

@@ -135,6 +135,8 @@ def test_it_outlives_another_compression(tmp_path, both):
 
 def test_another_reconstructor_is_not_corrected(both):
     class Darker(Reconstructor):
+        takes_controls = True  # looks at none
+
         def forward(self, frame):
             return frame.srgb**2
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import imagecodecs
 import numpy as np
 import pytest
 
@@ -47,6 +48,18 @@ def test_a_layout_in_a_file(run, dump, tmp_path):
         2,
         ["error: --layout says it all; leave the other options of a raw without a header out"],
     )
+
+
+def test_a_picture_that_holds_a_mosaic(run, dump, tmp_path):
+    codes = np.fromfile(dump, "<u2").reshape(HEIGHT, WIDTH)
+    png = tmp_path / "mosaic.png"
+    png.write_bytes(imagecodecs.png_encode(codes))
+    words = ["-o", tmp_path / "a.jpg", "--overwrite"]
+    assert run("embed", png, *words).code == 1
+    assert run("embed", png, *words, *WORDS).code == 0
+    assert run("render", png, *words, *WORDS).code == 0
+    (tmp_path / "mosaic.png.toml").write_text(f"width = {WIDTH}\nheight = {HEIGHT}\nbits = 12\n")
+    assert run("embed", png, *words).code == 0
 
 
 def test_a_tree_of_dumps(run, dump, tmp_path):

@@ -37,6 +37,7 @@ def test_every_option_arrives(run, pictures, tmp_path):
     options = [
         *("--share-val", 0.5, "--input", "8bit", "--input", "jpeg", "--shrink", 2, "--seed", 7),
         *("--preset", "karaimer-brown", "--preset", tmp_path / "own.toml", "--exposure", -2, 0.5),
+        *("--quality", 75, 98, "--noise", 1000, 20000, "--camera", pictures / "1.png"),
     ]
     result = run("prepare", pictures, pictures / "0.png", "-o", tmp_path / "set", *SMALL, *options)
     assert result.code == 0, result.lines
@@ -46,6 +47,7 @@ def test_every_option_arrives(run, pictures, tmp_path):
     assert settings == {
         **{"renderings": 2, "crop": 16, "crops": 3, "inputs": ["8bit", "jpeg"], "shrink": 2},
         **{"exposure": [-2, 0.5], "seed": 7, "share_val": 0.5, "val": []},
+        **{"quality": [75, 98], "noise": [1000, 20000], "camera": "1.png"},
     }
 
 
@@ -70,3 +72,35 @@ def test_nothing_is_replaced_unasked(run, pictures, tmp_path, names):
     assert (out / "manifest.json").read_bytes() != before
     assert run("prepare", pictures, "-o", pictures, "--overwrite").failed(1, "no training set")
     assert names() == ["day", "set"]
+
+
+CONFIG = """
+[prepare]
+pictures = ["{pictures}"]
+val = ["1.png"]
+renderings = 2
+crop = 16
+crops = 3
+presets = ["minimal"]
+
+[data]
+folder = "{folder}"
+"""
+
+
+def test_a_config_says_of_what_its_set_is_made(run, pictures, tmp_path):
+    config, folder = tmp_path / "config.toml", tmp_path / "own"
+    config.write_text(CONFIG.format(pictures=pictures, folder=folder))
+    result = run("prepare", config, "--workers", 1)
+    assert result.out.startswith(f"{folder}: 2 + 1 scenes, 12 + 6 crops")
+    other = run("prepare", pictures, "-o", tmp_path / "set", *SMALL, "--val", "1.png")
+    assert other.code == 0
+    made = Manifest.read(folder).settings
+    assert made["presets"] == ["minimal"]
+    assert {**made, "presets": ["random"]} == Manifest.read(tmp_path / "set").settings
+    assert run("prepare", config, "--workers", 1).failed(1, "own", "--overwrite")
+    assert run("prepare", config, "-o", tmp_path / "third", "--workers", 1).code == 0
+    assert run("prepare", config, "--crop", 8).failed(2, "--crop", "config.toml")
+    config.write_text("[data]\nfolder = 'x'\n")
+    assert run("prepare", config).failed(1, "config.toml", "[prepare] pictures")
+    assert run("prepare", pictures).failed(2, "-o")

@@ -8,7 +8,7 @@ import rawpy
 import tifffile
 from PIL import Image, ImageDraw
 
-from isp_meta import embed, io, recover
+from isp_meta import CaptureOptions, embed, io, recover
 from isp_meta.baselines import RBFReconstructor
 from isp_meta.carriers import jpeg as jpeg_carrier
 
@@ -69,12 +69,15 @@ def test_mosaic_reopens_as_the_raw_file_does(run, photo, small):
 
 
 def test_method(run, tmp_path, make_frame):
-    photo = embed(make_frame(24, 32), tmp_path / "a.jpg").path
+    measured = CaptureOptions(values="measured")
+    photo = embed(make_frame(24, 32), tmp_path / "a.jpg", measured).path
     assert run("recover", photo, "-o", tmp_path / "a.npy").code == 0
     assert run("recover", photo, "-o", tmp_path / "b.npy", "--method", "rbf").code == 0
     assert np.array_equal(np.load(tmp_path / "a.npy"), recover(photo).raw.numpy())
     slow = recover(photo, reconstructor=RBFReconstructor())
     assert np.array_equal(np.load(tmp_path / "b.npy"), slow.raw.numpy())
+    default = embed(make_frame(64, 80), tmp_path / "c.jpg").path
+    assert run("recover", default, "--method", "rbf").failed(1, "c.jpg: ", "--values measured")
 
 
 def test_format_that_cannot_be_told_or_contradicts(run, photo, tmp_path, names):

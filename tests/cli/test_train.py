@@ -68,9 +68,9 @@ def test_trains_and_goes_on(run, config, tmp_path):
     folder = tmp_path / "run"
     assert result.out.startswith(f"{folder}: step 2, psnr ")
     assert "psnr_tuned" in result.out
-    assert [line.split()[:3] for line in result.lines[:2]] == [
-        ["step", "1", "loss"],
-        ["step", "2", "loss"],
+    assert [line.split()[:5] for line in result.lines[:2]] == [
+        ["step", "1", "of", "2", "loss"],
+        ["step", "2", "of", "2", "loss"],
     ]
     names = {"last.pt", "best.pt", "log.jsonl", "sampler.safetensors", "reconstructor.safetensors"}
     assert {path.name for path in folder.iterdir()} == names
@@ -80,6 +80,23 @@ def test_trains_and_goes_on(run, config, tmp_path):
     assert result.out.startswith(f"{folder}: step 3, ")
     assert steps_of(folder) == [1, 2, 3]
     assert checkpoint.load(folder / "last.pt")["step"] == 3
+
+
+def test_a_set_that_is_not_there_is_made_first(run, config, training_set, tmp_path):
+    pictures = next(training_set.parents[1].glob("scenes*"))
+    prepared = f'[prepare]\npictures = ["{pictures}"]\nval = ["2"]\nrenderings = 1\ncrop = 32\n'
+    text = config.read_text().replace(str(training_set), str(tmp_path / "own"))
+    config.write_text(
+        prepared + "crops = 4\n" + text.replace("steps = 2", "steps = 1\nthreads = 1")
+    )
+    assert run("train", config).code == 0
+    for name in ("manifest.json", "train-00000.npy"):
+        assert (tmp_path / "own" / name).read_bytes() == (training_set / name).read_bytes()
+    before = (tmp_path / "own" / "manifest.json").stat().st_mtime_ns
+    assert run("train", config, "--resume").code == 0
+    assert (tmp_path / "own" / "manifest.json").stat().st_mtime_ns == before
+    config.write_text(config.read_text().replace("renderings = 1", "renderings = 2"))
+    assert run("train", config, "--resume").failed(1, "own", "renderings 1 and not 2")
 
 
 def test_options_stand_in_for_the_files_keys(run, config, training_set, tmp_path):

@@ -19,6 +19,13 @@ from isp_meta.io.toml_file import described, fits, parse_toml, read_text
         (Literal[1], [1], [True, 1.0], "1"),
         (int | None, [None, 1], ["1"], "a whole number"),
         (Sequence[float], [[], [1, 2.5]], [1, ["a"]], "a list of numbers"),
+        (
+            tuple[float, float],
+            [[1, 2.5], (1, 2)],
+            [[1], [1, 2, 3], 1, ["a", 1]],
+            "a list of 2 numbers",
+        ),
+        (tuple[str, ...], [[], ["a"]], ["a", [1]], "a list of texts"),
         (torch.Tensor, [1, [1.0, [2]]], ["a", [[True]]], "a list of numbers"),
         (Mapping[str, float], [{}], [[]], "a table"),
         (torch.dtype, [], ["float32"], "a dtype, which a file cannot hold"),

@@ -10,7 +10,7 @@ from isp_meta.errors import PipelineOrderError
 from isp_meta.frame import Frame
 from isp_meta.io import known_camera, read_raw
 from isp_meta.pipeline import Pipeline
-from isp_meta.presets.random_cameras import KNOWN_CAMERAS, random_camera
+from isp_meta.presets.random_cameras import KNOWN_CAMERAS, camera_between, random_camera
 from isp_meta.stages import Demosaic, Jpeg, ToneCurve
 
 CAMERA = Camera(
@@ -229,3 +229,18 @@ def test_random_sensors_are_plausible():
     assert 0.6 < float(neutrals[:, 0].max()) < 1.6
     assert {camera.cfa for camera in cameras} == {"RGGB", "BGGR", "GRBG", "GBRG"}
     assert {camera.white_level for camera in cameras} == {1023.0, 4095.0, 16383.0}
+
+
+def test_a_camera_between_others_has_a_light_between_theirs():
+    generator = torch.Generator().manual_seed(0)
+    cameras = [random_camera(generator) for _ in range(3)]
+    cameras = [camera.replace(color_matrix=cameras[0].color_matrix) for camera in cameras]
+    found = [camera_between(cameras, generator) for _ in range(200)]
+    for channel in (0, 2):
+        range_ = [camera.as_shot_neutral[channel] for camera in cameras]
+        drawn = [camera.as_shot_neutral[channel] for camera in found]
+        assert min(range_) - 1e-12 <= min(drawn) < max(drawn) <= max(range_) + 1e-12
+        assert max(drawn) - min(drawn) > 0.8 * (max(range_) - min(range_))
+    assert all(camera.color_matrix == pytest.approx(cameras[0].color_matrix) for camera in found)
+    same = [camera_between(cameras, torch.Generator().manual_seed(1)) for _ in range(2)]
+    assert same[0] == same[1]

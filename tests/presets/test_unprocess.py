@@ -89,6 +89,9 @@ def test_random_noise_follows_the_published_line():
     rest = drawn[:, 1] - (2.18 * drawn[:, 0] + 1.20)
     assert float(rest.mean()) == pytest.approx(0, abs=0.03)
     assert float(rest.std()) == pytest.approx(0.26, rel=0.08)
+    shots = [random_noise(generator, (1e-5, 1e-3))[0] for _ in range(500)]
+    assert 1e-5 <= min(shots) < 1.1e-5
+    assert 0.9e-3 < max(shots) <= 1e-3
 
 
 def test_a_generator_decides_everything():

@@ -44,6 +44,13 @@ def made(tmp_path, make_frame) -> Embedded:
     return embed(make_frame(), tmp_path / "a.jpg")
 
 
+@pytest.fixture(scope="module")
+def measured_sample(tmp_path_factory: pytest.TempPathFactory) -> Embedded:
+    """The sample, with what the sensor measured."""
+    path = tmp_path_factory.mktemp("measured") / "sample.jpg"
+    return embed(sample_path(), path, CaptureOptions(values="measured"))
+
+
 def saved_again(made: Embedded, edit: Callable[[Picture], Picture], **options: object) -> Path:
     """What an editor makes of a JPEG that keeps metadata it does not know."""
     whole = made.path.read_bytes()
@@ -72,16 +79,31 @@ def test_recovers_exactly_what_was_stored(embedded_sample):
     assert frame.filled == {"raw", "srgb", "samples"}
     assert frame.camera == embedded_sample.frame.camera
     assert 0 <= float(frame.raw.min()) <= float(frame.raw.max()) <= 1
-    assert frame.raw.reshape(3, -1)[:, kept.index].T.equal(kept.value)
+    assert kept.control
     assert frame.srgb.equal(metadata.pixels.float() / 255)
     assert steps == ["reading", "reconstructing"]
 
 
 def test_reconstructor_can_be_chosen(tmp_path, make_frame):
-    made = embed(make_frame(24, 32), tmp_path / "a.jpg")
+    made = embed(make_frame(24, 32), tmp_path / "a.jpg", CaptureOptions(values="measured"))
     slow = recover(made.path, reconstructor=RBFReconstructor())
     assert not slow.raw.equal(recover(made.path).raw)
     assert psnr(slow.raw, made.frame.raw) > 25
+
+
+def test_control_values_are_raw_to_no_other(tmp_path, make_frame):
+    made = embed(make_frame(64, 80), tmp_path / "a.jpg")
+    for reconstructor in (RBFReconstructor(), Mean()):
+        with pytest.raises(ValueError, match=r"needs measured values; .* --values measured"):
+            recover(made.path, reconstructor=reconstructor)
+
+
+class Mean(Reconstructor):
+    """One of a user's own, that takes the samples for what the sensor saw."""
+
+    def forward(self, frame: Frame) -> torch.Tensor:
+        samples = frame.require("samples", "Mean")
+        return samples.value.mean(0)[:, None, None].expand(3, samples.height, samples.width)
 
 
 # --- where the metadata is
@@ -275,8 +297,8 @@ def test_tiny_pictures_can_be_written(tmp_path, make_frame, size, cfa):
 
 
 @pytest.mark.parametrize("cfa", [False, True])
-def test_dng_of_the_sample_reopens_as_the_raw_file_does(tmp_path, embedded_sample, cfa):
-    frame = recover(embedded_sample.path)
+def test_dng_of_the_sample_reopens_as_the_raw_file_does(tmp_path, measured_sample, cfa):
+    frame = recover(measured_sample.path)
     path = tmp_path / "a.dng"
     write_dng(path, frame, cfa=cfa)
     with rawpy.imread(str(sample_path())) as raw, rawpy.imread(str(path)) as again:
@@ -289,9 +311,9 @@ def test_dng_of_the_sample_reopens_as_the_raw_file_does(tmp_path, embedded_sampl
         if cfa:
             assert again.raw_pattern.tolist() == raw.raw_pattern.tolist()
             # The mosaic is what the sensor measured, wherever it was kept, to half a step.
-            index = embedded_sample.frame.samples.index.numpy()
+            index = measured_sample.frame.samples.index.numpy()
             true = raw.raw_image_visible.astype(np.int64)
-            half = 16383 * 1.75 / Steps().levels / 2
+            half = 16383 * 1.875 / Steps().levels / 2
             assert np.abs(codes.flat[index] - true.flat[index]).max() <= half + 1
     if not cfa:
         kept = frame.samples
@@ -301,6 +323,8 @@ def test_dng_of_the_sample_reopens_as_the_raw_file_does(tmp_path, embedded_sampl
 
 class Wrapper(Reconstructor):
     """One of a user's own, around the default."""
+
+    takes_controls = True
 
     def __init__(self) -> None:
         super().__init__()

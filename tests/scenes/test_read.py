@@ -9,7 +9,14 @@ from PIL import Image
 from isp_meta import IspMetaError, Pipeline, io, presets, unprocess
 from isp_meta.data import sample_path
 from isp_meta.errors import ImageFileError, PipelineOrderError, RawFileError
-from isp_meta.scenes import find_scenes, linear_camera, read_scene, render_scene, scene_name
+from isp_meta.scenes import (
+    cameras_of,
+    find_scenes,
+    linear_camera,
+    read_scene,
+    render_scene,
+    scene_name,
+)
 from isp_meta.stages import Gamma, gray_world
 
 
@@ -188,7 +195,7 @@ def test_gray_and_transparent_16_bit_pictures_are_refused(tmp_path, pixels):
     }.items():
         path = tmp_path / f"{name}.png"
         path.write_bytes(imagecodecs.png_encode(array))
-        with pytest.raises(RawFileError, match=f"{name}.png: is not 16-bit RGB"):
+        with pytest.raises(RawFileError, match=f"{name}.png: not supported: it is not 16-bit RGB"):
             read_scene(path)
 
 
@@ -237,3 +244,30 @@ def test_a_single_pixel(tmp_path):
         path.write_bytes(imagecodecs.png_encode(np.full((1, 1, 3), value)))
         for preset in (presets.minimal(), presets.karaimer_brown(), presets.camera()):
             assert render_scene(read_scene(path), preset).srgb.shape == (3, 1, 1)
+
+
+# --- cameras
+
+
+def test_cameras_are_those_of_raw_and_linear_pictures(tmp_path, pixels):
+    linear = tmp_path / "a.png"
+    linear.write_bytes(imagecodecs.png_encode(pixels))
+    linear.with_suffix(".json").write_text('{"illuminant_color_raw": [0.5, 1.0, 0.25]}')
+    (tmp_path / "b.png").write_bytes(imagecodecs.png_encode((pixels >> 8).astype(np.uint8)))
+    (tmp_path / "c.dng").symlink_to(sample_path())
+    found = cameras_of(tmp_path)
+    assert [camera.as_shot_neutral for camera in found] == [
+        (0.5, 1.0, 0.25),
+        io.read_raw(sample_path()).camera.as_shot_neutral,
+    ]
+    with pytest.raises(ImageFileError, match="sRGB pictures alone"):
+        cameras_of(tmp_path / "b.png")
+
+
+def test_an_srgb_picture_becomes_raw_of_the_camera_that_is_named(tmp_path, pixels):
+    path = tmp_path / "b.png"
+    path.write_bytes(imagecodecs.png_encode((pixels >> 8).astype(np.uint8)))
+    (camera,) = cameras_of(sample_path())
+    frame = read_scene(path, camera=camera)
+    assert frame.camera == camera.replace(noise=None)
+    assert not torch.equal(frame.raw, read_scene(path).raw)

@@ -1,4 +1,5 @@
 import hashlib
+import importlib
 import json
 import resource
 import signal
@@ -13,11 +14,13 @@ import torch
 
 from isp_meta import Pipeline, presets
 from isp_meta.errors import ImageFileError, OutputError, PipelineFileError, TrainingSetError
-from isp_meta.scenes import read_scene, render_scene
+from isp_meta.scenes import cameras_of, read_scene, render_scene
 from isp_meta.stages import ColorMatrix, Gamma, WhiteBalance
 from isp_meta.training import CropDataset, Manifest, prepare
 
 SMALL = {"renderings": 2, "crop": 16, "crops": 4}
+# The package has a function of that name.
+making = importlib.import_module("isp_meta.training.prepare")
 
 
 def files(folder):
@@ -115,6 +118,70 @@ def test_a_pipeline_from_a_file(pictures, tmp_path):
     rows = [row for source in sources(tmp_path / "set").values() for row in source["renderings"]]
     assert {row["preset"] for row in rows} == {"pipeline", "minimal"}
     assert Manifest.read(tmp_path / "set").settings["presets"] == [pipeline.to_toml(), "minimal"]
+
+
+def test_qualities_are_those_asked_for(pictures, tmp_path):
+    settings = {"renderings": 12, "crop": 16, "crops": 1, "inputs": ["jpeg"], "preset": "minimal"}
+    prepare(pictures, tmp_path / "set", **settings, quality=(75, 77))
+    rows = [row for source in sources(tmp_path / "set").values() for row in source["renderings"]]
+    assert {row["quality"] for row in rows} == {75, 76, 77}
+    for bad in ((0, 90), (90, 101), (90, 80)):
+        with pytest.raises(ValueError, match="quality must rise within 1 to 100"):
+            prepare(pictures, tmp_path / "none", quality=bad)
+
+
+def test_half_of_the_renderings_have_a_sensors_noise(make_scene, tmp_path):
+    for number in range(2):
+        make_scene(tmp_path / "a" / f"{number}.png", 48, 48, seed=number)
+    settings = {"renderings": 30, "crop": 48, "inputs": ["16bit"], "preset": "minimal"}
+    prepare(tmp_path / "a", tmp_path / "set", **settings, exposure=(0, 0), noise=(1000, 20000))
+    crops, at, noisy = CropDataset(tmp_path / "set", crop=48, augment=False), 0, []
+    for name, row in sources(tmp_path / "set").items():
+        raw = read_scene(tmp_path / name).raw
+        for rendering in row["renderings"]:
+            turned = raw.mT if rendering["turn"] & 4 else raw
+            turned = turned.flip([d for bit, d in ((1, 2), (2, 1)) if rendering["turn"] & bit])
+            difference, at = crops[at]["raw"] - turned, at + 1
+            if "electrons" not in rendering:
+                assert float(difference.abs().max()) < 1e-5
+                continue
+            noisy.append(rendering["electrons"])
+            variance = float((difference.square() / turned.clamp(min=0.02)).mean())
+            assert variance * noisy[-1] == pytest.approx(1, abs=0.2)
+    assert 20 < len(noisy) < 40
+    assert 1000 <= min(noisy) < 2000
+    assert 10000 < max(noisy) <= 20000
+
+
+def test_srgb_pictures_become_raw_of_one_camera(make_scene, pictures, tmp_path):
+    folder = tmp_path / "srgb"
+    for number in range(6):
+        path = make_scene(folder / f"{number}.png", 32, 32, seed=number)
+        pixels = imagecodecs.png_decode(path.read_bytes()) >> 8
+        path.write_bytes(imagecodecs.png_encode(pixels.astype(np.uint8)))
+    neutrals = ([0.4, 1.0, 0.5], [0.6, 1.0, 0.3])
+    for number, color in enumerate(neutrals):
+        path = make_scene(tmp_path / "linear" / f"{number}.png")
+        path.with_suffix(".json").write_text(json.dumps({"illuminant_color_raw": color}))
+    camera = {"camera": tmp_path / "linear"}
+    settings = {"renderings": 1, "crop": 16, "preset": "minimal", **camera}
+    prepare(folder, tmp_path / "set", **settings)
+    assert Manifest.read(tmp_path / "set").settings["camera"] == "linear"
+    prepare(folder, tmp_path / "again", **settings)
+    assert files(tmp_path / "set") == files(tmp_path / "again")
+    cameras = [scene.camera for scene in _scenes_of(folder, tmp_path / "linear")]
+    red, blue = ([camera.as_shot_neutral[channel] for camera in cameras] for channel in (0, 2))
+    assert 0.4 <= min(red) < max(red) <= 0.6
+    assert 0.3 <= min(blue) < max(blue) <= 0.5
+    with pytest.raises(ImageFileError, match="sRGB pictures alone"):
+        prepare(folder, tmp_path / "none", **{**settings, "camera": folder})
+
+
+def _scenes_of(folder, camera):
+    names = making._named([folder])
+    scenes, rows = making._scenes(names, set(), cameras_of(camera), folder, 0, lambda _text: None)
+    assert not rows
+    return scenes
 
 
 # --- exposure

@@ -57,6 +57,15 @@ def test_the_papers_example_departs_from_the_defaults_where_it_says_so():
         ("[sampler]\ninputs = 3\n", ["[sampler] inputs", "'srgb'"]),
         ("[run]\nsteps = 1\nepochs = 1\n", ["[run] epochs", "steps"]),
         ("[run]\nbatch = 4\n[meta]\npictures = 5\n", ["[meta] pictures", "4"]),
+        ("[run]\nmicro_batch = -1\n", ["[run] micro_batch", "at least 0"]),
+        ("[run]\nprecision = 'half'\n", ["[run] precision", "'auto'"]),
+        ("[prepare]\npictures = 'a'\n", ["[prepare] pictures", "a list of texts", "'a'"]),
+        ("[prepare]\nnoise = [1]\n", ["[prepare] noise", "a list of 2 numbers"]),
+        ("[prepare]\nnoise = [0, 1]\n", ["[prepare] noise", "electrons"]),
+        ("[prepare]\nquality = [75.5, 98]\n", ["[prepare] quality", "2 whole numbers"]),
+        ("[prepare]\ninputs = ['gif']\n", ["[prepare] inputs", "'16bit'", "'gif'"]),
+        ("[prepare]\npresets = ['nikon']\n", ["[prepare]", "nikon", "local_tone"]),
+        ("[prepare]\nrenderings = 0\n", ["[prepare] renderings", "at least 1"]),
         ("loss = 1\n", ["[loss]", "a table"]),
         ("[loss\n", ["no TOML"]),
         ("\x00", ["no TOML"]),
@@ -98,4 +107,5 @@ def test_a_table_without_paths_says_nothing_of_the_machine():
     table = TrainingConfig().to_dict(paths=False)
     assert "folder" not in table["data"]
     assert "output" not in table["run"]
+    assert not {"pictures", "camera"} & table["prepare"].keys()
     assert table["run"]["batch"] == 128

@@ -169,7 +169,8 @@ def _solve(equations: _Equations, start: Tensor, rounds: int) -> Tensor:
 
     diagonal = equations.matrix.diagonal(dim1=1, dim2=2)
     scale = gather(diagonal[..., None].expand(-1, -1, 3))
-    scale = scale + 1e-3 * scale[flat].mean() + 1e-12
+    # Dark samples weigh by their square: they must move, too, and only what weighs nothing stay.
+    scale = scale + 1e-6 * scale[flat].mean() + 1e-12
     # Rounding may leave the matrices a little indefinite; staying near the start makes up for it.
     near = 1e-3 * scale
     values = start.clone()

@@ -63,7 +63,7 @@ def pack_dng(
         compress: see :func:`isp_meta.write_dng`.
     """
     mosaic = not demosaiced and camera.cfa not in (LINEAR, MONOCHROME)
-    stored = written_tags(camera, (codes.shape[0], codes.shape[1]), demosaiced=demosaiced)
+    stored = written_tags(camera, (codes.shape[0], codes.shape[1]), white, demosaiced=demosaiced)
     tags = {tag[0]: tag for tag in [*_identity(camera), *_levels(mosaic, black, white)]}
     if mosaic:
         tags |= {tag[0]: tag for tag in _pattern(camera)}

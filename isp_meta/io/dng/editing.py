@@ -104,16 +104,18 @@ def placed_tags(
 
 
 def written_tags(
-    camera: Camera, size: tuple[int, int], *, demosaiced: bool
+    camera: Camera, size: tuple[int, int], white: int, *, demosaiced: bool
 ) -> Mapping[int, EditorTag]:
     """The tags of a camera for a DNG.
 
     A color matrix that is not the camera's any more is left out with all that belongs to it, and of
-    a picture of another size what counts places in it.
+    a picture of another size what counts places in it. The file's own white level is passed on
+    where the sensor's codes are written, although light may clip below it: editors have to see what
+    they saw in the original.
 
     Args:
         camera: of the raw.
-        size: (height, width) of the picture that is written.
+        size: (height, width) of the picture that is written. white: level of it.
         demosaiced: it has three colors a pixel, made of a mosaic: gain maps become those of colors.
     """
     if camera.editing is None:
@@ -127,6 +129,10 @@ def written_tags(
         found = {code: tag for code, tag in found.items() if code not in of_place}
     if camera.cfa == MONOCHROME:
         found = {code: tag for code, tag in found.items() if code not in _COLOR}
+    level = found.get(Tag.WHITE_LEVEL)
+    own = white == camera.white_level and not demosaiced
+    if level is not None and not (own and min(level.numbers) == max(level.numbers) >= white):
+        del found[Tag.WHITE_LEVEL]
     if demosaiced:
         found = {code: tag for code, tag in found.items() if code not in _MOSAIC}
         if (maps := found.get(Tag.OPCODE_LIST[1])) is not None:

@@ -19,6 +19,8 @@ __all__ = ["GainGrid", "Move", "linear", "moved", "split"]
 # EXIF orientations by which a picture's axes are swapped first, and its rows or columns flipped.
 _SWAPPED, _FLIPPED_ROWS, _FLIPPED_COLUMNS = (5, 6, 7, 8), (3, 4, 7, 8), (2, 3, 6, 7)
 
+# Of a mosaic's gain maps: no camera has more maps, or maps of more points along a side.
+_MOST_MAPS, _MOST_POINTS = 64, 1024
 _WARP_RECTILINEAR, _VIGNETTE, _CONSTANT, _BAD_PIXELS, _GAIN_MAP = 1, 3, 4, 5, 9
 Pair = tuple[int, int]
 
@@ -300,7 +302,8 @@ def linear(data: bytes, pattern: NDArray[np.int64], size: Pair) -> bytes:
                 version = head
     except (ValueError, OverflowError, struct.error):
         return b""
-    if not all(_covers(each, len(pattern), size) for each in maps):
+    covered = all(_covers(each, len(pattern), size) for each in maps)
+    if not covered or len(maps) > _MOST_MAPS:
         return b""
     for plane in range(3):
         found = _of_color(maps, np.argwhere(pattern == plane), plane, size)
@@ -314,7 +317,8 @@ def _covers(found: GainGrid, period: int, size: Pair) -> bool:
     top, left, bottom, right = found.rectangle
     starts = all(start < pitch for start, pitch in zip((top, left), found.pitch, strict=True))
     ends = bottom + found.pitch[0] > size[0] and right + found.pitch[1] > size[1]
-    return starts and ends and not any(period % p for p in found.pitch) and found.planes[0] == 0
+    whole = starts and ends and max(found.gains.shape[:2]) <= _MOST_POINTS
+    return whole and not any(period % p for p in found.pitch) and found.planes[0] == 0
 
 
 def _of_color(

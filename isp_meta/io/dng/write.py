@@ -53,9 +53,11 @@ def write_dng(
             "none" compresses nothing.
         overwrite: replaces an existing file.
 
-    A linear DNG has one black level, the mean of the mosaic's, rounded. Levels that whole numbers
-    of 16 bits cannot hold, or with fewer than 255 codes between them (a float DNG's), become 0 and
-    65535, but for ``codes``.
+    Light may clip below the white level that the original file gives. That is in the file where
+    codes on the sensor's own scale are written, with ``cfa``. A linear DNG has the camera's, and
+    one black level, the mean of the mosaic's, rounded. Levels that whole numbers of 16 bits cannot
+    hold, or with fewer than 255 codes between them (a float DNG's), become 0 and 65535, but for
+    ``codes``.
 
     Raises:
         PipelineOrderError: ``frame.raw`` is empty, and there are no codes to write.

@@ -188,3 +188,10 @@ def test_maps_of_a_part_of_the_picture_are_left_out() -> None:
     assert linear(listed(vignetting), pattern_of("RGGB").numpy(), SIZE) == listed(vignetting)
     odd = dataclasses.replace(GainGrid.parse(gain_map()[16:]), pitch=(3, 3))
     assert linear(listed(opcode(9, odd.pack())), pattern_of("RGGB").numpy(), SIZE) == b""
+
+
+def test_lists_that_would_take_all_memory_are_left_out() -> None:
+    pattern = pattern_of("RGGB").numpy()
+    assert linear(listed(*[gain_map()] * 65), pattern, SIZE) == b""
+    long = gain_map(grid=np.ones((1025, 1, 1), np.float32))
+    assert linear(listed(long), pattern, SIZE) == b""

@@ -182,7 +182,7 @@ def test_remosaic_without_a_mosaic() -> None:
     assert torch.equal(remosaic(raw, "RGB"), raw)
 
 
-@pytest.mark.parametrize("compress", ["lossless-jpeg", "none"])
+@pytest.mark.parametrize("compress", ["lossless-jpeg", "jpegxl", "none"])
 @pytest.mark.parametrize("cfa", [QUAD_BAYER, XTRANS, "W", "RGB"])
 def test_codes_of_every_filter_are_in_the_file(
     tmp_path: Path, cfa: str, compress: Compression
@@ -205,6 +205,67 @@ def test_codes_of_every_filter_are_in_the_file(
             found = torch.from_numpy(tif.pages[0].asarray().astype(np.float32))
         channels = found[None] if found.dim() == 2 else found.movedim(-1, 0)
         assert torch.equal(channels, codes)
+
+
+@pytest.mark.parametrize("cfa", [True, False])
+def test_jpeg_xl_is_what_adobe_reads(
+    tmp_path: Path, exiftool: Callable[[Path], str], cfa: bool
+) -> None:
+    frame = picture()
+    for compress in ("jpegxl", "none"):
+        write_dng(tmp_path / f"{compress}.dng", frame, cfa=cfa, compress=compress)
+    small, large = tmp_path / "jpegxl.dng", tmp_path / "none.dng"
+    found, wanted = (dngpy.Dng(str(path)).raw_pixels for path in (small, large))
+    np.testing.assert_array_equal(found, wanted)
+    assert small.stat().st_size < large.stat().st_size
+    tags = read_tags(small.read_bytes()).numbers
+    assert tags[Tag.COMPRESSION] == (52546,)
+    assert tags[Tag.DNG_VERSION] == tags[Tag.DNG_BACKWARD_VERSION] == (1, 7, 0, 0)
+    assert torch.equal(read_raw(small).codes, read_raw(large).codes)
+
+
+def test_the_sensor_s_own_codes_are_written_where_there_are_some(tmp_path: Path) -> None:
+    # Below black, and above white: what raw is confined to.
+    codes = torch.tensor([0.0, 63.0, 64.0, 1023.0, 1024.0, 65535.0]).repeat(1, 4, 2)
+    frame = Frame(CAMERA, codes=codes, raw=torch.zeros(3, 4, 12))
+    write_dng(tmp_path / "a.dng", frame, cfa=True)
+    assert torch.equal(read_raw(tmp_path / "a.dng").codes, codes)
+    write_dng(tmp_path / "b.dng", frame)
+    assert not read_linear(tmp_path / "b.dng").raw.any()
+
+
+@pytest.mark.parametrize(
+    "levels",
+    [
+        {"white_level": 70000.0},
+        {"white_level": 1.0},
+        {"white_level": 100.0},
+        {"white_level": 4000.5},
+        {"white_level": 1000.0, "black_level": (-1.0,) * 4},
+    ],
+)
+@pytest.mark.parametrize("cfa", [True, False])
+def test_levels_that_16_bits_cannot_hold_become_theirs(
+    tmp_path: Path, levels: dict, cfa: bool
+) -> None:
+    frame = Frame(camera=Camera(**levels), raw=torch.rand(3, 20, 30))
+    write_dng(tmp_path / "a.dng", frame, cfa=cfa)
+    tags = read_tags((tmp_path / "a.dng").read_bytes()).numbers
+    assert set(tags[Tag.BLACK_LEVEL]) == {0.0}
+    assert set(tags[Tag.WHITE_LEVEL]) == {65535.0}
+    with tifffile.TiffFile(tmp_path / "a.dng") as tif:
+        found = tif.pages.first.asarray() / 65535
+    wanted = remosaic(frame.raw, "RGGB")[0] if cfa else frame.raw.movedim(0, -1)
+    np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
+    if not isinstance(levels.get("black_level"), tuple) and levels["white_level"] in (1.0, 100.0):
+        return
+    with pytest.raises(ValueError, match="16 bits"):
+        write_mosaic(tmp_path / "b.dng", frame.replace(codes=torch.zeros(1, 20, 30)))
+
+
+def test_an_unknown_compression_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="lossless-jpeg, jpegxl, none"):
+        write_dng(tmp_path / "a.dng", picture(), compress="deflate")
 
 
 def test_codes_of_another_form_are_refused(tmp_path: Path) -> None:
