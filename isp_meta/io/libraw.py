@@ -139,7 +139,7 @@ def _unpack(data: bytes, name: object, poison: int) -> tuple[Unpacked, bool]:
                         name, "three colors at every pixel, which the camera made", LINEAR_DNG
                     )
                 return _taken(raw), bool((raw.raw_image == 0x101 * poison).any())
-        except (RawFileError, rawpy.LibRawFileUnsupportedError, rawpy.NotSupportedError):
+        except (RawFileError, rawpy.LibRawFileUnsupportedError):
             raise
         except (rawpy.LibRawUnsufficientMemoryError, rawpy.LibRawTooBigError, MemoryError) as error:
             raise damaged(name, f"it claims a picture beyond {LIBRAW}'s memory limit") from error

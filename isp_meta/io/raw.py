@@ -27,7 +27,8 @@ _REFUSED = {
     "R3D": ("Redcode video (R3D)", "REDCINE-X makes pictures of it"),
 }
 _READ = frozenset({"TIFF", "ORF", "RW2", "RAF", "MRW", "CRW", "CR3", "Phase One", "ARRI", "Nokia"})
-_LAID_OUT = frozenset({"", "PNG", "TIFF", "BMP"})  # of BMP two letters may be chance
+# Those that say how their codes lie. The first bytes of any other may be codes, by chance.
+_SAYING = (_READ - {"TIFF"}) | _REFUSED.keys() | {"DNG"}
 
 
 def read_raw(
@@ -58,10 +59,10 @@ def read_raw(
     kind = what_is(data)
     if kind == "TIFF" and _is_dng(data):
         kind = "DNG"
-    if layout is None and kind in _LAID_OUT:
+    if layout is None and kind not in _SAYING:
         layout = layout_beside(path)
     if layout is not None:
-        if kind not in _LAID_OUT:
+        if kind in _SAYING:
             raise unsupported(path, f"a layout for {kind}, which has its own", "leave it out")
         return read_headerless(data, kind, path, layout)
     if kind == "DNG":

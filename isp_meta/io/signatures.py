@@ -21,7 +21,7 @@ _STARTS: dict[bytes, str] = {
     b"NOKIARAW": "Nokia",
     b"RED1": "R3D",
     b"RED2": "R3D",
-    b"\xff\xd8": "JPEG",
+    b"\xff\xd8\xff": "JPEG",
     b"\x89PNG\r\n\x1a\n": "PNG",
     b"GIF8": "GIF",
     b"BM": "BMP",

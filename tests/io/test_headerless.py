@@ -169,6 +169,13 @@ def test_pictures_that_hold_no_such_mosaic(path: Path, data: bytes, error: Any, 
         read_raw(path, layout=RawLayout(19, 6))
 
 
+@pytest.mark.parametrize("start", [b"\xff\xd8\xff\xe0", b"BM", b"\x1f\x8b", b"\xff\x0a"])
+def test_the_first_codes_may_look_like_a_header(path: Path, start: bytes) -> None:
+    codes = codes_of(16)
+    data = start + codes.tobytes()[len(start) :]
+    check(path, data, np.frombuffer(data, "<u2").reshape(codes.shape))
+
+
 def test_a_file_of_another_size_is_no_picture(path: Path) -> None:
     path.write_bytes(bytes(240))
     with pytest.raises(
