@@ -1,13 +1,14 @@
 """What guided fuzzing reads: inputs as short as what they say, and what must hold for any.
 
 An input's first byte says what the rest is: a whole file, a DNG, or header and sections of a
-payload, whose checksums and binding are made right before it is read.
+payload, whose checksums and binding are made right before it is read, and what is deflated in it is.
 """
 
 from __future__ import annotations
 
 import contextlib
 import struct
+import zlib
 
 import dng_files
 import torch
@@ -18,6 +19,7 @@ from isp_meta import carriers, codec
 from isp_meta.errors import CarrierError, IspMetaError, PayloadCorrupt, PayloadMissing
 
 FILE, PAYLOAD, DNG = b"F", b"P", b"D"
+_DEFLATED = b"eDIT"
 _HEADER = 40
 _MOST_PIXELS = 1 << 16
 
@@ -32,7 +34,11 @@ def picture_of(packed: bytes) -> Tensor | None:
 
 def as_input(packed: bytes) -> bytes:
     """A payload without what can be computed."""
-    parts = [name + len(content).to_bytes(4, "big") + content for name, content in sections(packed)]
+    found = [
+        (name, zlib.decompress(content) if name == _DEFLATED else content)
+        for name, content in sections(packed)
+    ]
+    parts = [name + len(content).to_bytes(4, "big") + content for name, content in found]
     return PAYLOAD + packed[:_HEADER] + b"".join(parts)
 
 
@@ -43,6 +49,7 @@ def payload_of(data: bytes) -> bytes:
         length = int.from_bytes(data[place + 4 : place + 8], "big")
         parts.append((data[place : place + 4], data[place + 8 : place + 8 + length]))
         place += 8 + length
+    parts = [(name, zlib.compress(c, 9) if name == _DEFLATED else c) for name, c in parts]
     header = data[:_HEADER].ljust(_HEADER, b"\0")
     pixels = picture_of(header)
     if pixels is not None:
@@ -78,6 +85,9 @@ def read_payload(packed: bytes) -> None:
     assert bool(((payload.samples.value >= 0) & (payload.samples.value <= 1)).all())
     again = codec.decode(codec.encode(payload))
     assert again.samples.value.equal(payload.samples.value)
+    told, more = payload.camera.editing, again.camera.editing
+    assert (told is None) == (more is None)
+    assert told is None or more is None or told.tags == more.tags
     if payload.enhancement is not None:
         assert again.enhancement is not None
         assert again.enhancement.pack() == payload.enhancement.pack()
