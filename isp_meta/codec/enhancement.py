@@ -143,7 +143,7 @@ class Enhancement:
         first, rest = (offset / _OFFSET_SCALE for offset in self.offsets)
         for top in range(0, rows, _ROWS):
             # Most blocks hold nothing.
-            row, column = levels[top : top + _ROWS].any((2, 3)).nonzero()
+            row, column = np.nonzero(levels[top : top + _ROWS].any((2, 3)))
             if not len(row):
                 continue
             level = torch.from_numpy(levels[top + row, column]).float()
