@@ -10,6 +10,7 @@ from __future__ import annotations
 __all__ = [
     "BatchError",
     "CarrierError",
+    "CarrierWarning",
     "ExportError",
     "ImageFileError",
     "IspMetaError",
@@ -75,6 +76,10 @@ class OutputError(IspMetaError):
 
 class CarrierError(IspMetaError):
     """A container that cannot hold a payload, or whose structure is broken."""
+
+
+class CarrierWarning(UserWarning):
+    """Something else in a picture's file that does not survive the metadata, and what helps."""
 
 
 class PayloadMissing(IspMetaError):

@@ -122,12 +122,15 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=5000, help="of each training")
     parser.add_argument("--rows", default=",".join(ROWS), help="by comma; all, in order")
     given = parser.parse_args()
+    rows = given.rows.split(",")
+    if not ROWS.keys() >= set(rows):
+        parser.error(f"--rows {given.rows}: must be of {', '.join(ROWS)}")
     config = TrainingConfig.from_toml(given.config)
     given.output.mkdir(parents=True, exist_ok=True)
     path = given.output / "results.json"
     results = Results.read(path) if path.exists() else None
     found: list[Method] = []
-    for row in given.rows.split(","):
+    for row in rows:
         own = changed(config, row, given.output / row, given.steps)
         try:
             train(own)

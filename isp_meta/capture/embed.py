@@ -99,6 +99,7 @@ def embed(
     Raises:
         RawFileError: the raw file cannot be read or rendered.
         ImageFileError, CarrierError: ``existing`` cannot be read.
+        CarrierWarning: an offset in ``existing`` will point elsewhere.
         PictureMismatch: ``existing`` shows something else, or not the sensor's own pixels; without
             loss: it is turned or cropped.
         RateNotReached: no cell and levels give the rate that was asked for.
@@ -129,6 +130,8 @@ def embed(
         finished = FinishedPicture.of(frame, file.encode(frame), str(picture))
     else:
         data = file.strip(existing)
+        if beside is None:
+            carriers.warn_of_offsets(data, existing)
         step("finding its place in the raw")
         finished = FinishedPicture.found(frame, data, str(existing), options.force)
     step("choosing pixels")

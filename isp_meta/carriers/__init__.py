@@ -8,7 +8,15 @@ not know the file's name; callers put it in front.
 """
 
 from . import jpeg, png, sidecar, tiff
-from .container import extract, insert, places, scan_digest, strip, unknown_offsets
+from .container import (
+    extract,
+    insert,
+    places,
+    scan_digest,
+    strip,
+    unknown_offsets,
+    warn_of_offsets,
+)
 
 __all__ = [
     "extract",
@@ -21,4 +29,5 @@ __all__ = [
     "strip",
     "tiff",
     "unknown_offsets",
+    "warn_of_offsets",
 ]

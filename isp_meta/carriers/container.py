@@ -5,12 +5,21 @@ JPEG ─▶ jpeg      PNG ─▶ png      TIFF, DNG ─▶ tiff      anything el
 
 from __future__ import annotations
 
+import warnings
 from types import ModuleType
 
-from ..errors import CarrierError
+from ..errors import CarrierError, CarrierWarning
 from . import chunks, jpeg, png, tiff
 
-__all__ = ["extract", "insert", "places", "scan_digest", "strip", "unknown_offsets"]
+__all__ = [
+    "extract",
+    "insert",
+    "places",
+    "scan_digest",
+    "strip",
+    "unknown_offsets",
+    "warn_of_offsets",
+]
 
 _CARRIERS: tuple[tuple[bytes, ModuleType], ...] = (
     (b"\xff\xd8", jpeg),
@@ -82,6 +91,25 @@ def unknown_offsets(data: bytes) -> int:
         CarrierError: a file of another kind, or damaged.
     """
     return jpeg.unknown_offsets(data) if _carrier(data) is jpeg else 0
+
+
+def warn_of_offsets(data: bytes, name: object) -> None:
+    """Warns where :func:`insert` leaves offsets in a file pointing elsewhere.
+
+    Args:
+        data: the file. name: of it.
+
+    Raises:
+        CarrierError: a file of another kind, or damaged.
+        CarrierWarning: as a warning.
+    """
+    if unknown_offsets(data):
+        warnings.warn(
+            f"{name}: its EXIF points to a preview in a way that is not known, and will point "
+            "elsewhere; a sidecar leaves the file as it is",
+            CarrierWarning,
+            stacklevel=3,
+        )
 
 
 def scan_digest(data: bytes) -> bytes:

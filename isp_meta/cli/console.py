@@ -6,6 +6,7 @@ import json
 import os
 import time
 import traceback
+import warnings
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from enum import IntEnum
@@ -16,6 +17,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from ..errors import (
+    CarrierWarning,
     IspMetaError,
     NotARawFile,
     PayloadCorrupt,
@@ -121,9 +123,9 @@ def show(text: str) -> None:
     typer.echo(pipes.named(text))
 
 
-def complain(text: str) -> None:
+def complain(text: str, kind: str = "error", color: str = "red") -> None:
     """One line on standard error."""
-    label = "error: " if os.environ.get("NO_COLOR") else typer.style("error: ", fg="red")
+    label = f"{kind}: " if os.environ.get("NO_COLOR") else typer.style(f"{kind}: ", fg=color)
     typer.echo(label + " ".join(pipes.named(text).splitlines()), err=True)
 
 
@@ -141,7 +143,7 @@ def errors(name: object) -> Iterator[None]:
         name: of the file at work, for errors that do not know it.
     """
     try:
-        with _traced():
+        with _traced(), _warned():
             yield
     except IspMetaError as error:
         stop(advised(error.text, error.remedy), exit_code(error))
@@ -154,6 +156,22 @@ def errors(name: object) -> Iterator[None]:
         if isinstance(error, RuntimeError) and "can't allocate memory" not in str(error):
             raise
         stop(f"{name}: not enough memory for this picture")
+
+
+@contextmanager
+def _warned() -> Iterator[None]:
+    """Shows a warning of ours as one line, when the work is done that it warns of."""
+    with warnings.catch_warnings(record=True) as caught:
+        # All others as they were asked for; recorded ones are shown at the end.
+        warnings.simplefilter("always", CarrierWarning)
+        yield
+    for warning in caught:
+        if isinstance(warning.message, CarrierWarning):
+            complain(str(warning.message), "warning", "yellow")
+        else:
+            warnings.showwarning(
+                warning.message, warning.category, warning.filename, warning.lineno
+            )
 
 
 @contextmanager

@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from ..errors import ImageFileError, RawFileError
-from .console import errors, progress, say
+from .console import errors, progress, say, stop
 from .files import check_name
 from .pipes import source, target
 
 if TYPE_CHECKING:
     from ..camera import Camera
-    from ..frame import Frame
 
 __all__ = ["command"]
 
@@ -37,6 +36,13 @@ def command(
             help='Make and model, as in "SONY SLT-A57"; by default one that never was.',
         ),
     ] = None,
+    cfa: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LETTERS",
+            help="Color filter: RGGB … of a square period, xtrans, quad, W or RGB.",
+        ),
+    ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Of all that is random.")] = 0,
     no_noise: Annotated[bool, typer.Option("--no-noise", help="As of a sensor without.")] = False,
     overwrite: Annotated[bool, typer.Option(help="Replace an existing file.")] = False,
@@ -47,10 +53,12 @@ def command(
     Examples:
       isp-meta unprocess picture.png -o picture.dng
       isp-meta unprocess picture.jpg -o picture.dng --camera "SONY SLT-A57" --seed 3
+      isp-meta unprocess picture.jpg -o picture.dng --cfa xtrans
     """
     import torch
 
     from .. import io
+    from ..presets.random_cameras import random_camera
     from ..presets.unprocess import unprocess
 
     check_name(output, (".dng",))
@@ -69,9 +77,13 @@ def command(
             )
         step("unprocessing")
         generator = torch.Generator().manual_seed(seed)
+        known = random_camera(generator) if known is None else known
+        if cfa is not None:
+            known = known.replace(cfa=_letters(cfa), black_level=known.black_level[:1])
         frame = unprocess(srgb, known, generator, noise=None if no_noise else "random")
         step("writing")
-        _write(output, frame, _orientation(data), overwrite)
+        camera_of_file = frame.camera.replace(orientation=_orientation(data))
+        io.write_mosaic(output, frame.replace(camera=camera_of_file), overwrite=overwrite)
     say(f"{output}: {srgb.shape[2]}x{srgb.shape[1]}, {_described(frame.camera)}")
 
 
@@ -88,6 +100,17 @@ def _find(name: str) -> Camera:
     raise RawFileError(f"{name!r}: LibRaw knows no color matrix of such a camera")
 
 
+def _letters(cfa: str) -> str:
+    from ..camera import QUAD_BAYER, XTRANS, check_cfa
+
+    letters = {"xtrans": XTRANS, "quad": QUAD_BAYER}.get(cfa.lower(), cfa.upper())
+    try:
+        check_cfa(letters)
+    except ValueError as error:
+        stop(f"--{error}", 2)
+    return letters
+
+
 def _orientation(data: bytes) -> int:
     from PIL import ExifTags, Image
 
@@ -97,19 +120,6 @@ def _orientation(data: bytes) -> int:
     except Exception:  # a picture can be whole and its EXIF broken in any way
         return 1
     return orientation if orientation in range(1, 9) else 1
-
-
-def _write(path: Path, frame: Frame, orientation: int, overwrite: bool) -> None:
-    from .. import io
-    from ..frame import Frame
-    from ..stages import black_level
-
-    camera = frame.camera.replace(orientation=orientation)
-    codes = frame.require("codes", "unprocess").double()
-    # The writer keeps of each pixel the color of its place, which is the mosaic's in all three.
-    mosaic = black_level(codes, camera.black_level, camera.white_level, clip=False)
-    raw = mosaic.expand(3, -1, -1)
-    io.write_dng(path, Frame(camera, raw=raw), cfa=True, overwrite=overwrite)
 
 
 def _described(camera: Camera) -> str:

@@ -139,19 +139,24 @@ class Enhancement:
             levels = _payload.decode_enhancement(self.data, rows, columns, torch.get_num_threads())
         except _payload.CorruptStream as error:
             raise PayloadCorrupt(f"the raw metadata's enhancement is damaged: {error}") from None
-        result, dct = torch.empty_like(recovered), _dct()
+        result, dct = torch.clamp(recovered, 0, 1), _dct()
         first, rest = (offset / _OFFSET_SCALE for offset in self.offsets)
         for top in range(0, rows, _ROWS):
-            level = torch.from_numpy(levels[top : top + _ROWS]).float()
+            # Most blocks hold nothing.
+            row, column = np.nonzero(levels[top : top + _ROWS].any((2, 3)))
+            if not len(row):
+                continue
+            level = torch.from_numpy(levels[top + row, column]).float()
             size = level.abs()
             size += (size == 1) * first + (size > 1) * rest
             coefficients = (size * level.sign()).mul_(self.step)
-            pixels = coefficients.view(-1, _SIDE * _SIDE) @ dct
-            planes = pixels.view(-1, columns, 3, _SIDE, _SIDE).permute(2, 0, 3, 1, 4)
-            band = (self.basis @ planes.reshape(3, -1)).view(3, -1, columns * _SIDE)
+            pixels = (coefficients.view(-1, _SIDE * _SIDE) @ dct).view(level.shape)
+            planes = (self.basis @ pixels.transpose(0, 1).reshape(3, -1)).to(recovered)
             here = slice(top * _SIDE, min((top + _ROWS) * _SIDE, height))
-            found = band[:, : here.stop - here.start, :width].to(recovered)
-            torch.clamp(recovered[:, here] + found, 0, 1, out=result[:, here])
+            blocks = _in_blocks(recovered[:, here])
+            blocks[:, row, :, column] += planes.view(3, -1, _SIDE, _SIDE).transpose(0, 1)
+            band = blocks.flatten(3).flatten(1, 2)[:, : here.stop - here.start, :width]
+            torch.clamp(band, 0, 1, out=result[:, here])
         return result
 
     def pack(self) -> bytes:
@@ -203,6 +208,15 @@ class _Kinds:
 
 def _blocks(height: int, width: int) -> tuple[int, int]:
     return -(-height // _SIDE), -(-width // _SIDE)
+
+
+def _in_blocks(band: Tensor) -> Tensor:
+    """(3, rows, 8, columns, 8) of a (3, H, W) band that goes on beyond its edges; a copy."""
+    _, height, width = band.shape
+    rows, columns = _blocks(height, width)
+    pad = (0, columns * _SIDE - width, 0, rows * _SIDE - height)
+    padded = functional.pad(band[None], pad, "replicate")[0]
+    return padded.clone().view(3, rows, _SIDE, columns, _SIDE)
 
 
 def _basis(residual: Tensor) -> Tensor:

@@ -11,7 +11,7 @@ from typing import Any, get_args
 from torch import Tensor
 
 from .. import io
-from ..camera import Camera
+from ..camera import Camera, period_of
 from ..codec import Payload
 from ..errors import CarrierError, ImageFileError, PayloadMissing, PictureMismatch
 from ..frame import Frame
@@ -121,7 +121,7 @@ def compare(
         bits_per_pixel=None if metadata is None else metadata.bits_per_pixel,
         height=truth.shape[1],
         width=truth.shape[2],
-        stops=stops(*measured),
+        stops=stops(*measured, period_of(cfa)),
     )
     return figures, got, truth
 

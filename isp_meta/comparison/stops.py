@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from itertools import product
 
 import torch
 from torch import Tensor
@@ -14,7 +15,7 @@ __all__ = ["Stop", "stops"]
 _DARKEST = 16
 # What tells something of a stop: fewer of its values do not.
 _LEAST = 64
-# Side of a square of a plane over which errors are averaged: 16 pixels of the mosaic.
+# Side of a square of a plane over which errors are averaged: 16 pixels of a Bayer mosaic.
 _SQUARE = 8
 # Of the absolute values of normally distributed noise, the median in parts of its deviation.
 _MEDIAN = 0.6745
@@ -32,9 +33,9 @@ class Stop:
         error: root of the mean squared error, in parts of full scale.
         grain: what the sensor's noise and the finest texture are in the true picture, in parts of
             full scale.
-        mottle: root of the mean squared error of means over squares of 16 pixels, in parts of full
-            scale; of grain an eighth of the error would remain. None where fewer than 16 squares
-            are that bright.
+        mottle: root of the mean squared error of means over squares of 8 values a side, all of one
+            place of the mosaic (16 pixels of a Bayer mosaic), in parts of full scale; of grain an
+            eighth of the error would remain. None where fewer than 16 squares are that bright.
     """
 
     below: int
@@ -52,27 +53,32 @@ class Stop:
         return self.mottle / (self.error / _SQUARE)
 
 
-def stops(estimate: Tensor, truth: Tensor) -> tuple[Stop, ...]:
+def stops(estimate: Tensor, truth: Tensor, period: int = 2) -> tuple[Stop, ...]:
     """Error and grain of the values that a sensor measured, from white down.
 
     Args:
-        estimate, truth: (1, H, W) mosaics in [0, 1], of 2x2 places.
+        estimate, truth: (1, H, W) mosaics in [0, 1]; or (3, H, W) of a linear picture.
+        period: of the mosaic, see :attr:`isp_meta.Camera.period`.
 
     Returns:
         One for each of the first 16 stops that at least 64 values lie in; none of a picture
-        of fewer than 6 pixels a side.
+        of fewer than 3 periods a side.
 
     Raises:
         ValueError: shapes differ.
 
-    Source: the mask of Immerkær, *Comput. Vis. Image Underst.* 64(2), 1996, on each of the four
-    planes; the median in place of his mean, which edges do not reach.
+    Source: the mask of Immerkær, *Comput. Vis. Image Underst.* 64(2), 1996, on the plane of each
+    place of the mosaic; the median in place of his mean, which edges do not reach.
     """
     if estimate.shape != truth.shape:
         raise ValueError(f"shapes differ: {tuple(estimate.shape)} and {tuple(truth.shape)}")
-    if min(truth.shape[1:]) < 6:
+    if min(truth.shape[1:]) < 3 * period:
         return ()
-    parts = [_plane(estimate[0, y::2, x::2], truth[0, y::2, x::2]) for y in (0, 1) for x in (0, 1)]
+    places = product(range(len(truth)), range(period), range(period))
+    parts = [
+        _plane(*(picture[channel, y::period, x::period] for picture in (estimate, truth)))
+        for channel, y, x in places
+    ]
     value, square, rough, level, off = (torch.cat(part) for part in zip(*parts, strict=True))
     place, place_of_square = _stop_of(value), _stop_of(level)
     found = []

@@ -123,27 +123,52 @@ class _Ridge:
         """(P, 3), their right side."""
         return self.design.T @ (self.target * self.weight[:, None])
 
-    def solve(self, smoothness: float, ridge: float) -> tuple[Tensor, Tensor]:
-        """(P, 3) weights and (N, 3) what each sample is predicted to be without itself."""
-        normal = self.normal
-        scale = float(self.weight.sum())
+    def _penalized(self, smoothness: float, ridge: float) -> Tensor:
+        """(P, P) of the normal equations."""
+        normal, scale = self.normal, float(self.weight.sum())
         penalized = normal + self.penalty * (smoothness * scale)
         diagonal = penalized.diagonal()
         if self.features:
             diagonal[-self.features :] += normal.diagonal()[-self.features :] * ridge
         diagonal += 1e-9 * (normal.diagonal().mean() + scale)
-        factor = torch.linalg.cholesky(penalized)
+        return penalized
+
+    def _left_out(self, fitted: Tensor, influence: Tensor) -> Tensor:
+        """(N, 3) what each sample is predicted to be without its own influence, (N,)."""
+        influence = (influence * self.weight).clamp_(max=0.99)
+        return self.target - (self.target - fitted) / (1 - influence)[:, None]
+
+    def solve(self, smoothness: float, ridge: float) -> tuple[Tensor, Tensor]:
+        """(P, 3) weights and (N, 3) what each sample is predicted to be without itself."""
+        factor = torch.linalg.cholesky(self._penalized(smoothness, ridge))
         solution = torch.cholesky_solve(self.right, factor)
         influence = torch.linalg.solve_triangular(factor, self.design.T, upper=False)
-        influence = (influence.square().sum(0) * self.weight).clamp_(max=0.99)
-        error = (self.target - self.design @ solution) / (1 - influence)[:, None]
-        return solution, self.target - error
+        fitted = self.design @ solution
+        return solution, self._left_out(fitted, influence.square_().sum(0))
 
-    def error(self, smoothness: float, ridge: float) -> float:
-        """Weighted mean square of what the samples left out are missed by."""
-        missed = self.target - self.solve(smoothness, ridge)[1]
-        # The weights are brightness, so this is about the error in raw.
-        return float((self.weight.square() @ missed.square()).sum())
+    def errors(self, smoothnesses: tuple[float, ...], ridge: float) -> list[float]:
+        """Weighted mean squares of what the samples left out are missed by, a smoothness each.
+
+        Args:
+            smoothnesses: the least first. In the basis that makes the normal equations with that
+                one, L Lᵀ, the unit matrix, and the penalty diagonal, the others cost no
+                factorization: a generalized eigenvalue problem.
+        """
+        least, scale = smoothnesses[0], float(self.weight.sum())
+        factor = torch.linalg.cholesky(self._penalized(least, ridge))
+        half = torch.linalg.solve_triangular(factor, self.penalty * scale, upper=False)
+        penalty = torch.linalg.solve_triangular(factor, half.T, upper=False)
+        strength, basis = torch.linalg.eigh((penalty + penalty.T) / 2)
+        design = basis.T @ torch.linalg.solve_triangular(factor, self.design.T, upper=False)
+        right = design @ (self.target * self.weight[:, None])
+        squares, found = design.square(), []
+        for smoothness in smoothnesses:
+            kept = 1 / (1 + (smoothness - least) * strength)
+            left_out = self._left_out(design.T @ (right * kept[:, None]), kept @ squares)
+            # The weights are brightness, so this is about the error in raw.
+            missed = (self.target - left_out).square()
+            found.append(float((self.weight.square() @ missed).sum()))
+        return found
 
     def some(self, step: int) -> _Ridge:
         """Every so manieth sample."""
@@ -190,9 +215,9 @@ def fit_correction(
     system = _system(some, chosen, features[::step], target[::step], weight[::step])
     trial = system.some(max(1, len(system.target) // _TRIALS))
     ridges = _RIDGES if features.shape[1] else _RIDGES[:1]
-    choices = [(smoothness, ridge) for smoothness in _SMOOTHNESS for ridge in ridges]
-    best = min(choices, key=lambda choice: trial.error(*choice))
-    solution, predicted = system.solve(*best)
+    errors = torch.tensor([trial.errors(_SMOOTHNESS, ridge) for ridge in ridges])
+    choice, smoothness = divmod(int(errors.argmin()), len(_SMOOTHNESS))
+    solution, predicted = system.solve(_SMOOTHNESS[smoothness], ridges[choice])
     correction = _correction(solution, chosen, target.dtype)
     if step > 1:
         return correction, correction(color.T, features.T).T.contiguous()

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..ops import RadialBasis, local_rbf
+from ..ops import Buckets, RadialBasis, local_rbf, nearest_samples
 from ..samples import LocalRBFModel, Samples
 
 __all__ = ["STORED", "LocalRBFSetting", "NearestSamples", "block_side", "predict", "shares"]
@@ -82,16 +82,13 @@ class NearestSamples:
     """
 
     def __init__(self, index: Tensor, width: int) -> None:
-        from scipy.spatial import cKDTree  # 0.3 s to load
-
-        place = torch.stack([index // width, index % width], 1).cpu().numpy()
-        # Samples lie about evenly: halves of the space are as good as halves of the samples.
-        self._tree = cKDTree(place, compact_nodes=False, balanced_tree=False)
+        self._place = torch.stack([index // width, index % width], 1)
+        self._buckets = Buckets.of(self._place)
 
     def __call__(self, position: Tensor, count: int) -> Tensor:
         """(n, count) numbers of the samples nearest to (n, 2) rows and columns, nearest first."""
-        found = self._tree.query(position.cpu().numpy(), count)[1]
-        return torch.from_numpy(found).view(len(position), count).to(position.device)
+        # Places are exact in doubles, whatever the picture's dtype.
+        return nearest_samples(self._place, position.double(), count, self._buckets)
 
 
 @torch.no_grad()

@@ -5,6 +5,7 @@
     logits, srgb, raw ──superpixel_loss──▶ loss: all but the samples at once, for training
 
     guide, samples ──local_rbf──▶ pixels;  samples ──local_rbf_leave_one_out──▶ predictions
+    samples' places ──nearest_samples──▶ their numbers
     srgb, weights ──first_guess──▶ raw, about;  srgb ──guess_features──▶ what it weighs
 
 :mod:`isp_meta.ops.reference` defines every op in plain PyTorch. Results are the same to the bit for
@@ -17,10 +18,12 @@ from .associate import associate
 from .associate_features import associate_features
 from .first_guess import FineLayers, first_guess, guess_features
 from .local_rbf import RadialBasis, local_rbf, local_rbf_leave_one_out
+from .nearest_samples import Buckets, nearest_samples
 from .sample_mask import sample_mask
 from .superpixel_loss import superpixel_loss
 
 __all__ = [
+    "Buckets",
     "FineLayers",
     "RadialBasis",
     "aggregate",
@@ -32,6 +35,7 @@ __all__ = [
     "guess_features",
     "local_rbf",
     "local_rbf_leave_one_out",
+    "nearest_samples",
     "sample_mask",
     "superpixel_loss",
 ]

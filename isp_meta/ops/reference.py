@@ -29,6 +29,7 @@ __all__ = [
     "local_rbf_leave_one_out",
     "log_light",
     "neighbor_cells",
+    "nearest_samples",
     "pyramid",
     "sample_mask",
     "seen",
@@ -355,3 +356,9 @@ def first_guess(
     r, g, b = picture.flatten(1)
     plain = (cubic @ torch.stack([r**i * g**j * b**k for i, j, k in powers])).clamp(0, 1)
     return ((plain + 1e-3) * gain.exp() - 1e-3).clamp(0, 1).view(picture.shape)[:, top:bottom]
+
+
+def nearest_samples(place: Tensor, position: Tensor, count: int) -> Tensor:
+    """All distances, sorted; of equal ones the first stays first."""
+    squared = (place.double() - position.double()[:, None]).square().sum(2)
+    return squared.sort(dim=1, stable=True).indices[:, :count]

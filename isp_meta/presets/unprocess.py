@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from ..camera import Camera
+from ..camera import MONOCHROME, Camera
 from ..frame import Frame
 from ..io import remosaic
 from ..stages import BlackLevel, add_noise, as_shot_gains, camera_to_srgb, color_matrix, srgb_decode
@@ -74,9 +74,10 @@ def unprocess(
         brightness: > 0, of the sensor's picture against the finished one; None: random, about 0.8.
 
     Returns:
-        A Frame with ``srgb`` as given, ``raw`` (3, H, W) noise-free and linear, ``codes``
-        (1, H, W) of the noisy mosaic rounded to whole sensor codes, and ``camera``, whose ``noise``
-        says what was added. ``codes`` go through any pipeline as a raw file's do.
+        A Frame with ``srgb`` as given, ``raw`` (3, H, W) noise-free and linear, ``codes`` of the
+        noisy mosaic rounded to whole sensor codes ((1, H, W); (3, H, W) of a linear camera), and
+        ``camera``, whose ``noise`` says what was added. ``codes`` go through any pipeline as a raw
+        file's do.
 
     Raises:
         ValueError: a shape or value that does not fit, or a color matrix that is no calibration.
@@ -101,6 +102,8 @@ def unprocess(
     gains = as_shot_gains(camera.as_shot_neutral) / brightness
     raw = _undo_gains(color_matrix(linear, from_srgb), gains)
     mosaic = remosaic(raw, camera.cfa)
+    if camera.cfa == MONOCHROME:
+        raw = mosaic.expand(3, -1, -1)
     if shot_and_read is not None:
         mosaic = add_noise(mosaic, *shot_and_read, generator=generator)
     camera = camera.replace(noise=shot_and_read)

@@ -41,7 +41,7 @@ class FineTuning:
     lr: float = 1e-4
     held_out: float = 0.1
     seed: int = 0
-    pixels: int = 2**19
+    pixels: int = 2**18
     tile: int = 256
 
     def __post_init__(self) -> None:

@@ -136,7 +136,7 @@ class TrainableReconstructor(Reconstructor):
         *,
         held_out: float = 0.1,
         seed: int = 0,
-        pixels: int = 2**19,
+        pixels: int = 2**18,
         tile: int = 256,
     ) -> _Tuned:
         """A copy tuned to one picture by its samples; this one stays as it is.

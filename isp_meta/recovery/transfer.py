@@ -46,7 +46,7 @@ def strip(
         ImageFileError, CarrierError: the picture cannot be read.
         OutputError: the output cannot be written. ValueError: neither or both of the two places.
     """
-    path = _target(picture, output, in_place, overwrite)
+    path = _target([picture], output, in_place, overwrite)
     data, modified = io.read_bytes(picture, ImageFileError), _modified(picture, keep_time)
     try:
         stripped = carriers.strip(data)
@@ -109,12 +109,13 @@ def attach(
 
     Raises:
         ImageFileError, CarrierError: a file cannot be read, or the picture can carry nothing.
+        CarrierWarning: an offset in the picture's file will point elsewhere.
         PayloadMissing, PayloadCorrupt: there is no whole metadata.
         PictureMismatch: the metadata was made for another picture.
         OutputError: the output cannot be written. ValueError: neither or both of the two places.
     """
-    path = _target(picture, output, in_place, overwrite)
     source = carriers.sidecar.sidecar_path(Path(picture)) if metadata is None else Path(metadata)
+    path = _target([picture, source], output, in_place, overwrite)
     packed = _packed(source)
     data, modified = io.read_bytes(picture, ImageFileError), _modified(picture, keep_time)
     codes = io.decode_image(data, str(picture), deep=True)
@@ -126,6 +127,7 @@ def attach(
         match = payload.binding.compare(io.eight_bits(codes), carriers.scan_digest(data))
         found = Metadata(Path(picture), payload, match, source, len(packed), len(data), codes)
         check_match(found, force)
+        carriers.warn_of_offsets(data, picture)
         whole = carriers.insert(data, packed, place=place)
     except CarrierError as error:
         raise CarrierError(f"{picture}: {error}") from error
@@ -134,14 +136,14 @@ def attach(
 
 
 def _target(
-    picture: PathLike, output: PathLike | None, in_place: bool, overwrite: bool
+    sources: list[PathLike], output: PathLike | None, in_place: bool, overwrite: bool
 ) -> PathLike:
     """The file to write, refused before the work where it cannot be."""
     if in_place == (output is not None):
         raise ValueError("name an output, or ask to change the picture in place")
     if output is None:
-        return picture
-    io.check_target(output, overwrite=overwrite, sources=[picture])
+        return sources[0]
+    io.check_target(output, overwrite=overwrite, sources=sources)
     return output
 
 

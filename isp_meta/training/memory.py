@@ -1,6 +1,6 @@
 """What a training step takes of memory, told before the first one.
 
-one crop, two ─▶ Objective ─▶ bytes kept for the backward pass ─▶ × crops at once + weights, data
+crops ─▶ Objective ─▶ bytes kept for the backward pass ─▶ × crops at once + weights, data
 """
 
 from __future__ import annotations
@@ -29,6 +29,7 @@ _COPIES = 8
 _BATCHES = 6
 # Gradients of activations, and what convolutions work in, beside what is kept for them.
 _BESIDE = 1.25
+_PROBE = 2  # crops; batch norm takes no single one whose deepest level is one pixel
 _GIGABYTE = 1e9
 
 
@@ -58,7 +59,7 @@ class Need:
 
 
 def measure(objective: Objective, config: TrainingConfig, *, half: bool) -> Need:
-    """Finds what a step takes, by the forward passes of one crop and of two.
+    """Finds what a step takes, by the forward passes of two crops and of three.
 
     Args:
         objective: of the training; not changed.
@@ -69,30 +70,31 @@ def measure(objective: Objective, config: TrainingConfig, *, half: bool) -> Need
     parameters = list(probe.parameters())
     device, side = parameters[0].device, config.data.crop
     generator = torch.Generator().manual_seed(0)
-    crops = torch.rand(2, 3, side, side, generator=generator).to(parameters[0])
+    crops = torch.rand(_PROBE + 1, 3, side, side, generator=generator).to(parameters[0])
 
     def kept(count: int, meta: float) -> int:
         probe.config = replace(
             config,
             loss=replace(config.loss, meta=meta),
             meta=replace(config.meta, pictures=0),
-            run=replace(config.run, batch=2 * world_size()),
+            run=replace(config.run, batch=len(crops) * world_size()),
         )
         counted = _Kept(parameters)
         with torch.autocast(device.type, torch.bfloat16, enabled=half), counted.hooks:
             probe(crops[:count], crops[:count], 0)
         return round(_BESIDE * counted.most)
 
-    one, two = kept(1, 0.0), kept(2, 0.0)
-    first, second = one, two  # with tasks of the meta loss
+    plain = kept(_PROBE, 0.0), kept(_PROBE + 1, 0.0)
+    whole = plain  # with tasks of the meta loss
     if config.loss.meta:
-        first, second = kept(1, config.loss.meta), kept(2, config.loss.meta)
-    crop, task = two - one, (second - two) - (first - one)
+        whole = kept(_PROBE, config.loss.meta), kept(_PROBE + 1, config.loss.meta)
+    crop = plain[1] - plain[0]
+    task = whole[1] - whole[0] - crop
     weights = sum(value.numel() * value.element_size() for value in parameters)
     batch = config.run.batch // world_size()
-    data = batch * crops.numel() * crops.element_size()  # sRGB and raw
+    data = 2 * batch * crops[0].numel() * crops.element_size()
     tasks = config.meta_pictures // world_size() if config.loss.meta else 0
-    fixed = _COPIES * weights + _BATCHES * data + first - crop - task
+    fixed = _COPIES * weights + _BATCHES * data + whole[0] - _PROBE * (crop + task)
     return Need(fixed, crop, task, tasks)
 
 

@@ -10,6 +10,7 @@ from isp_meta.bit_depth.files import Method
 from isp_meta.capture.options import declared
 from isp_meta.cli import choices
 from isp_meta.cli.commands import load
+from isp_meta.io import Compression
 from isp_meta.recovery import Format
 from isp_meta.stages.color_space import DisplaySpace
 from isp_meta.stages.demosaic import DemosaicMethod
@@ -22,23 +23,27 @@ def flags(command):
     return {flag: made for made in command.params for flag in made.opts if flag.startswith("--")}
 
 
+def flag_of(name):
+    return f"--{name.replace('_', '-')}"
+
+
 @pytest.mark.parametrize("option", OFFERED, ids=lambda option: option.name)
 def test_embed_offers_each_option_with_its_help(option):
-    made = flags(load("embed"))[f"--{option.name}"]
+    made = flags(load("embed"))[flag_of(option.name)]
     assert (made.help, made.default) == (option.help, option.default)
 
 
 def test_batch_embed_offers_the_same():
     whole, batch = flags(load("embed")), flags(load("batch").commands["embed"])
     names = {option.name for option in OFFERED}
-    assert {name for name in names if f"--{name}" in batch} == names - {"force"}
+    assert {name for name in names if flag_of(name) in batch} == names - {"force"}
     for name in names - {"force"}:
-        assert batch[f"--{name}"].help == whole[f"--{name}"].help
+        assert batch[flag_of(name)].help == whole[flag_of(name)].help
 
 
 def test_what_only_programs_set_has_no_flag():
     known = flags(load("embed"))
-    assert not [name for name in IN_PYTHON_ALONE if f"--{name}" in known]
+    assert not [name for name in IN_PYTHON_ALONE if flag_of(name) in known]
 
 
 def test_values_arrive_as_they_are_declared(run, raw, monkeypatch):
@@ -66,7 +71,8 @@ def test_values_arrive_as_they_are_declared(run, raw, monkeypatch):
 
 def test_words_are_those_of_the_library():
     library = {
-        **{"DemosaicMethod": DemosaicMethod, "DisplaySpace": DisplaySpace},
+        **{"Compression": Compression, "DemosaicMethod": DemosaicMethod},
+        **{"DisplaySpace": DisplaySpace},
         **{"Engine": Engine, "Format": Format, "Method": Method},
     }
     assert {name: getattr(choices, name) for name in choices.__all__} == library

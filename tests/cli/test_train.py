@@ -68,9 +68,9 @@ def test_trains_and_goes_on(run, config, tmp_path):
     folder = tmp_path / "run"
     assert result.out.startswith(f"{folder}: step 2, psnr ")
     assert "psnr_tuned" in result.out
-    assert [line.split()[:3] for line in result.lines[:2]] == [
-        ["step", "1", "loss"],
-        ["step", "2", "loss"],
+    assert [line.split()[:5] for line in result.lines[:2]] == [
+        ["step", "1", "of", "2", "loss"],
+        ["step", "2", "of", "2", "loss"],
     ]
     names = {"last.pt", "best.pt", "log.jsonl", "sampler.safetensors", "reconstructor.safetensors"}
     assert {path.name for path in folder.iterdir()} == names

@@ -2,6 +2,8 @@ import pytest
 import torch
 
 from isp_meta import io, read_raw, unprocess
+from isp_meta.camera import QUAD_BAYER, XTRANS
+from isp_meta.presets.random_cameras import random_camera
 
 
 @pytest.fixture
@@ -60,6 +62,26 @@ def test_a_camera_by_name(run, make_picture, tmp_path):
     assert run("unprocess", picture, "-o", path, "--overwrite", "--camera", "").failed(1, "''")
 
 
+@pytest.mark.parametrize(
+    ("given", "cfa"), [("xtrans", XTRANS), ("Quad", QUAD_BAYER), ("w", "W"), ("RGB", "RGB")]
+)
+def test_a_color_filter_by_name(run, make_picture, tmp_path, given, cfa):
+    picture, path = make_picture(48, 50), tmp_path / "raw.dng"
+    assert run("unprocess", picture, "-o", path, "--cfa", given).code == 0
+    made = unprocess(
+        decoded(picture),
+        (camera := random_camera(generator := torch.Generator().manual_seed(0))).replace(
+            cfa=cfa, black_level=camera.black_level[:1]
+        ),
+        generator,
+    )
+    read = read_raw(path)
+    assert read.camera.cfa == cfa
+    assert torch.equal(read.codes, made.codes)
+    if cfa == "W":
+        assert torch.equal(made.raw[0], made.raw[2])
+
+
 def test_the_seed_decides(run, make_picture, tmp_path):
     picture = make_picture(32, 48)
     for name, options in (("a", []), ("b", ["--seed", 0]), ("c", ["--seed", 1])):
@@ -78,6 +100,7 @@ def test_a_wrong_call_is_one_line_and_leaves_nothing(run, make_picture, tmp_path
     assert run("unprocess", broken, "-o", path).failed(1, "broken.jpg")
     assert run("unprocess", tmp_path / "none.png", "-o", path).failed(1, "none.png")
     assert run("unprocess", picture, "-o", tmp_path / "raw.tif").failed(2, ".dng")
+    assert run("unprocess", picture, "-o", path, "--cfa", "RGBW").failed(2, "--cfa", "RGBW")
     path.write_bytes(b"mine")
     assert run("unprocess", picture, "-o", path).failed(1, "--overwrite")
     assert path.read_bytes() == b"mine"

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -112,6 +113,24 @@ def test_bytes_come_back_and_do_not_depend_on_threads():
     recovered = torch.full_like(residual, 0.5)
     first = Enhancement.of(residual, 110).apply(recovered)
     assert torch.equal(again.apply(recovered), first)
+
+
+def test_a_block_is_corrected_the_same_whatever_lies_beside_it():
+    """Blocks that hold nothing are passed over."""
+    generator = torch.Generator().manual_seed(6)
+    residual = 0.1 * torch.randn(3, 83, 141, generator=generator)
+    recovered = torch.rand(3, 83, 141, generator=generator)
+    whole = Enhancement.of(residual, 100)
+    levels = _payload.decode_enhancement(whole.data, 11, 18, 1)
+    kept = np.zeros_like(levels)
+    kept[[2, 10], [5, 17]] = levels[[2, 10], [5, 17]]
+    few = replace(whole, data=_payload.encode_enhancement(kept, 1))
+    found, every = few.apply(recovered), whole.apply(recovered)
+    for square in (np.s_[:, 16:24, 40:48], np.s_[:, 80:, 136:]):
+        assert torch.equal(found[square], every[square])
+        assert not torch.equal(found[square], recovered[square])
+        found[square] = recovered[square]
+    assert torch.equal(found, recovered)
 
 
 @pytest.mark.parametrize("kind", ["noise", "zeros", "most", "least", "sparse"])

@@ -35,6 +35,19 @@ def test_what_is_off_in_patches_mottles():
     assert (only.mottle, only.error) == (None, pytest.approx(0.01, rel=1e-3))
 
 
+@pytest.mark.parametrize(("period", "channels"), [(1, 1), (1, 3), (4, 1), (6, 1)])
+def test_each_place_of_any_pattern_is_by_itself(period, channels):
+    """Colors that differ are no grain."""
+    place = torch.arange(period).view(-1, 1) * period + torch.arange(period)
+    colors = 0.6 + 0.3 * place.remainder(3).repeat(192 // period, 192 // period) / 2
+    level = colors + torch.linspace(0, 0.05, channels).view(-1, 1, 1)
+    noise, error = (0.01 * torch.randn_like(level) for _ in range(2))
+    (only,) = stops(level + noise + error, level + noise, period)
+    assert only.grain == pytest.approx(0.01, rel=0.1)
+    assert only.error == pytest.approx(0.01, rel=0.1)
+    assert only.share == 1
+
+
 def test_edges_are_no_grain():
     level = torch.full((1, 64, 64), 0.9)
     level[:, :, 20:40] = 0.6

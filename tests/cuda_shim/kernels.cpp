@@ -5,6 +5,7 @@
 #include "associate_features/associate_features.cu"
 #include "first_guess/first_guess.cu"
 #include "local_rbf/local_rbf.cu"
+#include "nearest_samples/nearest_samples.cu"
 #include "superpixel_loss/superpixel_loss.cu"
 
 using namespace isp_meta;
@@ -97,6 +98,12 @@ const char* first_guess(Dtype dtype, void* levels, void* guess, FirstGuessTensor
 const char* guess_features(Dtype dtype, void* levels, const int64_t* index, int64_t count,
                            void* features, FirstGuessTensors of) {
   return launch_guess_features({dtype, 0, nullptr}, of, levels, index, count, features);
+}
+
+const char* nearest_samples(Dtype dtype, const void* position, int64_t queries, double* squared,
+                            int64_t* found, int64_t count, Buckets in) {
+  return launch_nearest_samples({dtype, 0, nullptr}, in, position, queries, squared, found,
+                                int(count));
 }
 
 }  // extern "C"

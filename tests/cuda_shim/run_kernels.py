@@ -14,7 +14,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
-from isp_meta.ops import FineLayers, RadialBasis, reference
+from isp_meta.ops import Buckets, FineLayers, RadialBasis, reference
 from isp_meta.ops.first_guess import _checked
 from isp_meta.ops.grid import center_dtype, grid_shape
 
@@ -46,6 +46,14 @@ class FirstGuess(ctypes.Structure):
         *((name, ctypes.c_int) for name in ("height", "width", "top", "bottom", "knots")),
         *((name, ctypes.c_int) for name in ("features", "quarter_rows", "quarter_cols")),
         *((name, ctypes.c_int) for name in ("half_rows", "half_cols")),
+    )
+
+
+class SampleBuckets(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("place", "number", "start")),
+        *((name, ctypes.c_int64) for name in ("samples", "rows", "cols")),
+        ("side", ctypes.c_double),
     )
 
 
@@ -257,7 +265,7 @@ def check_first_guess(
     told = torch.randn(24, *half).bfloat16() if parts > 2 else None
     shapes = ((8, 7, 3, 3), (8,), (24, 8), (24,))
     layers = FineLayers(*(0.4 * torch.randn(s).to(center) for s in shapes)) if parts > 2 else None
-    known = (srgb, *_checked(srgb, contrast, told, layers))
+    known = (srgb, *_checked(srgb.to(center), contrast, told, layers))
     features = 4 + 29 * (parts > 1) + 24 * (parts > 2)
     cubic, table = torch.rand(3, 20) / 4, torch.randn(3, knots, knots, knots) / 4
     weights = torch.randn(3, features) / 20
@@ -290,6 +298,27 @@ def check_first_guess(
     return 2
 
 
+def check_nearest_samples(kernels: Kernels, samples: int, count: int, dtype: torch.dtype) -> int:
+    """Places of which some are equally far, from positions inside and beyond."""
+    place = torch.randint(0, 24, (samples, 2))
+    position = torch.cat([torch.rand(9, 2) * 24, torch.tensor([[-9.0, 90.0]])]).to(dtype)
+    buckets = Buckets.of(place)
+    tensors, rows = buckets[:3], (len(buckets.start) - 1) // buckets.cols
+    pointers = (t.data_ptr() for t in tensors)
+    given = SampleBuckets(*pointers, samples, rows, buckets.cols, buckets.side)
+    room = unwritten(len(position), count, dtype=torch.float64)
+
+    def launch(result: Tensor) -> None:
+        kernels("nearest_samples", dtype, position, len(position), room, result, count, given)
+
+    expected = reference.nearest_samples(place, position, count)
+    out = torch.empty_like(expected)
+    check(f"nearest_samples {samples} {count} {dtype}", kernels, out, expected, launch, dtype)
+    return 1
+
+
+NEAREST_CASES = ((1, 1), (60, 7), (300, 36))
+
 GUESS_CASES = (((1, 1), (0, 1), 3), ((9, 21), (2, 7), 3), ((5, 3), (0, 5), 2), ((8, 12), (7, 8), 1))
 
 RBF_CASES = (
@@ -310,6 +339,7 @@ def main() -> None:
         return
     cases = sum(check_shape(kernels, *case) for case in itertools.product(SHAPES, DTYPES))
     cases += sum(check_first_guess(kernels, *c, dtype) for c in GUESS_CASES for dtype in DTYPES)
+    cases += sum(check_nearest_samples(kernels, *c, d) for c in NEAREST_CASES for d in DTYPES)
     cases += sum(check_local_rbf(kernels, *case, dtype) for case in RBF_CASES for dtype in DTYPES)
     print(f"{cases} kernel cases equal the reference, each under {len(SCHEDULES)} schedules")
 

@@ -1,3 +1,5 @@
+import itertools
+
 import numpy as np
 import pytest
 import torch
@@ -108,15 +110,17 @@ def test_the_choice_has_the_least_error_of_samples_left_out(solved):
     )
     target = clean + noise
     _, predicted = fit_correction(color, features, target, value)
-    chosen = solved[-1]
-    assert len(set(solved)) == 15
+    (chosen,) = solved
     weight = value.mean(1) + 0.005
     system = module._system(color, module._spread(color, 128), features, target, weight)
     weight = weight[:, None]
     every = {
         choice: float((weight * (system.solve(*choice)[1] - target)).square().sum())
-        for choice in set(solved)
+        for choice in itertools.product(module._SMOOTHNESS, module._RIDGES)
     }
+    for ridge in module._RIDGES:
+        found = system.errors(module._SMOOTHNESS, ridge)
+        assert found == pytest.approx([every[each, ridge] for each in module._SMOOTHNESS])
     assert min(every, key=every.get) == chosen
     assert float((weight * (predicted - target)).square().sum()) == pytest.approx(every[chosen])
     assert max(every.values()) > 1.1 * every[chosen]

@@ -48,6 +48,9 @@ def values() -> dict[str, Any]:
         "weights": random(3, 4) - 0.5,
         "contrast": random(9, 3, 3),
         "index": torch.arange(5),
+        "place": torch.tensor([[0, 1], [3, 2], [8, 8], [5, 0], [3, 3]]),
+        "position": random(6, 2) * HEIGHT,
+        "count": 3,
     }
 
 

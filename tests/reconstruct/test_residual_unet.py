@@ -98,7 +98,8 @@ def test_without_samples_the_guess_is_the_picture(reconstructor):
 def test_fine_tuning_meets_the_samples_better(reconstructor):
     srgb, raw = shaded(48, 48)
     samples = Samples.at(torch.arange(0, 48 * 48, 37), raw)
-    tuned = reconstructor.fine_tune(Frame(srgb=srgb, samples=samples), steps=5, lr=1e-2)
+    frame = Frame(srgb=srgb, samples=samples)
+    tuned = reconstructor.fine_tune(frame, steps=5, lr=1e-2, held_out=0)
     read = reconstructor.window_reader(srgb, samples)(Window(0, 48, 0, 48))[None]
     truth = samples.value.T
     with torch.no_grad():

@@ -1,9 +1,8 @@
-"""Levels and color of a sensor from the tags of its DNG."""
+"""Color and noise of a sensor from the tags of its DNG."""
 
 from __future__ import annotations
 
 import math
-from itertools import product
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from .tags import Tag, TiffTags
 
 __all__ = [
     "as_shot_neutral",
-    "black_levels",
     "color_matrix",
     "neutral_of_white",
     "noise_profile",
@@ -21,39 +19,6 @@ __all__ = [
 D65_KELVIN = 6504.0
 _D65 = 21
 _D65_XY = (0.3127, 0.3290)
-
-
-def black_levels(tags: TiffTags, top: int, left: int) -> tuple[float, ...] | None:
-    """Sensor codes at zero light, at four pixels.
-
-        black(y, x) = BlackLevel[y mod rows, x mod columns] + DeltaV[y] + DeltaH[x]
-
-    averaged over all pixels of the same place in the 2x2 pattern.
-
-    Args:
-        tags: of a DNG.
-        top, left: of the first of the four pixels, from the corner of the whole raw picture.
-
-    Returns:
-        (4,) row-major, or None without a usable BlackLevel tag.
-
-    Source: DNG specification 1.7.1, BlackLevel: the pattern starts at the ActiveArea's corner.
-    """
-    levels = tags.numbers.get(Tag.BLACK_LEVEL)
-    rows, columns = (int(n) for n in tags.numbers.get(Tag.BLACK_LEVEL_REPEAT_DIM, (1, 1)))
-    if levels is None or len(levels) != rows * columns or not np.isfinite(levels).all():
-        return None
-    area = tags.numbers.get(Tag.ACTIVE_AREA, (0, 0, 0, 0))
-    top, left = top - int(area[0]), left - int(area[1])
-    # Twice the pattern, so that one of odd size meets both places of the 2x2 pattern.
-    pattern = np.tile(np.reshape(levels, (rows, columns)), (2, 2))
-    pattern = np.roll(pattern, (-top, -left), axis=(0, 1))
-    vertical = np.roll(tags.numbers.get(Tag.BLACK_LEVEL_DELTA_V, (0.0, 0.0)), -top)
-    horizontal = np.roll(tags.numbers.get(Tag.BLACK_LEVEL_DELTA_H, (0.0, 0.0)), -left)
-    return tuple(
-        float(pattern[y::2, x::2].mean() + vertical[y::2].mean() + horizontal[x::2].mean())
-        for y, x in product((0, 1), repeat=2)
-    )
 
 
 def as_shot_neutral(tags: TiffTags) -> tuple[float, ...] | None:

@@ -3,54 +3,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from isp_meta.io.dng.calibration import as_shot_neutral, black_levels, color_matrix, noise_profile
+from isp_meta.io.dng.calibration import as_shot_neutral, color_matrix, noise_profile
 from isp_meta.io.dng.tags import Tag, TiffTags
 
 EYE = tuple(np.eye(3).ravel())
-
-
-@pytest.mark.parametrize(
-    ("repeat", "levels", "expected"),
-    [
-        ((1, 1), (64,), (64, 64, 64, 64)),
-        ((1, 2), (64, 66), (64, 66, 64, 66)),
-        ((2, 1), (64, 66), (64, 64, 66, 66)),
-        ((2, 2), (1, 2, 3, 4), (1, 2, 3, 4)),
-        ((4, 4), tuple(range(16)), (5, 6, 9, 10)),
-        ((3, 1), (0, 3, 6), (3, 3, 3, 3)),
-    ],
-)
-def test_black_level_patterns(
-    repeat: tuple[float, ...], levels: tuple[float, ...], expected: tuple[float, ...]
-) -> None:
-    tags = TiffTags({Tag.BLACK_LEVEL_REPEAT_DIM: repeat, Tag.BLACK_LEVEL: levels})
-    assert black_levels(tags, 0, 0) == expected
-
-
-def test_black_level_starts_at_the_active_area() -> None:
-    numbers = {
-        Tag.BLACK_LEVEL_REPEAT_DIM: (2, 2),
-        Tag.BLACK_LEVEL: (1, 2, 3, 4),
-        Tag.ACTIVE_AREA: (1, 0, 10, 10),
-    }
-    assert black_levels(TiffTags(numbers), 1, 0) == (1, 2, 3, 4)
-    assert black_levels(TiffTags(numbers), 2, 0) == (3, 4, 1, 2)
-    assert black_levels(TiffTags(numbers), 2, 1) == (4, 3, 2, 1)
-
-
-def test_black_level_deltas_add_their_mean() -> None:
-    numbers = {
-        Tag.BLACK_LEVEL: (100.0,),
-        Tag.BLACK_LEVEL_DELTA_H: (1, 0, 3, 0),
-        Tag.BLACK_LEVEL_DELTA_V: (0, -4),
-    }
-    assert black_levels(TiffTags(numbers), 0, 0) == (102, 100, 98, 96)
-
-
-@pytest.mark.parametrize("levels", [(), (1, 2), (float("nan"),)])
-def test_unusable_black_level(levels: tuple[float, ...]) -> None:
-    assert black_levels(TiffTags({Tag.BLACK_LEVEL: levels}), 0, 0) is None
-    assert black_levels(TiffTags(), 0, 0) is None
 
 
 @pytest.mark.parametrize(
