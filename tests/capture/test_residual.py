@@ -39,8 +39,8 @@ def both(tmp_path_factory, picture):
     """The same samples without an enhancement and with one."""
     folder = tmp_path_factory.mktemp("enhanced")
     return (
-        embed(picture, folder / "plain.jpg", CaptureOptions(enhancement=0)),
-        embed(picture, folder / "better.jpg"),
+        embed(picture, folder / "plain.jpg", CaptureOptions(effort=2, enhancement=0)),
+        embed(picture, folder / "better.jpg", CaptureOptions(effort=2)),
     )
 
 
