@@ -60,11 +60,10 @@ def command(
     from ..comparison import compare as compare_files
     from ..pictures import error_map
 
-    if picture is not None:
-        check_name(picture, (".png",))
     with errors(recovered), progress(recovered.name) as step:
         if picture is not None:
             io.check_target(picture, overwrite=overwrite, sources=[raw, recovered])
+            check_name(picture, (".png",))
         step("comparing")
         figures, estimate, truth = compare_files(raw, recovered, demosaic, layout=layout)
         if picture is not None:

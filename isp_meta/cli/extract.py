@@ -32,14 +32,16 @@ def command(
       isp-meta extract photo.jpg
       isp-meta extract photo.jpg -o - > metadata.ispmeta
     """
+    from .. import io
     from ..carriers import sidecar
     from ..recovery import extract
 
     if picture == DASH and output is None:
         stop("standard input has no name; give -o", 2)
-    if output is not None:
-        check_name(output, (sidecar.SUFFIX,))
     with errors(picture):
+        if output is not None and output != DASH:
+            io.check_target(output, overwrite=True, sources=[picture])
+            check_name(output, (sidecar.SUFFIX, ""))
         made = None if output is None else target(output, ".ispmeta")
         path = extract(source(picture), made, overwrite=overwrite)
         size = path.stat().st_size

@@ -244,7 +244,7 @@ def check_name(output: Path, endings: Sequence[str]) -> None:
     """
     if output == pipes.DASH or output.suffix.lower() in endings:
         return
-    *most, last = [ending for ending in endings if ending not in _ALIASES]
+    *most, last = [ending for ending in endings if ending not in ("", *_ALIASES)]
     listed = f"{', '.join(most)} or {last}" if most else last
     stop(f"{output}: name it {listed}", _WRONG_CALL)
 

@@ -56,10 +56,11 @@ def command(
     from ..presets.fit import fit as fit_pipeline
 
     start = time.perf_counter()
-    check_name(output, (".toml",))
+    named = output
     output = target(output, ".toml", text=True)
     with errors(picture), progress(output.name) as step:
         io.check_target(output, overwrite=overwrite, sources=[raw, picture])
+        check_name(named, (".toml",))
         chosen = choose(pipeline, preset)
         step("reading")
         data = io.read_bytes(picture, ImageFileError)
