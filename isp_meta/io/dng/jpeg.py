@@ -119,13 +119,19 @@ def decode_jpeg(data: bytes, header: JpegHeader) -> NDArray[np.unsignedinteger]:
     tail = data[end:]
     if tail[:2] != bytes((0xFF, _EOI)):
         tail = bytes((0xFF, _EOI))
-    if not np.array_equal(samples, _decoded(data[:end] + _STRAY + tail, header)):
+    if not np.array_equal(samples, _decoded(_followed(data, end, tail), header)):
         raise ValueError("ends before its last sample")
     if end - start >= _SHORTEST_TESTED:
-        cut = data[: end - len(_STRAY)] + _STRAY + tail
+        cut = _followed(data, end - len(_STRAY), tail)
         if np.array_equal(samples, _decoded(cut, header)):
             raise ValueError("holds more than its samples")
     return samples
+
+
+def _followed(data: bytes, place: int, tail: bytes) -> bytes:
+    """The JPEG up to a place in its scan, stray bytes, and a tail."""
+    # Between 0xFF and the zero behind it the stray bytes would be a marker.
+    return data[:place].rstrip(b"\xff") + _STRAY + tail
 
 
 def _decoded(data: bytes, header: JpegHeader) -> NDArray[np.unsignedinteger]:

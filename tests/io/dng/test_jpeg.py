@@ -95,6 +95,21 @@ def test_fill_bytes_and_what_follows_the_end() -> None:
         np.testing.assert_array_equal(decode_jpeg(data, read_jpeg_header(data)), picture[..., 0])
 
 
+def test_a_scan_with_0xff_in_any_place_near_its_end() -> None:
+    random = np.random.default_rng(5)
+    before_the_cut = 0
+    for _ in range(300):
+        picture = random.integers(0, 1 << 16, (9, 24, 1), np.uint16)
+        data = lossless_jpeg(picture, 16)
+        header = read_jpeg_header(data)
+        np.testing.assert_array_equal(decode_jpeg(data, header), picture[..., 0])
+        before_the_cut += data[header.scan[1] - 65] == 0xFF
+        half = data[: data.rindex(b"\xff\0") + 1]
+        with pytest.raises(ValueError, match="ends before its last sample"):
+            decode_jpeg(half, read_jpeg_header(half))
+    assert before_the_cut
+
+
 def jpegs() -> list[bytes]:
     picture = photograph(64, 64, 12)
     eight = photograph(64, 64, 8).astype(np.uint8)
