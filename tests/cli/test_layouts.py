@@ -55,7 +55,7 @@ def test_a_picture_that_holds_a_mosaic(run, dump, tmp_path):
     png = tmp_path / "mosaic.png"
     png.write_bytes(imagecodecs.png_encode(codes))
     words = ["-o", tmp_path / "a.jpg", "--overwrite"]
-    assert run("embed", png, *words).code == 1
+    assert run("embed", png, *words).code == 8
     assert run("embed", png, *words, *WORDS).code == 0
     assert run("render", png, *words, *WORDS).code == 0
     (tmp_path / "mosaic.png.toml").write_text(f"width = {WIDTH}\nheight = {HEIGHT}\nbits = 12\n")
