@@ -1,7 +1,7 @@
 """What guided fuzzing reads: inputs as short as what they say, and what must hold for any.
 
 An input's first byte says what the rest is: a whole file, a DNG, or header and sections of a
-payload, whose checksums and binding are made right before it is read, and what is deflated in it is.
+payload, whose checksums and binding are made right before it is read; what it deflates is deflated.
 """
 
 from __future__ import annotations
