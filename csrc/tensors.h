@@ -108,8 +108,9 @@ void on_cuda(const Tensor& tensor, const F& run) {
 
 }  // namespace isp_meta
 
+// Its own name is unlike any of the caller's, which the arguments may use.
 #define ISP_META_ON_CUDA(tensor, launch, ...) \
-  on_cuda(tensor, [&](const Launch& on) { return launch(on, __VA_ARGS__); })
+  on_cuda(tensor, [&](const Launch& here_) { return launch(here_, __VA_ARGS__); })
 
 #else
 
