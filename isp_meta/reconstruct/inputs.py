@@ -22,7 +22,7 @@ def check_values(samples: Samples, by: str) -> None:
     if samples.control:
         raise ValueError(
             f"{by} needs measured values; these are control values, which LocalRBFReconstructor "
-            'alone reads: embed with values="measured" (--values measured)'
+            'alone reads: embed with values="measured"'
         )
 
 

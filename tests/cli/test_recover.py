@@ -77,7 +77,7 @@ def test_method(run, tmp_path, make_frame):
     slow = recover(photo, reconstructor=RBFReconstructor())
     assert np.array_equal(np.load(tmp_path / "b.npy"), slow.raw.numpy())
     default = embed(make_frame(64, 80), tmp_path / "c.jpg").path
-    assert run("recover", default, "--method", "rbf").failed(1, "c.jpg: ", "--values measured")
+    assert run("recover", default, "--method", "rbf").failed(1, "c.jpg: ", 'values="measured"')
 
 
 def test_format_that_cannot_be_told_or_contradicts(run, photo, tmp_path, names):
