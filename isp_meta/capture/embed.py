@@ -113,10 +113,10 @@ def embed(
     step = progress or (lambda _name: None)
     target, carrier = Path(picture), options.carrier
     beside = carriers.sidecar.sidecar_path(target) if carrier == "sidecar" else None
-    file = PictureFile.of(target, options)
     sources = [] if isinstance(raw, Frame) else [raw]
     for path in filter(None, (target, beside)):
         io.check_target(path, overwrite=overwrite, sources=sources)
+    file = PictureFile.of(target, options)
     pipeline = presets.minimal().replace(-1, Quantize(file.depth)) if pipeline is None else pipeline
     sampler = one_sampler(pipeline, sampler, options)
     step("reading raw")

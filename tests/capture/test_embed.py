@@ -73,7 +73,7 @@ def test_reports_its_steps_in_order(tmp_path, make_frame):
         "making the picture",
         "choosing pixels",
         "fitting the decoder",
-        "moving samples",
+        "choosing values",
         "encoding",
         "coding what recovery misses",
         "writing",
@@ -399,5 +399,5 @@ def test_effort_makes_recovery_better(tmp_path, make_frame):
         if not samples.control:
             kept = quantize(samples.value, payload.steps)
             assert torch.equal(estimate.reshape(3, -1)[:, samples.index].T, kept)
-    assert errors[2] < 0.9 * min(errors[:2])
+    assert errors[2] < 0.95 * errors[1] < 0.9 * errors[0]
     assert 0 < sizes[1] - sizes[0] < 800

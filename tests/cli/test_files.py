@@ -107,7 +107,7 @@ def test_what_was_meant_can_be_called(run, full, monkeypatch):
     ("called", "text"),
     [
         ("embed photo.dng other.dng out.jpg", "out.jpg: there is no such file"),
-        ("embed photo.dng other.dng plain.jpg", "plain.jpg: is a JPEG, already rendered"),
+        ("embed photo.dng other.dng plain.jpg", "plain.jpg: not a raw file: JPEG, already rendered"),
         ("recover photo.jpg photo.jpg out.dng", "out.dng: there is no such file"),
     ],
 )
@@ -135,13 +135,13 @@ def test_every_source_is_looked_at_before_the_first_is_done(refused, full, comma
     os.mkfifo(full / "pipe")
     names = ("none.dng", "none.jpg", "empty.dng", "folder", "a.webp", "pipe")
     result = refused(*command.split(), source, *names, source)
-    assert result.code == 1
+    assert result.code == (8 if source == "photo.dng" else 1)
     told = {line.removeprefix("error: ").split(": ")[0]: line for line in result.lines}
     assert list(told) == list(names)
     texts = ("no such file", "no such file", "is empty", "is a folder", "", "is a device or pipe")
     for text, line in zip(texts, result.lines, strict=True):
         assert text in line
-    kind = "is a WebP, already rendered" if source == "photo.dng" else "is no JPEG, PNG or TIFF"
+    kind = "WebP, already rendered" if source == "photo.dng" else "is no JPEG, PNG or TIFF"
     assert kind in told["a.webp"]
 
 

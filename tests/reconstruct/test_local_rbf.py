@@ -161,7 +161,13 @@ def test_pixels_are_the_interpolation_of_their_blocks_nearest_samples(setting):
     expected.reshape(3, -1)[:, frame.samples.index] = frame.samples.value.T
     judged = np.isfinite(expected)
     assert judged.mean() > 0.7
-    np.testing.assert_allclose(got.numpy()[judged], expected[judged], rtol=0, atol=1e-7)
+    got, expected = got.numpy()[judged], expected[judged]
+    # In the dark below, specks are lifted.
+    bright = expected >= 0.4 * 0.02
+    assert bright.mean() > 0.6
+    np.testing.assert_allclose(got[bright], expected[bright], rtol=0, atol=1e-7)
+    assert (got[~bright] >= expected[~bright] - 1e-7).all()
+    assert got[~bright].max() <= 0.4 * 0.02
 
 
 @pytest.mark.parametrize("size", [(8, 16), (21, 27), (3, 2)])

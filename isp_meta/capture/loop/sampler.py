@@ -195,7 +195,6 @@ def _improvements(
     step(f"choosing values{won(start, least)}")
     for value in control_values(decoder, raw, _ROUNDS, counts):
         found = replace(samples, value=value, control=True)
-        step(f"choosing values{won(start, least)}")
         yield found
     if float(decoder.with_samples(found).missed(raw, counts).sum()) >= least:
         yield samples
