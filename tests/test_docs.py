@@ -151,7 +151,7 @@ def test_what_is_not_run_is_little_and_says_why():
     for name, block in skipped:
         print(f"{name}: {block.text.splitlines()[0]}: {block.skip}")
     run = [block for page in PAGES for block in blocks(page) if block.language in RUN]
-    assert len(skipped) <= 14
+    assert len(skipped) <= 16
     assert len(run) > 4 * len(skipped)
 
 
