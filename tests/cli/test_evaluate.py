@@ -93,7 +93,8 @@ def test_checkpoints_of_the_papers_authors(run, folder, tmp_path):
     assert {r["method"] for r in (plain, tuned)} == {"nam:learned+unet"}
     assert (plain["fine_tune"], tuned["fine_tune"]) == (0, 1)
     assert 0 < plain["samples"] <= 48
-    assert plain["psnr"] != tuned["psnr"]
+    # One step of an untrained network is no better than chance, and is not kept.
+    assert plain["psnr"] == tuned["psnr"]
     shown = (tmp_path / "out" / "results.md").read_text()
     assert "| nam:learned+unet | both | superpixels | ? | 1 |" in shown
 

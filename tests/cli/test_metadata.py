@@ -97,8 +97,11 @@ def test_strip_in_place_wants_to_be_asked(run, photo, tmp_path, names):
 def test_strip_takes_several_and_goes_on_after_a_failure(run, photo, tmp_path):
     folder = tmp_path / "stripped"
     folder.mkdir()
-    result = run("strip", tmp_path / "none.jpg", photo, "-o", folder)
-    assert result.failed(1, "none.jpg: there is no such file")
+    assert run("strip", tmp_path / "none.jpg", photo, "-o", folder).failed(1, "no such file")
+    assert list(folder.iterdir()) == []
+    (tmp_path / "cut.jpg").write_bytes(photo.read_bytes()[:300])
+    result = run("strip", tmp_path / "cut.jpg", photo, "-o", folder)
+    assert result.failed(1, "cut.jpg: ")
     assert (folder / "photo.jpg").read_bytes() == jpeg_carrier.strip(photo.read_bytes())
     assert run("strip", photo, photo, "-o", folder).failed(2, "would be written twice")
     assert run("strip", photo, photo, "-o", tmp_path / "x.jpg").failed(2, "is no folder")
