@@ -67,9 +67,9 @@ class Files:
             also: further files that are read.
             sidecars: each target gets one.
         """
-        self._check_sources(sources, output, ending)
         names = [f"{source.stem}{ending}" for source in sources]
         paths = self._paths(sources, output, names, ending)
+        self._check_sources(sources, output, ending)
         if output is None:
             paths = [source.parent / name for source, name in zip(sources, names, strict=True)]
         self._check_targets(paths, [*sources, *filter(None, also)], sidecars)
@@ -89,6 +89,8 @@ class Files:
 
         Ends the command as :meth:`targets` does.
         """
+        if in_place and pipes.DASH in sources:
+            stop("standard input cannot be replaced; give -o", _WRONG_CALL)
         self._check_sources(sources, output, "")
         if in_place == (output is not None):
             stop("name a file with -o, or give --in-place", _WRONG_CALL)

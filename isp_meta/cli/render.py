@@ -87,7 +87,7 @@ def command(
         stop("name a RAW", 2)
     ending = ".tif" if until else ".jpg"
     files = Files("render", "raw" if layout is None else "codes", TIFF if until else PICTURES)
-    paths = files.targets(raws, output, ending, also=[pipeline])
+    paths = files.targets(raws, output, ending, also=[pipeline]) if raws else []
     file = None if output is None or output == DASH or is_folder(output) else output.suffix.lower()
     with errors(pipeline or "render"):
         chosen = _prepare(pipeline, preset, space, until, file or ending)
