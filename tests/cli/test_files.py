@@ -107,7 +107,10 @@ def test_what_was_meant_can_be_called(run, full, monkeypatch):
     ("called", "text"),
     [
         ("embed photo.dng other.dng out.jpg", "out.jpg: there is no such file"),
-        ("embed photo.dng other.dng plain.jpg", "plain.jpg: not a raw file: JPEG, already rendered"),
+        (
+            "embed photo.dng other.dng plain.jpg",
+            "plain.jpg: not a raw file: JPEG, already rendered",
+        ),
         ("recover photo.jpg photo.jpg out.dng", "out.dng: there is no such file"),
     ],
 )

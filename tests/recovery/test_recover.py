@@ -94,7 +94,7 @@ def test_reconstructor_can_be_chosen(tmp_path, make_frame):
 def test_control_values_are_raw_to_no_other(tmp_path, make_frame):
     made = embed(make_frame(64, 80), tmp_path / "a.jpg")
     for reconstructor in (RBFReconstructor(), Mean()):
-        with pytest.raises(ValueError, match="needs measured values; .*values=.measured"):
+        with pytest.raises(ValueError, match=r"needs measured values; .*values=.measured"):
             recover(made.path, reconstructor=reconstructor)
 
 
