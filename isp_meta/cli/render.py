@@ -85,6 +85,8 @@ def command(
     raws = raws or []
     if not raws and not print_pipeline:
         stop("name a RAW", 2)
+    if sheet is not None and (len(raws) > 1 or output is not None or profile):
+        stop("--contact-sheet takes one RAW, and neither -o nor --profile", 2)
     ending = ".tif" if until else ".jpg"
     files = Files("render", "raw" if layout is None else "codes", TIFF if until else PICTURES)
     paths = files.targets(raws, output, ending, also=[pipeline]) if raws else []
@@ -95,8 +97,6 @@ def command(
             typer.echo(chosen.to_toml(), nl=False)
             return
     if sheet is not None:
-        if len(raws) > 1 or output is not None or profile:
-            stop("--contact-sheet takes one RAW, and neither -o nor --profile", 2)
         with errors(raws[0]):
             _write_sheet(raws[0], layout, sheet, chosen, quality, overwrite)
         return

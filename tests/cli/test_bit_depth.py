@@ -43,7 +43,7 @@ def test_degrade(run, picture, tmp_path):
 
 def test_a_bad_picture_keeps_none_of_the_others_from_being_done(run, picture, tmp_path):
     bad = tmp_path / "bad.png"
-    bad.write_bytes(b"no picture")
+    bad.write_bytes(picture.read_bytes()[:60])
     result = run("bit-depth", "embed", bad, picture, "--method", "local-rbf")
     assert result.code == 1
     assert "bad.png" in str(result.lines)
