@@ -19,6 +19,8 @@ def test_inspect_gives_json(run, photo):
     assert (result.code, result.lines) == (0, [])
     values = json.loads(result.out)
     metadata = read_metadata(photo)
+    assert 50 < values.pop("editor_bytes") < 200
+    assert values.pop("editor_tags") == list(metadata.payload.camera.editing.names)
     assert values == {
         "picture": "exact",
         "source": str(photo),

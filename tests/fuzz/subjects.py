@@ -84,7 +84,7 @@ def _subjects(frame: Frame, folder: Path) -> Iterator[Subject]:
         made = embed(
             frame,
             folder / f"{number}{file}",
-            CaptureOptions(carrier=place, effort=1),
+            CaptureOptions(carrier=place, effort=1, values="measured"),
             sampler=UniformSampler(4),
         )
         plain = carriers.strip(made.path.read_bytes())

@@ -45,7 +45,7 @@ def write_dng(
         path: target, by custom ``.dng``.
         frame: its ``raw``, (3, H, W) in [0, 1], and its ``camera``.
         cfa: writes the mosaic again, instead of a linear DNG with three colors a pixel: the
-            sensor's own ``codes``, where the frame has them, to the bit; else each pixel's own
+            sensor's own ``codes``, where the frame has whole ones, to the bit; else each pixel's own
             color of ``raw`` under ``camera.cfa``. Of a camera without a mosaic there is one form
             alone, that of :func:`write_mosaic`, also without ``cfa``.
         compress: "lossless-jpeg", in 256x256 tiles, which every reader knows; uncompressed where
@@ -67,7 +67,7 @@ def write_dng(
 
     Source: DNG specification 1.7.1, chapters 2 to 7; TIFF 6.0.
     """
-    if cfa and frame.codes is not None:
+    if cfa and frame.codes is not None and (frame.raw is None or _are_whole(frame.codes)):
         write_mosaic(path, frame, compress=compress, overwrite=overwrite)
         return
     raw, camera = frame.require("raw", "write_dng").detach(), frame.camera
@@ -114,13 +114,17 @@ def write_mosaic(
     codes, camera = frame.require("codes", "write_mosaic"), frame.camera
     if codes.dim() != 3 or codes.shape[0] != camera.channels or 0 in codes.shape:
         raise ValueError(f"codes must be ({camera.channels}, H, W), not {tuple(codes.shape)}")
-    if not bool(((codes >= 0) & (codes <= _FULL) & (codes == codes.round())).all()):
+    if not _are_whole(codes):
         raise ValueError("codes must be whole numbers from 0 to 65535")
     if not _fits(camera):
         raise ValueError(f"levels must fit 16 bits: {camera.black_level}, {camera.white_level}")
     whole = _interleaved(codes).numpy().astype(np.uint16)
     black, white = camera.black_level, round(camera.white_level)
     _write(path, whole, camera, black, white, compress, overwrite, demosaiced=False)
+
+
+def _are_whole(codes: Tensor) -> bool:
+    return bool(((codes >= 0) & (codes <= _FULL) & (codes == codes.round())).all())
 
 
 def _write(
