@@ -45,9 +45,9 @@ def write_dng(
         path: target, by custom ``.dng``.
         frame: its ``raw``, (3, H, W) in [0, 1], and its ``camera``.
         cfa: writes the mosaic again, instead of a linear DNG with three colors a pixel: the
-            sensor's own ``codes``, where the frame has whole ones, to the bit; else each pixel's own
-            color of ``raw`` under ``camera.cfa``. Of a camera without a mosaic there is one form
-            alone, that of :func:`write_mosaic`, also without ``cfa``.
+            sensor's own ``codes``, where the frame has whole ones, to the bit; else each pixel's
+            own color of ``raw`` under ``camera.cfa``. Of a camera without a mosaic there is one
+            form alone, that of :func:`write_mosaic`, also without ``cfa``.
         compress: "lossless-jpeg", in 256x256 tiles, which every reader knows; uncompressed where
             the picture is narrower than a tile. "jpegxl" is smaller, for readers of DNG 1.7;
             "none" compresses nothing.
