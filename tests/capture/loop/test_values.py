@@ -50,6 +50,25 @@ def test_no_value_near_the_best_is_better(fitted, missed):
         assert error_of(fitted, missed, (best + away).clamp(0, 1)) > least
 
 
+def test_what_is_bright_weighs_more(fitted):
+    """Errors count in raw, not in its logarithm: of two truths for one color the mean is met."""
+    checks = (torch.arange(131)[:, None] + torch.arange(158)) % 2
+    truth = torch.where(checks.bool(), 0.6, 0.2).expand(3, -1, -1).contiguous()
+    flat = fitted.replace(raw=truth, srgb=torch.full_like(fitted.srgb, 0.6))
+    flat = flat.replace(samples=replace(UniformSampler(8)(flat), model=fitted.samples.model))
+    kept = flat.replace(samples=replace(flat.samples, value=controls(flat, 8), control=True))
+    assert float(LocalRBFReconstructor()(kept).mean()) == pytest.approx(0.4, rel=0.02)
+    left, right = truth[:, :, :79], truth[:, :, 79:]
+    left, right = (part * torch.tensor(share) for part, share in ((left, 1.0), (right, 0.1)))
+    shown = torch.cat([torch.full_like(left, 0.6), torch.full_like(right, 0.2)], 2)
+    both = flat.replace(raw=torch.cat([left, right], 2), srgb=shown)
+    decoder = Decoder.of(Guide(both.srgb), both.samples)
+    start = module._starting_gains(decoder, both.raw, None)
+    found = module._equations(decoder, start, both.raw, None, 8)
+    curvature = found.matrix.diagonal(dim1=1, dim2=2).sum(1)
+    assert curvature[2] > 20 * curvature[-3]
+
+
 def test_without_a_round_they_are_means_of_blocks(fitted):
     decoder = Decoder.of(Guide(fitted.srgb), fitted.samples)
     raw, guess = (part[:, 8:16, 16:24].mean((1, 2)) for part in (fitted.raw, decoder.guess))
