@@ -132,7 +132,7 @@ def figures(raw: Path, jpeg: Path, work: Path) -> tuple[dict[str, Any], Tensor]:
     frame = recover(jpeg)
     compared, *pictures = compare(raw, jpeg, estimate=frame)
     back = work / "back.dng"
-    write_dng(back, frame, cfa=True, overwrite=True)
+    write_dng(back, frame, overwrite=True)
     picture = developed(back)
     return {
         **compared.as_dict(),
