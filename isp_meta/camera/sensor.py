@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..printing import Brief
 from .editing import EditorTags
 
 __all__ = [
@@ -88,8 +89,8 @@ def check_cfa(cfa: str) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class GainMap:
+@dataclass(frozen=True, eq=False, repr=False)
+class GainMap(Brief):
     """Gains over the sensor's area that undo the lens's shading, on a coarse grid.
 
     Attributes:
@@ -111,8 +112,8 @@ class GainMap:
     origin: tuple[float, float] = (0.0, 0.0)
 
 
-@dataclass(frozen=True, eq=False)
-class ColorProfile:
+@dataclass(frozen=True, eq=False, repr=False)
+class ColorProfile(Brief):
     """A DNG camera profile: what a raw file or a DCP file says of the camera's colors.
 
     Attributes:
@@ -143,8 +144,8 @@ class ColorProfile:
     exposure: float = 0.0
 
 
-@dataclass(frozen=True)
-class Camera:
+@dataclass(frozen=True, repr=False)
+class Camera(Brief):
     """The sensor and its calibration, as a raw file states them.
 
     Attributes:
