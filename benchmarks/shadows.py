@@ -42,24 +42,15 @@ from torch.nn import functional
 from isp_meta import compare, read_raw, recover, write_dng
 from isp_meta.colorimetry import SPACES, TRANSFERS, rgb_to_xyz, xy_to_xyz
 from isp_meta.data import sample_path
-from isp_meta.frame import Frame
 from isp_meta.io import remosaic, write_mosaic
 from isp_meta.metrics import delta_e_2000, xyz_to_lab
-from isp_meta.stages import BlackLevel, SensorNoise
+from isp_meta.stages import noisy_codes
 
 LIFTS = (0, 2, 4)
 LEVELS = (0, 0.006, 0.02, 0.06, 0.18, 1)
 SQUARE = 16
 CROP, CROP_LIFT, ZOOM = 96, 5, 4
 COMMAND = [sys.executable, "-c", "from isp_meta.cli import main; main()"]
-
-
-def noisy(frame: Frame, electrons: float, read: float) -> Frame:
-    """The frame with noise on its codes, which stay whole numbers up to white."""
-    stage = SensorNoise(1 / electrons, (read / electrons) ** 2, seed=0)
-    levels = BlackLevel(clip=False)
-    codes: Tensor = levels.invert(stage(levels(frame))).require("codes", "noisy")
-    return frame.replace(codes=codes.round().clamp(0, frame.camera.white_level), mosaic=None)
 
 
 def embedded(raw: Path, jpeg: Path, options: list[str]) -> float:
@@ -169,7 +160,8 @@ def main() -> None:
             name = raw.stem
             if given.noise:
                 name += f" {given.noise} e"
-                frame = noisy(read_raw(raw), *map(float, given.noise.split(",")))
+                electrons, read = map(float, given.noise.split(","))
+                frame = noisy_codes(read_raw(raw), electrons, read)
                 raw = work / raw.with_suffix(".dng").name
                 write_mosaic(raw, frame, overwrite=True)
             original = developed(raw)

@@ -41,7 +41,7 @@ def command(
         bool,
         typer.Option(
             "--stops",
-            help="Tell the error stop by stop, beside the raw's noise and finest texture.",
+            help="Tell the error stop by stop, beside the raw's grain: noise and finest texture.",
         ),
     ] = False,
     layout: Layout,
