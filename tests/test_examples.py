@@ -13,7 +13,6 @@ from PIL import Image
 import isp_meta
 from isp_meta import presets, read_metadata, read_raw
 from isp_meta.data import sample_path
-from isp_meta.io import read_linear
 from isp_meta.metrics import psnr
 from isp_meta.samplers import SuperpixelSampler
 
@@ -30,7 +29,7 @@ def run(name: str, folder: Path) -> Path:
 def test_embed_and_recover(tmp_path):
     made = run("embed_and_recover.py", tmp_path)
     assert read_metadata(made / "hero6_crop.jpg").match == "exact"
-    assert read_linear(made / "hero6_crop-recovered.dng").raw.shape == (3, 768, 1024)
+    assert read_raw(made / "hero6_crop-recovered.dng").codes.shape == (1, 768, 1024)
 
 
 def test_own_pipeline(tmp_path):
@@ -118,7 +117,7 @@ def test_batch(tmp_path):
     for name in ("first", "second"):
         assert read_metadata(made / f"jpeg/{name}/{name}.jpg").match == "exact"
         recovered = made / f"recovered/{name}/{name}-recovered.dng"
-        assert read_linear(recovered).raw.shape == (3, 768, 1024)
+        assert read_raw(recovered).codes.shape == (1, 768, 1024)
 
 
 def test_all_are_tested():

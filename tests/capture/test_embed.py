@@ -350,14 +350,14 @@ def test_raw_file_that_is_none_is_refused(tmp_path, content, text):
 def test_raw_file_whose_calibration_makes_no_picture_is_refused(tmp_path, make_frame):
     frame = make_frame(color_matrix=(0.0,) * 8 + (1.0,)).replace(raw=torch.rand(3, 64, 64))
     raw = tmp_path / "photo.dng"
-    io.write_dng(raw, frame, cfa=True)
+    io.write_dng(raw, frame)
     with pytest.raises(RawFileError, match=r"photo\.dng: cannot be rendered, color_matrix"):
         embed(raw, tmp_path / "a.jpg")
 
 
 def test_hostile_raw_files_raise_nothing_but_our_errors(tmp_path, make_frame):
     raw, target = tmp_path / "photo.dng", tmp_path / "a.jpg"
-    io.write_dng(raw, make_frame().replace(raw=torch.rand(3, 40, 48)), cfa=True, compress="none")
+    io.write_dng(raw, make_frame().replace(raw=torch.rand(3, 40, 48)), compress="none")
     good = raw.read_bytes()
     chance = random.Random(7)
     read, refusals = 0, []
