@@ -42,6 +42,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "export": "Write a pipeline as ONNX, with the calibration of RAW's camera as constants.",
     },
     "Figures and training": {
+        "noise": "Put shot and read noise on RAW files (photo.dng -> photo-noisy.dng).",
         "compare": "Compare a recovered raw with the original: PSNR, SSIM, error map.",
         "report": ("Write a page to look at: picture, raw, samples, error (-> photo-report.html)."),
         "evaluate": "Compare methods on every scene of a folder: PSNR, SSIM, bits, seconds.",

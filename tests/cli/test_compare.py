@@ -6,6 +6,8 @@ import math
 import pytest
 from PIL import Image
 
+from isp_meta.comparison import EDITS
+
 from .test_recover import edited
 
 
@@ -40,6 +42,18 @@ def test_stops_are_told_from_white_down(run, photo, small):
     )
     assert row.split()[-1] == times
     assert shown.count(" EV ") == len(figures["stops"]) > 2
+
+
+def test_errors_after_edits_are_told_where_asked_for(run, photo, small):
+    assert json.loads(run("compare", small / "photo.dng", photo, "--json").out)["edits"] == []
+    figures = json.loads(run("compare", small / "photo.dng", photo, "--edits", "--json").out)
+    shown = run("compare", small / "photo.dng", photo, "--edits").out
+    assert [edit["name"] for edit in figures["edits"]] == [edit.name for edit in EDITS]
+    for edit in figures["edits"]:
+        (row,) = (line for line in shown.splitlines() if line.strip().startswith(edit["name"]))
+        told = f"{edit['psnr']:.2f} dB", f"{edit['delta_e']:.2f}", f"{edit['blotches']:.2f}"
+        assert all(figure in row for figure in told)
+        assert 0 < edit["blotches"] < edit["delta_e"]
 
 
 @pytest.mark.parametrize(
