@@ -39,7 +39,7 @@ def known_generations(nvcc: Path) -> list[int]:
 
 
 def find_nvcc() -> tuple[Path, list[int]] | None:
-    """nvcc and the generations it compiles for, or None to build without CUDA; says which and why."""
+    """nvcc and what it compiles for, or None to build without CUDA; says which and why."""
     wish = os.environ.get("ISP_META_CUDA", "")
     if wish not in ("", "0", "1"):
         raise SystemExit(f"ISP_META_CUDA must be 0 or 1, not {wish!r}")

@@ -128,7 +128,7 @@ def compare(found: dict[str, Code], stored: dict[str, dict[str, int]]) -> bool:
 
 
 def check(nvcc: str, found: dict[str, Code]) -> bool:
-    """Whether the kernels for TARGET are those on record, where another compiler made none of it."""
+    """Whether the kernels for TARGET are those on record, if this compiler made those."""
     stored = json.loads(NUMBERS.read_text(encoding="utf-8")) if NUMBERS.exists() else {}
     if stored.get("build") != build(nvcc):
         print(f"NOT CHECKED: the kernels on record are those of {stored.get('build')}")

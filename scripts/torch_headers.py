@@ -14,10 +14,19 @@ from pathlib import Path
 
 
 def main() -> None:
+    """Fetches, unpacks, and leaves nothing else behind."""
     version, folder = sys.argv[1], Path(sys.argv[2])
     with tempfile.TemporaryDirectory(dir=folder.parent) as temporary:
         # Any Python's wheel has the same ones.
-        command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--no-cache-dir"]
+        command = [
+            sys.executable,
+            "-m",
+            "pip",
+            "download",
+            "--quiet",
+            "--no-deps",
+            "--no-cache-dir",
+        ]
         command += ["--only-binary=:all:", "--python-version=3.12", f"--dest={temporary}"]
         if subprocess.run([*command, f"torch=={version}"]).returncode:
             sys.exit(f"pip fetches no torch {version}")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[1]
-# All that csrc takes from PyTorch's headers, each looked up in those of the oldest release promised.
+# All that csrc takes from PyTorch's headers, looked up in those of the oldest release promised.
 OLDEST_TORCH = "2.10"
 NAMES = {
     *("AOTITorchError", "AOTI_TORCH_SUCCESS", "aoti_torch_get_current_cuda_stream"),
@@ -35,7 +35,8 @@ def old_nvcc(folder: Path, generations: str, standard: str) -> None:
     program.parent.mkdir()
     program.write_text(
         f"#!/bin/sh\ncase $1 in\n--list-gpu-arch) printf '%s\\n' {generations} ;;\n"
-        f"-std={standard}|--dryrun) echo '#$ LIBRARIES=\"-L/nowhere\"' >&2 ;;\n*) exit 1 ;;\nesac\n",
+        f"-std={standard}|--dryrun) echo '#$ LIBRARIES=\"-L/nowhere\"' >&2 ;;\n"
+        "*) exit 1 ;;\nesac\n",
         encoding="utf-8",
     )
     program.chmod(0o755)
