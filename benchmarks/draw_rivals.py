@@ -43,6 +43,7 @@ MEASURES = (
     Measure("PSNR after the square root, dB", lambda point: point["psnr_sqrt"], 1, 1),
     Measure("CIEDE2000 after edits", mean_of_edits(1), -1, 2),
     Measure("CIEDE2000 of 8×8 means after edits", mean_of_edits(2), -1, 2),
+    Measure("largest error, deviations of the noise", lambda point: point["sigmas"][2], -1, 1),
 )
 SHOWN = (MEASURES[0], MEASURES[2], MEASURES[3])
 
@@ -169,7 +170,8 @@ def losses(found: dict[str, Record]) -> str:
         "| --- | --- | --- | --- |",
     ]
     for name, record in found.items():
-        for measure in MEASURES:
+        known = MEASURES if record["electrons"] else MEASURES[:-1]
+        for measure in known:
             behind: dict[str, list[str]] = {}
             for method, point, by in lost(curves(record), measure):
                 told = f"{point['bits']:.2f} ({by:.{measure.decimals}f})"
@@ -177,6 +179,28 @@ def losses(found: dict[str, Record]) -> str:
             for method, places in behind.items():
                 rows.append(f"| `{name}` | {measure.name} | {method} | {', '.join(places)} |")
     return "\n".join(rows) if len(rows) > 2 else "Nowhere on these pictures."
+
+
+def alone(found: dict[str, Record]) -> str:
+    """What a codec reaches without any JPEG in no more bits than ours take with theirs."""
+    rows = ["| picture | JPEG | with ours | dB | best codec alone | its bits | dB |"]
+    rows += ["| --- |" + " ---: |" * 3 + " --- |" + " ---: |" * 2]
+    for name, record in found.items():
+        lines = curves(record)
+        (own,) = lines["isp_meta, --effort 1"]
+        total = record["jpeg_bits"] + own["bits"]
+        others = [
+            (point["psnr"], method, point["bits"])
+            for method, line in lines.items()
+            for point in line
+            if not method.startswith(("isp_meta", "our")) and point["bits"] <= total
+        ]
+        decibels, method, bits = max(others)
+        rows.append(
+            f"| `{name}` | {record['jpeg_bits']:.2f} | {total:.2f} | {own['psnr']:.1f} "
+            f"| {method} | {bits:.2f} | {decibels:.1f} |"
+        )
+    return "\n".join(rows)
 
 
 def exact(found: dict[str, Record]) -> str:
@@ -231,6 +255,8 @@ def section(found: dict[str, Record]) -> str:
         *(f"{described(record)}:\n\n{table(record)}\n" for record in found.values()),
         "### Where we lose\n",
         losses(found),
+        "\nWhoever needs no JPEG needs no bits for it:\n",
+        alone(found),
         "\n### To the bit\n",
         exact(found),
         "\n### What it costs\n",

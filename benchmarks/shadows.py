@@ -99,22 +99,10 @@ def darkest(shown: Tensor) -> tuple[int, int]:
 
 def figures(raw: Path, jpeg: Path) -> tuple[dict[str, Any], tuple[Tensor, Tensor]]:
     frame = recover(jpeg)
-<<<<<<< HEAD
     compared, got, true = compare(raw, jpeg, estimate=frame, edits=LIFTS)
     measured = [remosaic(picture, frame.camera.cfa) for picture in (got, true)]
     lit = [lifted(picture, frame.camera) for picture in (got, true)]
     return {**compared.as_dict(), "times_white": times_white(*measured)}, (lit[0], lit[1])
-=======
-    compared, *pictures = compare(raw, jpeg, estimate=frame)
-    back = work / "back.dng"
-    write_dng(back, frame, overwrite=True)
-    picture = developed(back)
-    return {
-        **compared.as_dict(),
-        "times_white": times_white(*(remosaic(part, frame.camera.cfa) for part in pictures)),
-        "blotches": blotches(developed(raw), picture),
-    }, picture
->>>>>>> 93acb2905dafb61c43059e9067ce24d1faf6f482
 
 
 def shown(row: dict[str, Any]) -> str:
