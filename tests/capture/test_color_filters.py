@@ -70,9 +70,9 @@ def test_by_samples_and_what_compare_says_of_it(file, tmp_path):
     assert torch.equal(got, recovered.raw)
     assert figures.psnr > 38
     assert figures.stops
-    for cfa in (True, False):
-        again = tmp_path / f"{cfa}.dng"
-        write_recovered(again, recovered, "dng", cfa)
+    for linear in (False, True):
+        again = tmp_path / f"{linear}.dng"
+        write_recovered(again, recovered, "dng", linear)
         assert compare(path, again)[0].psnr > 36
     if frame.camera.cfa == "W":
         assert torch.equal(truth, truth[:1].expand(3, -1, -1))
