@@ -351,7 +351,8 @@ def test_raw_file_whose_calibration_makes_no_picture_is_refused(tmp_path, make_f
     frame = make_frame(color_matrix=(0.0,) * 8 + (1.0,)).replace(raw=torch.rand(3, 64, 64))
     raw = tmp_path / "photo.dng"
     io.write_dng(raw, frame)
-    with pytest.raises(RawFileError, match=r"photo\.dng: cannot be rendered, stage \d+ \(ColorMatrix\): color_matrix"):
+    wrong = r"photo\.dng: cannot be rendered, stage \d+ \(ColorMatrix\): color_matrix"
+    with pytest.raises(RawFileError, match=wrong):
         embed(raw, tmp_path / "a.jpg")
 
 
