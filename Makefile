@@ -40,8 +40,8 @@ format: $(TESTED)  ## bring all files into that style
 bench: $(TESTED)  ## every benchmark: one script a question, a table each
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
-bench-gpu:  ## on a machine with an NVIDIA GPU: its tests, compute-sanitizer, the operators' figures
-	PYTHON=$(PYTHON) benchmarks/gpu.sh
+bench-gpu:  ## on a machine with an NVIDIA GPU, in the environment that is there: tests, sanitizers, figures
+	PYTHON=$(PYTHON) benchmarks/gpu_run.sh
 
 check-speed: $(BIN)/python  ## instructions of every CPU loop, against those on record
 	@PYTHON=$(PYTHON) scripts/debian_packages.sh test

@@ -279,10 +279,14 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.3, help="of rounds for each row")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--record", action="store_true", help="and to benchmarks/results")
+    parser.add_argument("--once", action="store_true", help="each operator once: for a profiler")
     parser.add_argument("--child", choices=ALLOCATORS, help=argparse.SUPPRESS)
     given = parser.parse_args()
     sizes = FULL if given.full else QUICK
-    if given.child == "memory":
+    if given.once:
+        for name in plain_pytorch.names():
+            call(getattr(ops, name), name, modes(name)[-1], arguments(name, *WEIGHED, given.device))()
+    elif given.child == "memory":
         print(json.dumps(weigh_cases("cpu")))
     elif given.child:
         # What is compiled is compiled once; and a heap that is kept would hold the most that any

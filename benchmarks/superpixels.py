@@ -1,7 +1,7 @@
 """Superpixels of one picture, ours and those of others: python benchmarks/superpixels.py [RAW]
 
-Without an argument it takes the sample that comes with the package, tiled to a megapixel. Each is asked
-for as many superpixels, one in 64 pixels, of the same sRGB, in the rounds that it has by
+Without an argument it takes the sample that comes with the package, tiled to a megapixel. Each is
+asked for as many superpixels, one in 64 pixels, of the same sRGB, in the rounds that it has by
 default. "explained": the share of the picture's variance that is left when every superpixel is its
 mean (Moore et al., CVPR 2008). scikit-image's SLIC (Achanta et al., 2012) is measured where it is
 installed, and so is fast-slic: pip install scikit-image fast-slic. Ours need not be connected.
