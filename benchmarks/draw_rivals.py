@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -18,6 +18,9 @@ RESULTS = ROOT / "benchmarks" / "results" / "rivals"
 PAGE, CHART = ROOT / "docs" / "compared-with.md", ROOT / "docs" / "images" / "rivals.svg"
 BEGIN, END = "<!-- made by benchmarks/draw_rivals.py -->\n", "<!-- up to here -->"
 OURS = "isp_meta, --bpp"
+METHODS = ("isp_meta", "our samples", "AVIF", "JPEG XL", "HTJ2K", "miniraw")
+# Beyond a curve's last bits its end stands for so much more, lest losses there go untold.
+BEYOND = 1.06
 ORDER = ("hero6", "hero6-6000", "hero6-800", "fusion_back", "fusion_back-6000", "fusion_back-800")
 
 Record = dict[str, Any]
@@ -65,6 +68,9 @@ def curves(record: Record) -> dict[str, list[Point]]:
 
 def at(line: list[Point], bits: float, measure: Measure) -> float | None:
     """A measure between a curve's points, by the logarithm of bits; None: beyond its ends."""
+    for end in (line[0], line[-1]):
+        if 1 / BEYOND <= bits / end["bits"] <= BEYOND:
+            return measure.of(end)
     for left, right in pairwise(line):
         if left["bits"] <= bits <= right["bits"]:
             share = math.log(bits / left["bits"]) / math.log(right["bits"] / left["bits"])
@@ -80,8 +86,11 @@ def lost(lines: dict[str, list[Point]], measure: Measure) -> list[tuple[str, Poi
             continue
         for point in line:
             own = at(lines[OURS], point["bits"], measure)
-            if own is not None and measure.sign * (measure.of(point) - own) > 0:
-                found.append((method, point, abs(measure.of(point) - own)))
+            if own is None:
+                continue
+            by = round(measure.sign * (measure.of(point) - own), measure.decimals)
+            if by > 0:
+                found.append((method, point, by))
     return found
 
 
@@ -92,6 +101,15 @@ def described(record: Record) -> str:
     how = f"with noise of {noise:,.0f} electrons" if noise else "as its file has it"
     jpeg = f"whose JPEG takes {record['jpeg_bits']:.2f} bits a pixel more"
     return f"`{record['picture']}` {how}, {width}×{height}, {jpeg}"
+
+
+def ordered(methods: Iterable[str]) -> list[str]:
+    """Methods in the order of METHODS, then by name."""
+    return sorted(methods, key=lambda method: (_rank(method), method))
+
+
+def _rank(method: str) -> int:
+    return next((n for n, start in enumerate(METHODS) if method.startswith(start)), len(METHODS))
 
 
 def table(record: Record) -> str:
@@ -108,8 +126,7 @@ def table(record: Record) -> str:
         for rate, found in by_rate.items()
         for m in SHOWN
     }
-    methods = list(dict.fromkeys(p["method"] for p in record["points"] if p["asked"] is not None))
-    for method in methods:
+    for method in ordered({p["method"] for p in record["points"] if p["asked"] is not None}):
         cells = []
         for rate in asked:
             point = next((p for p in by_rate[rate] if p["method"] == method), None)
@@ -133,6 +150,7 @@ def defaults(found: dict[str, Record]) -> str:
         "| picture | | bits | dB | CIEDE2000 | of 8×8 means |",
         "| --- | --- " + "| ---: " * 4 + "|",
     ]
+    seen: set[str] = set()
     for name, record in found.items():
         lines = curves(record)
         for effort in (0, 1, 2):
@@ -140,7 +158,8 @@ def defaults(found: dict[str, Record]) -> str:
             if line is None:
                 continue
             (point,) = line
-            label = f"`{name}`" if effort == 0 else ""
+            label = "" if name in seen else f"`{name}`"
+            seen.add(name)
             figures = " | ".join(f"{m.of(point):.{m.decimals}f}" for m in SHOWN)
             rows.append(f"| {label} | `--effort {effort}` | {point['bits']:.3f} | {figures} |")
             if effort == 1:
@@ -160,7 +179,7 @@ def _best_rival(lines: dict[str, list[Point]], point: Point) -> str:
         ]
         best = max(rivals, key=lambda value: measure.sign * value) if rivals else math.nan
         cells.append(f"{best:.{measure.decimals}f}")
-    return f"| | best of the codecs | {point['bits']:.3f} | {' | '.join(cells)} |"
+    return f"| | best of the codecs, each figure | {point['bits']:.3f} | {' | '.join(cells)} |"
 
 
 def losses(found: dict[str, Record]) -> str:
@@ -187,7 +206,9 @@ def alone(found: dict[str, Record]) -> str:
     rows += ["| --- |" + " ---: |" * 3 + " --- |" + " ---: |" * 2]
     for name, record in found.items():
         lines = curves(record)
-        (own,) = lines["isp_meta, --effort 1"]
+        own = next(iter(lines.get("isp_meta, --effort 1", [])), None)
+        if own is None:  # not measured yet
+            continue
         total = record["jpeg_bits"] + own["bits"]
         others = [
             (point["psnr"], method, point["bits"])
@@ -234,9 +255,11 @@ def cost(found: dict[str, Record]) -> str:
                 there, back = point["seconds"]
                 one = (there / pixels, back / pixels, point["memory_mb"] / pixels)
                 taken.setdefault(point["method"], []).append(one)
-    for method, all_ in taken.items():
-        there, back, memory = (sorted(column)[len(all_) // 2] for column in zip(*all_, strict=True))
-        rows.append(f"| {method} | {there:.1f} | {back:.1f} | {memory:.0f} |")
+    for method in ordered(taken):
+        columns = zip(*taken[method], strict=True)
+        there, back, memory = (sorted(column)[len(column) // 2] for column in columns)
+        took = f"{memory:.0f}" if memory >= 1 else "–"
+        rows.append(f"| {method} | {there:.2f} | {back:.2f} | {took} |")
     return "\n".join(rows)
 
 
@@ -275,7 +298,8 @@ def draw(found: dict[str, Record], path: Path) -> None:
     for (name, record), row in zip(found.items(), grid, strict=True):
         lines = curves(record)
         for measure, axes in zip((MEASURES[0], MEASURES[2]), row, strict=True):
-            for method, line in lines.items():
+            for method in ordered(lines):
+                line = lines[method]
                 if method.startswith("isp_meta, --effort"):
                     continue
                 own = method.startswith("isp_meta")
