@@ -145,3 +145,17 @@ def test_gradient_to_its_input(name):
 
     picture = getattr(frame, taken).requires_grad_()
     assert torch.autograd.gradcheck(run, (picture,), eps=1e-6, atol=1e-5)
+
+
+@every_stage("parameters")
+def test_gradient_to_its_parameters(name):
+    stage = make(name).bind(CAMERA).double().learn()
+    held = dict(stage.named_parameters())
+    frame, (given, *_) = frame_of(4, 5, dtype=torch.float64), sorted(stage.gives)
+
+    def run(*values):
+        parameters = dict(zip(held, values, strict=True))
+        return getattr(torch.func.functional_call(stage, parameters, (frame,)), given)
+
+    # A step that is small against the smallest of them, a read noise of 1e-6.
+    assert torch.autograd.gradcheck(run, tuple(held.values()), eps=1e-9, atol=1e-5)
