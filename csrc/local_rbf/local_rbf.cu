@@ -1,5 +1,6 @@
 #include "launch.h"
 #include "local_rbf/local_rbf.h"
+#include "log_gain.h"
 
 namespace isp_meta {
 namespace {
@@ -170,10 +171,90 @@ __global__ void leave_one_out_kernel(const A* points, const A* values, const int
   }
 }
 
+// Numbers a thread's pixel has for the equations: what each sample adds, each color's gain that
+// would meet it, and its weight.
+ISP_META_HD int numbers_of_pixel(const LocalRBF& rbf, int colors) {
+  return rbf.neighbors + colors + 1;
+}
+
+// One pixel's numbers, kSystemThreads apart, from the inverse of its system's matrix.
+template <class T, class A>
+__device__ void fill_pixel(const LocalRBF& rbf, const Met<A>& met, const A* points, const A* matrix,
+                           const int64_t* chosen, Point<A> at_pixel, int64_t batch, int64_t at,
+                           A* to) {
+  const int size = rbf.neighbors, dims = rbf.dims();
+  for (int v = 0; v < size; ++v) to[v * kSystemThreads] = A(0);
+  for (int k = 0; k < size; ++k) {
+    const A value = covariance(rbf, at_pixel, Point<A>{points + k * dims, 1});
+    for (int v = 0; v < size; ++v) to[v * kSystemThreads] += matrix[rbf.at(size + v, k)] * value;
+  }
+  // What does not count may hold anything, and becomes 0.
+  const A counts = met.weight ? met.weight[batch * rbf.grid.pixels() + at] : A(1);
+  A squares = A(0);
+  for (int c = 0; c < met.colors; ++c) {
+    A gain = A(0), square;
+    for (int k = 0; k < size; ++k) {
+      gain += met.now[sample_at(rbf, chosen, k) * met.colors + c] * to[k * kSystemThreads];
+    }
+    const int64_t place = (batch * met.colors + c) * rbf.grid.pixels() + at;
+    gain = linearized(gain, met.guess[place], met.truth[place], square);
+    to[(size + c) * kSystemThreads] = counts > A(0) ? gain : A(0);
+    squares += square;
+  }
+  to[(size + met.colors) * kSystemThreads] =
+      counts > A(0) ? counts * squares / A(met.colors) : A(0);
+}
+
+template <int kRoom, class T, class A = AccumulateType<T>>
+__global__ void equations_kernel(const T* guide, const A* points, Met<A> met,
+                                 const int64_t* neighbors, A* equations, LocalRBF rbf) {
+  __shared__ A room[kRoom];
+  const Layout at(rbf, rbf.neighbors);
+  A *matrix = room + at.matrix, *origin = room + at.origin, *numbers = room + at.end;
+  const int64_t* chosen = neighbors + int64_t(blockIdx.x) * rbf.neighbors;
+  const int dims = rbf.dims(), size = rbf.neighbors, columns = size + met.colors;
+  read_points(rbf, points, chosen, room, origin);
+  for (int i = threadIdx.x; i < size * size; i += kSystemThreads) {
+    matrix[rbf.triangle() + i] = A(i % (size + 1) == 0);
+  }
+  factorize(rbf, room, matrix, size);
+  substitute(rbf, matrix);
+  const Grid grid = rbf.grid;
+  const Cell cell(grid, blockIdx.x);
+  const int top = grid.begin(cell.y), left = grid.begin(cell.x), width = grid.end_x(cell.x) - left;
+  const int count = width * (grid.end_y(cell.y) - top);
+  guide += cell.batch * rbf.guides * grid.pixels();
+  equations += int64_t(blockIdx.x) * size * columns;
+  for (int i = threadIdx.x; i < size * columns; i += kSystemThreads) equations[i] = A(0);
+  A* pixel = room + at.pixels + threadIdx.x;
+  for (int first = 0; first < count; first += kSystemThreads) {
+    const int p = first + threadIdx.x;
+    if (p < count) {
+      const int y = top + p / width, x = left + p % width;
+      for (int d = 0; d < dims; ++d) {
+        pixel[d * kSystemThreads] = pixel_coordinate(rbf, guide, y, x, d, origin[d]);
+      }
+      fill_pixel<T>(rbf, met, room, matrix, chosen, Point<A>{pixel, kSystemThreads}, cell.batch,
+                    int64_t(y) * grid.width + x, numbers + threadIdx.x);
+    }
+    __syncthreads();
+    const int held = min(kSystemThreads, count - first);
+    for (int i = threadIdx.x; i < size * columns; i += kSystemThreads) {
+      const A *own = numbers + i / columns * kSystemThreads,
+              *other = numbers + i % columns * kSystemThreads,
+              *weight = numbers + columns * kSystemThreads;
+      A sum = equations[i];
+      for (int q = 0; q < held; ++q) sum += weight[q] * own[q] * other[q];
+      equations[i] = sum;
+    }
+    __syncthreads();
+  }
+}
+
 // Calls run.operator()<room>() with shared memory for the system, or says that there is none.
 template <class F>
-const char* with_room(const LocalRBF& rbf, int right, const F& run) {
-  const int end = Layout(rbf, right).end;
+const char* with_room(const LocalRBF& rbf, int right, const F& run, int more = 0) {
+  const int end = Layout(rbf, right).end + more;
   if (end > kMany) return "the systems are too large for shared memory";
   return end > kFew ? run.template operator()<kMany>() : run.template operator()<kFew>();
 }
@@ -209,6 +290,25 @@ const char* launch_local_rbf_leave_one_out(const Launch& on, const void* points,
                       static_cast<const A*>(values), neighbors, static_cast<A*>(predictions), rbf);
     });
   });
+}
+
+const char* launch_local_rbf_equations(const Launch& on, const void* guide, const void* points,
+                                       const MetTensors& met, const int64_t* neighbors,
+                                       void* equations, int64_t batch, const LocalRBF& rbf) {
+  const int64_t threads = batch * rbf.grid.cells() * kThreads;
+  const auto run = [&]<int kRoom>() {
+    return launch(on, threads, [&](auto zero, unsigned blocks, cudaStream_t stream) {
+      using T = decltype(zero);
+      using A = AccumulateType<T>;
+      const auto typed = [](const void* from) { return static_cast<const A*>(from); };
+      const Met<A> of{typed(met.now), typed(met.guess), typed(met.truth), typed(met.weight),
+                      met.colors};
+      const auto kernel = equations_kernel<kRoom, T>;
+      ISP_META_LAUNCH(kernel, blocks, kSystemThreads, stream, static_cast<const T*>(guide),
+                      typed(points), of, neighbors, static_cast<A*>(equations), rbf);
+    });
+  };
+  return with_room(rbf, rbf.neighbors, run, numbers_of_pixel(rbf, met.colors) * kSystemThreads);
 }
 
 }  // namespace isp_meta
