@@ -13,8 +13,8 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
-from .commands import Commands, QuietOption, VerboseOption
+from .. import __version__, processors
+from .commands import Commands, QuietOption, ThreadsOption, VerboseOption
 from .console import show
 
 __all__ = ["app", "main"]
@@ -44,6 +44,7 @@ def _options(
     ] = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
+    threads: ThreadsOption = None,
 ) -> None:
     """A JPEG that still carries its raw.
 
@@ -56,6 +57,7 @@ def _options(
 
 def main() -> None:
     """Entry point of ``isp-meta``."""
+    processors.prepare()
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files need not fit the terminal's encoding, nor be Unicode at all.
         # What cannot be written is to be known here, and not when Python ends.
