@@ -151,11 +151,12 @@ class Decoder:
         return raw
 
     @torch.no_grad()
-    def missed(self, truth: Tensor, counts: Tensor | None = None) -> Tensor:
+    def missed(self, truth: Tensor, counts: Tensor | None = None, step: int = 1) -> Tensor:
         """(h, w) squared error of each block, of all its pixels and colors, of the systems alone.
 
         Args:
             truth: (3, H, W) raw. counts: (H, W) bool, which pixels are looked at; None: all.
+            step: of the picture's strips every so manieth alone.
         """
         side = self.side
 
@@ -165,14 +166,14 @@ class Decoder:
                 error *= counts[slice(*rows)]
             return block_sums(error, side)
 
-        return torch.cat(self.each_strip(work))
+        return torch.cat(self.each_strip(work, step))
 
-    def each_strip(self, work: Callable[[tuple[int, int]], Result]) -> list[Result]:
-        """What is made of each strip of whole blocks, by all workers."""
+    def each_strip(self, work: Callable[[tuple[int, int]], Result], step: int = 1) -> list[Result]:
+        """What is made of every so manieth strip of whole blocks, by all workers."""
         # Worked out before, so that no two workers do it.
         _ = self.known, self.nearest, self.points
         with workers() as pool:
-            return list(pool.map(work, self.guide.strips(self.side)))
+            return list(pool.map(work, self.guide.strips(self.side)[::step]))
 
     def systems(self, top: int, bottom: int) -> tuple[Tensor, Tensor, Tensor]:
         """Guide, points and neighbors of some rows of blocks, as :mod:`isp_meta.ops` takes them."""
