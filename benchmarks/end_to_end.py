@@ -41,7 +41,7 @@ grow = max(1.0, (float(sys.argv[3]) * 1e6 / (height * width)) ** 0.5)
 times = -int(-grow // 1)
 bottom, right = int(height * grow) // 2 * 2, int(width * grow) // 2 * 2
 raw = mosaic.tile(1, times, times)[:, :bottom, :right].expand(3, -1, -1)
-write_dng(sys.argv[2], Frame(camera=frame.camera, raw=raw), cfa=True)
+write_dng(sys.argv[2], Frame(camera=frame.camera, raw=raw))
 """
 
 # Seconds and peak MB of each step, as JSON.

@@ -19,13 +19,14 @@ from torch import Tensor, nn
 
 from .camera import Camera
 from .errors import PipelineOrderError
+from .printing import Brief
 from .samples import Samples
 
 __all__ = ["Frame", "Reconstructor", "Sampler"]
 
 
-@dataclass(frozen=True, eq=False)
-class Frame:
+@dataclass(frozen=True, eq=False, repr=False)
+class Frame(Brief):
     """One picture on its way from sensor to file, or back.
 
     Attributes:

@@ -9,6 +9,8 @@ from typing import ClassVar, Protocol
 import torch
 from torch import Tensor
 
+from .printing import Brief
+
 __all__ = ["Correction", "LocalRBFModel", "ParametricModel", "Samples"]
 
 
@@ -19,8 +21,8 @@ class Correction(Protocol):
         """(3, H, W) raw in [0, 1], corrected."""
 
 
-@dataclass(frozen=True, eq=False)
-class Samples:
+@dataclass(frozen=True, eq=False, repr=False)
+class Samples(Brief):
     """The raw pixels kept from one picture.
 
     Attributes:
@@ -93,8 +95,8 @@ class Samples:
         return mask.view(1, self.height, self.width)
 
 
-@dataclass(frozen=True, eq=False)
-class ParametricModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class ParametricModel(Brief):
     """The way from one picture's sRGB back to its raw, as a formula: no pixel is kept.
 
         raw = (matrix · f⁻¹(srgb) + Σₖ weightsₖ max(0, 1 - |srgb - pointsₖ| / radius)²) / gains
@@ -158,8 +160,8 @@ class ParametricModel:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class LocalRBFModel:
+@dataclass(frozen=True, eq=False, repr=False)
+class LocalRBFModel(Brief):
     """How local radial-basis systems rebuild one picture, as capture found it by trying.
 
         raw + floor = (cubic(srgb) + floor) exp(smooth(srgb) + weights · features + systems)

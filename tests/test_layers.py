@@ -14,7 +14,7 @@ PACKAGE = ROOT / "isp_meta"
 # From the ground up. Whatever stands on one floor may import from those below, and from no other.
 FLOORS: list[set[str]] = [
     {"_ops", "_payload", "data", "processors", "weights"},
-    {"colorimetry", "errors", "metrics", "ops", "workers"},
+    {"colorimetry", "errors", "metrics", "ops", "printing", "workers"},
     {"camera", "samples"},
     {"frame"},
     {"stage"},
@@ -39,6 +39,7 @@ VALUES = {"camera", "colorimetry", "errors", "frame", "samples", "stage"}
 THIRD_PARTY_OF = {
     **{part: {"torch", "numpy"} for part in VALUES},
     "ops": {"torch"},
+    "printing": {"torch"},
 }
 ONE_DOOR = {
     "rawpy": {"io/libraw.py", "io/makers.py", "io/known_camera.py"},

@@ -17,8 +17,8 @@ LocalRBF describe(Grid grid, const Tensor& points, int64_t neighbors, int64_t ch
   STD_TORCH_CHECK(position_scale > 0 && guide_scale > 0, "scales must be > 0");
   STD_TORCH_CHECK(tail >= 0 && ridge > 0, "tail must be >= 0, ridge > 0");
   STD_TORCH_CHECK(radial == 0 || radial == 1, "radial must be 0 or 1");
-  return {grid,           int(points.size(1)) - 2, int(neighbors), int(channels),
-          points.size(0), position_scale,          guide_scale,    tail,
+  return {grid,           int(points.size(1)) - 2, int(neighbors),  int(channels),
+          points.size(0), 1 / position_scale,      1 / guide_scale, tail,
           ridge,          Radial(radial)};
 }
 

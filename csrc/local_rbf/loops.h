@@ -46,7 +46,8 @@ void substitute(const LocalRBF& rbf, Room<T>& room) {
   for (int v = 0; v < rbf.channels; ++v) {
     for (int i = rbf.neighbors - 1; i >= 0; --i) {
       divide(rbf, matrix, v, i);
-      for (int k = 0; k < i; ++k) take_off(rbf, matrix, v, i, k);
+      const Vector<T> w = matrix[rbf.at(rbf.neighbors + v, i)];
+      for (int k = 0; k < i; ++k) take_off(rbf, matrix, v, i, k, w);
     }
   }
 }

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from ..printing import Brief
+
 __all__ = ["EDITOR_TAGS", "EditorTag", "EditorTags", "Form"]
 
 # NumPy types, big-endian, of the numbers of TIFF's field types; a fraction is two of them.
@@ -102,8 +104,8 @@ Source: DNG specification 1.7.1, chapters 4 to 6.
 """
 
 
-@dataclass(frozen=True)
-class EditorTag:
+@dataclass(frozen=True, repr=False)
+class EditorTag(Brief):
     """A tag's value, as its file held it.
 
     Attributes:
@@ -157,8 +159,8 @@ class EditorTag:
         return form.kind == "unknowns" or all(map(math.isfinite, self.numbers))
 
 
-@dataclass(frozen=True, eq=False)
-class EditorTags:
+@dataclass(frozen=True, eq=False, repr=False)
+class EditorTags(Brief):
     """The tags that a raw file has for editors.
 
     Attributes:

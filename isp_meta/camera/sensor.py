@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..printing import Brief
 from .editing import EditorTags
 
 __all__ = [
@@ -22,10 +23,14 @@ __all__ = [
     "Camera",
     "ColorProfile",
     "GainMap",
+    "Neutral",
     "check_cfa",
     "pattern_of",
     "period_of",
 ]
+
+Neutral = tuple[float, float, float]
+"""Camera color of a neutral object."""
 
 BAYER_PATTERNS = ("RGGB", "BGGR", "GRBG", "GBRG")
 QUAD_BAYER = "RRGGRRGGGGBBGGBB"
@@ -84,8 +89,8 @@ def check_cfa(cfa: str) -> None:
         )
 
 
-@dataclass(frozen=True, eq=False)
-class GainMap:
+@dataclass(frozen=True, eq=False, repr=False)
+class GainMap(Brief):
     """Gains over the sensor's area that undo the lens's shading, on a coarse grid.
 
     Attributes:
@@ -107,8 +112,8 @@ class GainMap:
     origin: tuple[float, float] = (0.0, 0.0)
 
 
-@dataclass(frozen=True, eq=False)
-class ColorProfile:
+@dataclass(frozen=True, eq=False, repr=False)
+class ColorProfile(Brief):
     """A DNG camera profile: what a raw file or a DCP file says of the camera's colors.
 
     Attributes:
@@ -139,8 +144,8 @@ class ColorProfile:
     exposure: float = 0.0
 
 
-@dataclass(frozen=True)
-class Camera:
+@dataclass(frozen=True, repr=False)
+class Camera(Brief):
     """The sensor and its calibration, as a raw file states them.
 
     Attributes:
@@ -159,7 +164,8 @@ class Camera:
         crop: (top, left) of the picture's first pixel in the raw file's full area; negative where
             the picture reaches beyond it.
         exif: further tags by name, for passing through.
-        neutral: (3,) camera color that the picture was balanced to; None: ``as_shot_neutral``.
+        neutral: (3,) camera color that the picture was balanced to, or of a batch one for each
+            picture; None: ``as_shot_neutral``.
         profile: the maker's account of the colors beyond one matrix, or None.
         gain_maps: lens shading, to be undone; applied one after the other.
         noise: (shot, read) of a mosaic in [0, 1]: variance = shot * signal + read; None: unknown.
@@ -179,13 +185,13 @@ class Camera:
     cfa: str = "RGGB"
     black_level: tuple[float, ...] = (0.0,)
     white_level: float = 65535.0
-    as_shot_neutral: tuple[float, float, float] = (1.0, 1.0, 1.0)
+    as_shot_neutral: Neutral = (1.0, 1.0, 1.0)
     color_matrix: tuple[float, ...] = _XYZ_TO_SRGB
     illuminant: int = 21
     orientation: int = 1
     crop: tuple[int, int] = (0, 0)
     exif: Mapping[str, str] = field(default_factory=dict)
-    neutral: tuple[float, float, float] | None = field(default=None, compare=False)
+    neutral: Neutral | tuple[Neutral, ...] | None = field(default=None, compare=False)
     profile: ColorProfile | None = field(default=None, compare=False)
     gain_maps: tuple[GainMap, ...] = field(default=(), compare=False)
     noise: tuple[float, float] | None = field(default=None, compare=False)
@@ -208,8 +214,10 @@ class Camera:
             )
         if not all(n > 0 for n in self.as_shot_neutral):
             raise ValueError(f"as_shot_neutral must be positive, not {self.as_shot_neutral}")
-        if self.neutral is not None and not (len(self.neutral) == 3 and min(self.neutral) > 0):
-            raise ValueError(f"neutral must be 3 positive values, not {self.neutral}")
+        if self.neutral is not None:
+            values = torch.tensor(self.neutral)
+            if values.dim() > 2 or values.shape[-1] != 3 or not bool((values > 0).all()):
+                raise ValueError(f"neutral must be 3 positive values, not {self.neutral}")
         if not 1 <= self.orientation <= 8:
             raise ValueError(f"orientation must be 1 to 8, not {self.orientation}")
 

@@ -18,10 +18,10 @@ __all__ = ["COMMANDS", "Commands", "QuietOption", "ThreadsOption", "VerboseOptio
 COMMANDS: dict[str, dict[str, str]] = {
     "Raw in pictures": {
         "embed": "Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg).",
-        "recover": "Rebuild the linear raw of JPEGs (photo.jpg -> photo-recovered.dng).",
+        "recover": "Rebuild the raw of JPEGs (photo.jpg -> photo-recovered.dng).",
         "inspect": "Show what a JPEG carries.",
         "verify": (
-            "Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 picture changed since."
+            "Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 edited, 9 recompressed."
         ),
         "extract": "Copy the metadata into a sidecar (photo.jpg -> photo.jpg.ispmeta).",
         "attach": (
@@ -43,6 +43,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "export": "Write a pipeline as ONNX, with the calibration of RAW's camera as constants.",
     },
     "Figures and training": {
+        "noise": "Put shot and read noise on RAW files (photo.dng -> photo-noisy.dng).",
         "compare": "Compare a recovered raw with the original: PSNR, SSIM, error map.",
         "report": ("Write a page to look at: picture, raw, samples, error (-> photo-report.html)."),
         "evaluate": "Compare methods on every scene of a folder: PSNR, SSIM, bits, seconds.",

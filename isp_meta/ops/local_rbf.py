@@ -20,6 +20,7 @@ from .grid import (
     grid_shape,
     refused_gradient,
     register_calls,
+    under_autocast,
 )
 from .operator import operator
 
@@ -29,7 +30,6 @@ __all__ = [
     "check_samples",
     "local_rbf",
     "local_rbf_leave_one_out",
-    "widened",
 ]
 
 _ops = torch.ops.isp_meta
@@ -109,7 +109,7 @@ def local_rbf(
     Source: SAM's five-dimensional interpolation (Punnappurath and Brown, WACV 2021), localized.
     """
     check_cell(cell)
-    guide, points, values = widened(guide, points, values)
+    guide, points, values = under_autocast(guide, points, values)
     check_pixels("guide", guide)
     batch, guides, height, width = guide.shape
     check_samples(points, values, neighbors, guide, guides)
@@ -142,19 +142,11 @@ def local_rbf_leave_one_out(
 
     Source: the errors from one factorization as in Rippa, *Adv. Comput. Math.* 11, 1999.
     """
-    points, values = widened(points, values)
+    points, values = under_autocast(points, values)
     check_samples(points, values, neighbors, points, points.shape[-1] - 2, left_out=1)
     check_beside("neighbors", neighbors, tuple(neighbors.shape), points, {torch.int64})
     result: Tensor = _ops.local_rbf_leave_one_out(points, values, neighbors, *basis.arguments)
     return result
-
-
-def widened(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Under autocast float32 in place of narrower types, as the operators have it."""
-    if not torch.is_autocast_enabled(tensors[0].device.type):
-        return tensors
-    narrow = (torch.float16, torch.bfloat16)
-    return tuple(t.float() if t.dtype in narrow else t for t in tensors)
 
 
 def check_samples(

@@ -13,8 +13,9 @@ from .grid import (
     grid_shape,
     refused_gradient,
     register_calls,
+    under_autocast,
 )
-from .local_rbf import RadialBasis, check_samples, widened
+from .local_rbf import RadialBasis, check_samples
 from .operator import operator
 
 __all__ = ["local_rbf_equations"]
@@ -64,7 +65,7 @@ def local_rbf_equations(
     Source: a step of Gauss and Newton.
     """
     check_cell(cell)
-    guide, points, values, guess, truth = widened(guide, points, values, guess, truth)
+    guide, points, values, guess, truth = under_autocast(guide, points, values, guess, truth)
     check_pixels("guide", guide)
     batch, guides, height, width = guide.shape
     check_samples(points, values, neighbors, guide, guides)

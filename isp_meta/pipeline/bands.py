@@ -18,6 +18,7 @@ from torch.autograd.forward_ad import unpack_dual
 from ..frame import Frame
 from ..stage import Stage
 from ..workers import workers
+from .blame import blaming
 
 __all__ = ["BAND", "pointwise_run", "run_banded"]
 
@@ -73,7 +74,7 @@ def _is_plain(picture: Tensor) -> bool:
 
 
 def run_banded(
-    stages: Sequence[Stage], frame: Frame, wanted: frozenset[str]
+    stages: Sequence[Stage], frame: Frame, wanted: frozenset[str], position: int = 0
 ) -> tuple[Frame, list[float]]:
     """Runs consecutive pointwise stages.
 
@@ -81,6 +82,7 @@ def run_banded(
         stages: from :func:`pointwise_run`.
         frame: with pictures of one size.
         wanted: fields to make; what the stages only pass among themselves is never whole.
+        position: of the first of the stages in its pipeline, for errors.
 
     Returns:
         The frame with the wanted fields filled, and each stage's seconds, over all workers.
@@ -96,9 +98,10 @@ def run_banded(
         with torch.inference_mode() if inference else torch.no_grad():
             band = blank.replace(**{n: t[..., start : start + BAND] for n, t in flat.items()})
             seconds = []
-            for stage in stages:
+            for place, stage in enumerate(stages, position):
                 begun = time.perf_counter()
-                band = stage(band)
+                with blaming(place, stage):
+                    band = stage(band)
                 seconds.append(time.perf_counter() - begun)
             return band, seconds
 

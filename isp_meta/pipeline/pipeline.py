@@ -15,6 +15,7 @@ from ..frame import Frame
 from ..stage import Stage
 from . import toml as pipeline_file
 from .bands import pointwise_run, run_banded
+from .blame import blaming, named
 from .stopwatch import StageTime, Stopwatch
 
 __all__ = ["Pipeline", "Which"]
@@ -37,17 +38,21 @@ class Pipeline(Stage):
 
     Raises:
         PipelineOrderError: a stage needs what only a later one gives; both are named.
-        TypeError: an element that is no Stage.
+        TypeError: an element that is no Stage, or a class in place of its instance.
     """
 
     def __init__(self, stages: Iterable[Stage]) -> None:
         super().__init__()
-        self.stages = nn.ModuleList(stages)
-        for position, stage in enumerate(self.stages):
+        given = list(stages)
+        for position, stage in enumerate(given):
+            if isinstance(stage, type) and issubclass(stage, Stage):
+                name = stage.__name__
+                raise TypeError(f"position {position} holds the class {name}; write {name}()")
             if not isinstance(stage, Stage):
                 raise TypeError(
                     f"position {position} holds {type(stage).__name__}, which is no Stage"
                 )
+        self.stages = nn.ModuleList(given)
         self.needs, self.gives = self._check_order()
 
     def _check_order(self) -> tuple[frozenset[str], frozenset[str]]:
@@ -102,7 +107,8 @@ class Pipeline(Stage):
                 needs it, which frees a large picture's memory. None: all are kept.
 
         Raises:
-            PipelineOrderError: the frame lacks a field that a stage needs.
+            PipelineOrderError: the frame lacks a field that a stage needs. Errors of a stage say
+                which it is, by position and class.
         """
         return self._run(frame, keep, None)
 
@@ -124,10 +130,10 @@ class Pipeline(Stage):
         kept = None if keep is None else frozenset(keep)
         rest = list(self)
         while rest:
-            stage = rest[0]
+            stage, position = rest[0], len(self) - len(rest)
             if missing := stage.needs - frame.filled:
                 raise PipelineOrderError(
-                    f"{type(stage).__name__} needs {', '.join(sorted(missing))}, but the frame "
+                    f"{named(position, stage)} needs {', '.join(sorted(missing))}, but the frame "
                     f"has only {', '.join(sorted(frame.filled)) or 'no fields'}"
                 )
             group = pointwise_run(rest, frame)
@@ -135,9 +141,10 @@ class Pipeline(Stage):
             later = (stage.needs for stage in rest)
             wanted = frozenset(Frame.FIELDS) if kept is None else kept.union(*later)
             if group:
-                frame, seconds = run_banded(group, frame, wanted)
+                frame, seconds = run_banded(group, frame, wanted, position)
             else:
-                frame, seconds = stage(frame), [1.0]
+                with blaming(position, stage):
+                    frame, seconds = stage(frame), [1.0]
             if watch is not None:
                 watch.lap(group or [stage], seconds)
             frame = frame.replace(**dict.fromkeys(frame.filled - wanted))

@@ -12,7 +12,7 @@ from functools import lru_cache
 import torch
 from torch import Tensor
 
-from ..camera import Camera, ColorProfile
+from ..camera import Camera, ColorProfile, Neutral
 from ..colorimetry import (
     D50,
     ILLUMINANT_KELVIN,
@@ -35,13 +35,24 @@ _CONVERGED = 1e-9
 _LEAST_NEUTRAL = 1e-3
 _LARGEST_CONDITION = 1e6
 
-Triple = tuple[float, float, float]
 Matrices = tuple[tuple[float, ...], ...]
 
 
-def camera_neutral(camera: Camera) -> Triple:
-    """(3,) the camera color that the picture was balanced to: chosen by a stage, or as shot."""
-    return camera.as_shot_neutral if camera.neutral is None else camera.neutral
+def camera_neutral(camera: Camera) -> Neutral:
+    """(3,) the camera color that the picture was balanced to: chosen by a stage, or as shot.
+
+    Raises:
+        ValueError: the pictures of a batch were balanced to one each.
+    """
+    if camera.neutral is None:
+        return camera.as_shot_neutral
+    if isinstance(camera.neutral[0], tuple):
+        raise ValueError(
+            f"the camera's profile is for one light, and this batch was balanced to "
+            f"{len(camera.neutral)}, one a picture; take its pictures one by one, or bind the "
+            "stages behind the white balance"
+        )
+    return camera.neutral
 
 
 def _calibrations(camera: Camera) -> tuple[Matrices, Matrices, tuple[int, ...]]:
@@ -80,7 +91,7 @@ def _normalized_xy(xyz: Tensor) -> Tensor:
 
 @lru_cache
 def _neutral_to_xyz(
-    color: Matrices, illuminants: tuple[int, ...], neutral: Triple
+    color: Matrices, illuminants: tuple[int, ...], neutral: Neutral
 ) -> tuple[Tensor, Tensor]:
     """XYZ of the light (Y = 1), and the color matrix under it."""
     target = torch.tensor(neutral, dtype=torch.float64)
@@ -101,7 +112,7 @@ def _neutral_to_xyz(
     return xyz / xyz[1], matrix
 
 
-def neutral_to_xy(camera: Camera, neutral: Triple | None = None) -> tuple[float, float]:
+def neutral_to_xy(camera: Camera, neutral: Neutral | None = None) -> tuple[float, float]:
     """Chromaticity of the light under which a color of the camera is neutral.
 
     The color matrix depends on the light's temperature and the light on the matrix, so the two are
@@ -167,7 +178,7 @@ def neutral_of_temperature(camera: Camera, kelvin: Tensor, tint: Tensor) -> Tens
 
 @lru_cache
 def _camera_to_xyz(
-    color: Matrices, forward: Matrices, illuminants: tuple[int, ...], neutral: Triple
+    color: Matrices, forward: Matrices, illuminants: tuple[int, ...], neutral: Neutral
 ) -> Tensor:
     white, matrix = _neutral_to_xyz(color, illuminants, neutral)
     d50 = xy_to_xyz(torch.tensor(D50, dtype=torch.float64))

@@ -17,9 +17,8 @@ from torch import Tensor
 from ..camera import Camera
 from ..frame import Frame
 from ..stage import Range, Stage
-from .camera_profile import camera_neutral
 from .rows import at_pixels, gaussian, in_bands, of_bands, row_bands
-from .white_balance import as_shot_gains
+from .white_balance import as_shot_gains, check_triples
 
 __all__ = [
     "HighlightCompression",
@@ -65,24 +64,32 @@ def saturation_level(rgb: Tensor, gains: Tensor) -> Tensor:
 
     Args:
         rgb: (..., 3, H, W) linear, white-balanced, not clipped.
-        gains: (3,) of the white balance.
+        gains: (3,) of the white balance, or (..., 3), each picture's own.
 
     Returns:
-        (3,) float32 in [0.8, 1], before the gains; without gradient.
+        (..., 3) float32 in [0.8, 1], of each picture, before the gains; without gradient.
     """
     with torch.no_grad():
-        planes = rgb.unbind(-3)
-        return torch.stack([_peak(p, gain) for p, gain in zip(planes, gains, strict=True)])
+        gains = gains.to(rgb.device, torch.float32)[..., None, None]
+        some = (rgb[..., ::3, ::3].float() / gains).flatten(-2)
+        counts = _histogram(some)
+        window = F.avg_pool1d(counts, _WINDOW, 1, _WINDOW // 2) * _WINDOW
+        most, place = window.max(-1)
+        found = (most >= _LEAST_PEAK * counts.sum(-1)) & (most >= _LEAST_SHARE * some.shape[-1])
+        level = _BRIGHT + (place + 0.5) * ((1 - _BRIGHT) / _BINS)
+        return torch.where(found, level, 1.0).view(rgb.shape[:-2])
 
 
-def _peak(plane: Tensor, gain: Tensor) -> Tensor:
-    some = plane[..., ::3, ::3].float() / gain.to(plane.device, torch.float32)
-    counts = torch.histc(some.clamp(max=1), _BINS, _BRIGHT, 1.0)
-    window = F.avg_pool1d(counts[None], _WINDOW, 1, _WINDOW // 2)[0] * _WINDOW
-    most, place = window.max(0)
-    found = (most >= _LEAST_PEAK * counts.sum()) & (most >= _LEAST_SHARE * some.numel())
-    level = _BRIGHT + (place + 0.5) * ((1 - _BRIGHT) / _BINS)
-    return torch.where(found, level, 1.0)
+def _histogram(light: Tensor) -> Tensor:
+    """(N, bins) how many of each row's values, (..., K), lie in each bin, more than 1 in the last.
+
+    torch.histc counts a batch as one, and ONNX does not have it.
+    """
+    place = ((light.clamp(max=1) - _BRIGHT) * (_BINS / (1 - _BRIGHT))).floor().long()
+    # What is darker falls into a bin that is not kept.
+    place = place.clamp(-1, _BINS - 1).reshape(-1, light.shape[-1]) + 1
+    counts = light.new_zeros(place.shape[0], _BINS + 1)
+    return counts.scatter_add(1, place, torch.ones_like(place, dtype=light.dtype))[:, 1:]
 
 
 def reconstruct_highlights(rgb: Tensor, gains: Tensor, level: Tensor | None = None) -> Tensor:
@@ -100,8 +107,9 @@ def reconstruct_highlights(rgb: Tensor, gains: Tensor, level: Tensor | None = No
 
     Args:
         rgb: (..., 3, H, W) linear, white-balanced, not clipped; float32 or float64, any size.
-        gains: (3,) of the white balance.
-        level: (3,) at which channels saturate, before the gains; None: :func:`saturation_level`.
+        gains: (3,) of the white balance, or (..., 3), each picture's own.
+        level: (3,) or (..., 3) at which channels saturate, before the gains; None:
+            :func:`saturation_level`.
 
     Returns:
         (..., 3, H, W): up to about the largest of ``gains * level``, where the picture is white.
@@ -113,16 +121,13 @@ def reconstruct_highlights(rgb: Tensor, gains: Tensor, level: Tensor | None = No
     color field is normalized convolution (Knutsson and Westin, CVPR 1993), coarse to fine as the
     pull and push of Gortler et al., "The lumigraph", SIGGRAPH 1996; put together here.
     """
-    if rgb.dim() < 3 or rgb.shape[-3] != 3 or 0 in rgb.shape[-2:] or gains.shape != (3,):
-        raise ValueError(
-            f"rgb must be (..., 3, H, W) and gains (3,), "
-            f"not {tuple(rgb.shape)} and {tuple(gains.shape)}"
-        )
+    if rgb.dim() < 3 or rgb.shape[-3] != 3 or 0 in rgb.shape[-2:]:
+        raise ValueError(f"rgb must be (..., 3, H, W), not {tuple(rgb.shape)}")
+    check_triples(gains, rgb, "gains")
     if level is None:
         level = saturation_level(rgb, gains)
-    if level.shape != (3,):
-        raise ValueError(f"level must be (3,), not {tuple(level.shape)}")
-    top = (gains.to(rgb) * level.to(rgb)).view(3, 1, 1)
+    check_triples(level, rgb, "level")
+    top = (gains.to(rgb) * level.to(rgb)).reshape(-1, 3, 1, 1)
     flat = rgb.reshape(-1, *rgb.shape[-3:])
     bands = row_bands(rgb, top, multiple=_BLOCK)
 
@@ -176,7 +181,7 @@ def _estimated(rgb: Tensor, color: Tensor, top: Tensor) -> Tensor:
     color = color * (1 - faded)
     light = (measured * (rgb.clamp(min=_DARKEST).log() - color)).sum(-3, keepdim=True)
     total = measured.sum(-3, keepdim=True) + _PRIOR
-    light = (light + _PRIOR * top.amax().log()) / total
+    light = (light + _PRIOR * top.amax(-3, keepdim=True).log()) / total
     risen = rgb + saturated * F.relu((light + color).exp() - rgb)
     white = risen.amax(-3, keepdim=True)
     return risen + faded * saturated.amax(-3, keepdim=True) * (white - risen)
@@ -243,7 +248,7 @@ class HighlightReconstruction(Stage):
 
 
 def _camera_gains(camera: Camera) -> Tensor:
-    return as_shot_gains(camera_neutral(camera))
+    return as_shot_gains(camera.as_shot_neutral if camera.neutral is None else camera.neutral)
 
 
 def compress_highlights(rgb: Tensor, start: Tensor | float, white: Tensor | float) -> Tensor:
@@ -257,7 +262,7 @@ def compress_highlights(rgb: Tensor, start: Tensor | float, white: Tensor | floa
     Args:
         rgb: any shape, linear, float32 or float64.
         start: where the shoulder begins, in [0, 1).
-        white: what becomes 1, >= 1; 1 is the identity.
+        white: what becomes 1, >= 1; 1 is the identity. Broadcast against ``rgb``, as ``start`` is.
 
     Returns:
         Same shape, strictly increasing in ``rgb``.
@@ -317,13 +322,14 @@ class HighlightCompression(Stage):
         self.hold("white", white)
 
     def white_for(self, camera: Camera) -> Tensor:
-        """() light that becomes 1 in a picture of this camera."""
-        return _camera_gains(camera).max() if self.white is None else self.white
+        """() light that becomes 1 in a picture of this camera; (N,) of N with a neutral each."""
+        return _camera_gains(camera).amax(-1) if self.white is None else self.white
 
     def forward(self, frame: Frame) -> Frame:
         """Replaces ``rgb``."""
         rgb = frame.require("rgb", by="HighlightCompression")
         white = self.white_for(frame.camera)
+        white = white.view(*rgb.shape[:-3], 1, 1, 1) if white.dim() else white
         return frame.replace(rgb=compress_highlights(rgb, self.start, white))
 
     def bind(self, camera: Camera) -> HighlightCompression:

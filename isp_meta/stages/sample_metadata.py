@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from torch import Tensor
+
 from ..frame import Frame, Sampler
 from ..stage import Stage
 
@@ -38,7 +40,13 @@ class SampleMetadata(Stage):
 
         Raises:
             PipelineOrderError: a field that the sampler needs is still empty.
+            ValueError: a batch.
         """
         for name in sorted(self.needs):
-            frame.require(name, by="SampleMetadata")
+            picture = frame.require(name, by="SampleMetadata")
+            if isinstance(picture, Tensor) and picture.dim() != 3:
+                raise ValueError(
+                    f"SampleMetadata takes one picture, since samples are of one; {name} is "
+                    f"{tuple(picture.shape)}"
+                )
         return frame.replace(samples=self.sampler(frame))

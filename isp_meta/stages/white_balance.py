@@ -9,31 +9,57 @@ from typing import ClassVar
 import torch
 from torch import Tensor
 
-from ..camera import Camera
+from ..camera import Camera, Neutral
 from ..frame import Frame
 from ..stage import Range, Stage
 from .camera_profile import neutral_of_temperature
 
-__all__ = ["GrayWorld", "WhiteBalance", "as_shot_gains", "gray_world", "white_balance"]
+__all__ = [
+    "GrayWorld",
+    "WhiteBalance",
+    "as_shot_gains",
+    "check_triples",
+    "gray_world",
+    "white_balance",
+]
 
 # Above it a channel may be clipped, and its mean says nothing of the light.
 _UNCLIPPED = 0.95
 
 
-def as_shot_gains(neutral: Sequence[float]) -> Tensor:
+def as_shot_gains(neutral: Sequence[float] | Sequence[Neutral]) -> Tensor:
     """Gains of the camera's own white balance.
 
         gain = max(neutral) / neutral
 
     Args:
-        neutral: 3 values, camera color of a neutral object, > 0 (DNG AsShotNeutral).
+        neutral: 3 values, camera color of a neutral object, > 0 (DNG AsShotNeutral); or as many
+            such triples as there are pictures.
 
     Returns:
-        (3,) float64, the smallest exactly 1: a pixel saturated in every channel reaches at least 1
-        in every channel, so that clipping makes it white and not pink.
+        (3,) or (N, 3) float64, the smallest exactly 1: a pixel saturated in every channel reaches
+        at least 1 in every channel, so that clipping makes it white and not pink.
     """
     color = torch.tensor(tuple(neutral), dtype=torch.float64)
-    return color.max() / color
+    return color.amax(-1, keepdim=True) / color
+
+
+def check_triples(values: Tensor, pictures: Tensor, name: str) -> None:
+    """Refuses what is neither three values for all pictures nor three for each.
+
+    Args:
+        values: (3,) or (..., 3).
+        pictures: (..., 3, H, W).
+        name: of the values.
+
+    Raises:
+        ValueError: another shape.
+    """
+    if values.shape != (3,) and values.shape != pictures.shape[:-2]:
+        raise ValueError(
+            f"{name} must be (3,), or three for each picture of {tuple(pictures.shape)}, "
+            f"not {tuple(values.shape)}"
+        )
 
 
 def white_balance(raw: Tensor, gains: Tensor, clip: bool = True) -> Tensor:
@@ -41,7 +67,7 @@ def white_balance(raw: Tensor, gains: Tensor, clip: bool = True) -> Tensor:
 
     Args:
         raw: (..., 3, H, W) linear raw-RGB in [0, 1], float32 or float64.
-        gains: (3,), brought to the dtype and device of ``raw``.
+        gains: (3,), or (..., 3), each picture's own; brought to the dtype and device of ``raw``.
         clip: confine to [0, 1]; without it highlights keep what lies above white.
 
     Returns:
@@ -50,12 +76,10 @@ def white_balance(raw: Tensor, gains: Tensor, clip: bool = True) -> Tensor:
     Raises:
         ValueError: shapes do not fit.
     """
-    if raw.dim() < 3 or raw.shape[-3] != 3 or gains.shape != (3,):
-        raise ValueError(
-            f"raw must be (..., 3, H, W) and gains (3,), "
-            f"not {tuple(raw.shape)} and {tuple(gains.shape)}"
-        )
-    rgb = raw * gains.to(raw).view(3, 1, 1)
+    if raw.dim() < 3 or raw.shape[-3] != 3:
+        raise ValueError(f"raw must be (..., 3, H, W), not {tuple(raw.shape)}")
+    check_triples(gains, raw, "gains")
+    rgb = raw * gains.to(raw)[..., None, None]
     return rgb.clamp(0, 1) if clip else rgb
 
 
@@ -65,21 +89,22 @@ def gray_world(raw: Tensor) -> Tensor:
         gain = max(mean) / mean, over the pixels whose every channel lies below 0.95
 
     Args:
-        raw: (..., 3, H, W) linear raw-RGB in [0, 1]; a batch counts as one picture.
+        raw: (..., 3, H, W) linear raw-RGB in [0, 1].
 
     Returns:
-        (3,), the smallest exactly 1, differentiable. Where all pixels are clipped or a mean is
-        black, its gain is 1 or at most 1000.
+        (..., 3), of each picture; the smallest exactly 1, differentiable. Where all pixels are
+        clipped or a mean is black, its gain is 1 or at most 1000.
 
     Source: Buchsbaum, "A spatial processor model for object colour perception", Journal of the
     Franklin Institute 310(1), 1980.
     """
     weight = (raw.detach().amax(-3, keepdim=True) < _UNCLIPPED).to(raw)
-    total = (raw.flatten(-2) @ weight.flatten(-2).mT).reshape(-1, 3).sum(0)
-    mean = total / weight.sum().clamp(min=1)
+    total = (raw.flatten(-2) @ weight.flatten(-2).mT).squeeze(-1)
+    mean = total / weight.sum((-2, -1)).clamp(min=1)
     # Nothing left of a wholly clipped picture: its light is unknown, so it stays as it is.
-    mean = torch.where(mean.max() > 0, mean, torch.ones_like(mean))
-    return mean.max() / mean.clamp(min=1e-3 * mean.detach().max())
+    mean = torch.where(mean.amax(-1, keepdim=True) > 0, mean, torch.ones_like(mean))
+    most = mean.amax(-1, keepdim=True)
+    return most / torch.maximum(mean, 1e-3 * most.detach())
 
 
 def _balanced(frame: Frame, gains: Tensor, clip: bool, by: str) -> Frame:
@@ -90,10 +115,11 @@ def _balanced(frame: Frame, gains: Tensor, clip: bool, by: str) -> Frame:
     return frame.replace(rgb=rgb, camera=frame.camera.replace(neutral=_neutral(gains)))
 
 
-def _neutral(gains: Tensor) -> tuple[float, float, float]:
-    values = gains.detach().double()
-    red, green, blue = (values[1] / values).tolist()
-    return red, green, blue
+def _neutral(gains: Tensor) -> Neutral | tuple[Neutral, ...]:
+    values = gains.detach().double().reshape(-1, 3)
+    triples = (values[:, 1:2] / values).tolist()
+    first, *others = ((red, green, blue) for red, green, blue in triples)
+    return (first, *others) if others else first
 
 
 class WhiteBalance(Stage):
@@ -190,9 +216,10 @@ class WhiteBalance(Stage):
 class GrayWorld(Stage):
     """Raw to rgb, balanced to the picture's own mean; see :func:`gray_world`.
 
-    The neutral is recorded in ``camera.neutral``, as by :class:`WhiteBalance`; but no stage knows
-    it before there is a picture, so that those bound beforehand (:meth:`isp_meta.Pipeline.bind`)
-    hold what is right for the camera's own neutral.
+    Each picture of a batch has its own light, and all of them are recorded in ``camera.neutral``,
+    as by :class:`WhiteBalance`; stages that read the camera's profile refuse several. No stage
+    knows it before there is a picture, so that those bound beforehand
+    (:meth:`isp_meta.Pipeline.bind`) hold what is right for the camera's own neutral.
 
     Args:
         clip: confine to [0, 1].

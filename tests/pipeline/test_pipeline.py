@@ -1,4 +1,5 @@
 import concurrent.futures
+import copy
 
 import pytest
 import torch
@@ -17,6 +18,7 @@ from isp_meta.stages import (
     Gamma,
     HighlightCompression,
     Quantize,
+    Sharpening,
     ToneCurve,
     WhiteBalance,
 )
@@ -94,7 +96,7 @@ def test_a_wrong_order_of_nested_pipelines_is_refused():
 
 def test_a_frame_that_lacks_a_field_is_refused_by_name():
     with pytest.raises(
-        PipelineOrderError, match="WhiteBalance needs raw, but the frame has only co"
+        PipelineOrderError, match=r"stage 0 \(WhiteBalance\) needs raw, but the frame has only co"
     ):
         Pipeline([WhiteBalance(), Gamma()])(a_frame())
     with pytest.raises(PipelineOrderError, match="no fields"):
@@ -104,6 +106,50 @@ def test_a_frame_that_lacks_a_field_is_refused_by_name():
 def test_refuses_what_is_no_stage():
     with pytest.raises(TypeError, match="position 1 holds Linear"):
         Pipeline([BlackLevel(), nn.Linear(1, 1)])
+
+
+def test_a_class_in_place_of_its_instance_is_told_so():
+    with pytest.raises(TypeError, match=r"position 1 holds the class Gamma; write Gamma\(\)"):
+        Pipeline([ToneCurve(), Gamma])
+
+
+class Failing(Stage):
+    needs = gives = frozenset({"rgb"})
+    pointwise = True
+
+    def __init__(self, error, after=0):
+        super().__init__()
+        self.error, self.left = error, after
+
+    def forward(self, frame):
+        self.left -= 1
+        if self.left < 0:
+            raise self.error
+        return frame
+
+
+@pytest.mark.parametrize("nested", [False, True])
+@pytest.mark.parametrize(
+    ("error", "text"),
+    [
+        (ValueError("too dark"), "too dark"),
+        (RuntimeError("Failing: size mismatch", 7), "size mismatch"),
+        (PipelineOrderError("none is there"), "none is there"),
+    ],
+    ids=["ValueError", "RuntimeError", "PipelineOrderError"],
+)
+def test_an_error_names_its_stage(error, text, nested):
+    stages = [ToneCurve([0.0, 1.0]), Failing(copy.copy(error))]
+    where = r"stage 1 \(Failing\): "
+    if nested:
+        stages, where = [ColorMatrix(), Pipeline(stages)], r"stage 1 \(Pipeline\): " + where
+    with pytest.raises(type(error), match=where + text):
+        Pipeline(stages)(Frame(rgb=torch.rand(3, 2, 2)))
+
+
+def test_an_error_of_another_form_comes_out_as_it_is():
+    with pytest.raises(FileNotFoundError, match="No such file"):
+        Pipeline([Failing(FileNotFoundError(2, "No such file"))])(Frame(rgb=torch.rand(3, 2, 2)))
 
 
 def test_a_tap_sees_what_leaves_a_stage_until_it_is_removed():
@@ -290,15 +336,11 @@ def test_bands_run_where_autograd_is_off(mode):
     assert found.is_inference() == (mode is torch.inference_mode)
 
 
-def test_an_error_in_a_band_comes_out():
-    class Broken(Hue):
-        def forward(self, frame):
-            if super().forward(frame) and len(self.sizes) > 1:
-                raise ValueError("broken")
-            return frame
-
-    with pytest.raises(ValueError, match="broken"):
-        Pipeline([Broken()])(Frame(rgb=torch.rand(3, *LARGE)))
+@pytest.mark.parametrize("after", [0, 1])
+def test_an_error_in_a_band_comes_out_and_names_its_stage(after):
+    pipeline = Pipeline([Sharpening(field="rgb"), Hue(), Failing(ValueError("broken"), after)])
+    with pytest.raises(ValueError, match=r"stage 2 \(Failing\): broken"):
+        pipeline(Frame(rgb=torch.rand(3, *LARGE)))
 
 
 def test_profile_gives_the_picture_and_what_each_stage_cost():

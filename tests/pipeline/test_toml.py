@@ -65,6 +65,7 @@ def test_every_preset_comes_back(name):
     assert max(map(len, text.splitlines())) <= 100
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.floats(0, 1, width=32).map(lambda x: x or 0.0), min_size=2, max_size=9, unique=True

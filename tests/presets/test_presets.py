@@ -2,6 +2,7 @@ import inspect
 
 import pytest
 import torch
+from every_stage import hard_pictures
 
 from isp_meta import presets
 from isp_meta.camera import Camera
@@ -137,6 +138,20 @@ def test_every_preset_takes_any_size_and_precision(size, dtype, make_frame):
         done = make()(frame)
         assert done.srgb.shape == done.raw.shape == (3, *size)
         assert done.srgb.dtype == done.raw.dtype == dtype
+
+
+@pytest.mark.parametrize("name", [*presets.__all__, *range(12)])
+def test_a_batch_is_a_stack_of_its_pictures(name):
+    batch, singles = hard_pictures()
+    pipeline = drawn(name) if isinstance(name, int) else getattr(presets, name)()
+    together = pipeline(batch)
+    for i, one in enumerate(singles):
+        alone = pipeline(one)
+        torch.testing.assert_close(together.raw[i], alone.raw, rtol=0, atol=1e-6)
+        apart = (together.srgb[i] - alone.srgb).abs()
+        # Rounding may tip a value to the next of 255 levels.
+        assert float(apart.max()) < 1.01 / 255
+        assert float((apart > 1e-6).float().mean()) < 2e-3
 
 
 def test_a_simulated_camera_writes_a_jpeg(make_frame):

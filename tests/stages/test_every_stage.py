@@ -1,94 +1,25 @@
-"""What holds for every stage: a new one is a line in the table below."""
+"""What holds for every stage: a new one is a line in the table of ``every_stage``."""
 
 import inspect
-from dataclasses import dataclass, field
 
 import pytest
 import torch
+from every_stage import (
+    CAMERA,
+    DEVICES,
+    EXAMPLES,
+    EXEMPT,
+    PICTURES,
+    every_stage,
+    frame_of,
+    hard_pictures,
+    make,
+)
 
 from isp_meta import stages
 from isp_meta.camera import Camera
-from isp_meta.frame import Frame
 from isp_meta.pipeline import Pipeline
 from isp_meta.stage import Stage
-
-
-@dataclass(frozen=True)
-class Example:
-    """A stage to try, and what does not hold for it.
-
-    Attributes:
-        arguments: of its constructor.
-        excused: by name of a check, why it cannot hold.
-    """
-
-    arguments: dict = field(default_factory=dict)
-    excused: dict = field(default_factory=dict)
-
-
-MIX = [[0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.05, 0.15, 0.8]]
-RANDOM = "every pixel of a batch has noise of its own"
-EXAMPLES = {
-    "BlackLevel": Example(),
-    "CameraToWorking": Example(),
-    "ColorMatrix": Example({"matrix": MIX}),
-    "DefectivePixels": Example({"defects": [[0, 0]]}),
-    "Demosaic": Example(),
-    "Exposure": Example({"stops": -0.5}),
-    "Gamma": Example(),
-    "GrayWorld": Example({}, {"batch": "a frame has one light, and a batch in it too"}),
-    "HighlightCompression": Example(),
-    "HighlightReconstruction": Example(),
-    "HueSaturationMap": Example({"table": [[[[10.0, 0.9, 1.0]], [[5.0, 0.8, 1.0]]]] * 3}),
-    "Jpeg": Example({"quality": 90.0}),
-    "LensShading": Example(),
-    "Linearize": Example({"table": [i * (1 + i / 4095) for i in range(4096)]}),
-    "LocalToneMapping": Example(),
-    "LookTable": Example({"table": [[[[10.0, 0.9, 1.0]], [[5.0, 0.8, 1.0]]]] * 3}),
-    "MosaicNoiseReduction": Example(),
-    "NoiseReduction": Example(),
-    "Quantize": Example({"bits": 10}, {"gradient": "it goes straight through"}),
-    "Saturation": Example({"amount": 0.7}),
-    "SensorNoise": Example({"shot": 1e-4, "read": 1e-6, "seed": 1}, {"batch": RANDOM}),
-    "Sharpening": Example(),
-    "ToneCurve": Example({"knots": [0.0, 0.4, 0.7, 1.0]}),
-    "Vignette": Example({"coefficients": [0.2, 0.0, 0.1, 0.0, 0.0]}),
-    "WhiteBalance": Example({"gains": [1.1, 1.0, 1.2]}),
-    "WorkingToDisplay": Example({"space": "display-p3"}),
-}
-# It asks a sampler, which is tested in its own family, and holds what no file can.
-EXEMPT = {"SampleMetadata"}
-
-CAMERA = Camera(
-    cfa="GRBG",
-    black_level=(60.0, 62.0, 61.0, 63.0),
-    white_level=4095.0,
-    as_shot_neutral=(0.7, 1.0, 0.8),
-    noise=(1e-4, 1e-6),
-)
-PICTURES = {"codes": 1, "mosaic": 1, "raw": 3, "rgb": 3, "srgb": 3}
-DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
-
-
-def every_stage(check):
-    """The examples for which a check can hold."""
-    named = [name for name, example in EXAMPLES.items() if check not in example.excused]
-    return pytest.mark.parametrize("name", [n for n in named if hasattr(stages, n)])
-
-
-def make(name):
-    return getattr(stages, name)(**EXAMPLES[name].arguments)
-
-
-def frame_of(*size, dtype=torch.float32, seed=0, device="cpu", batch=()):
-    """All fields filled with light that no stage clips."""
-    generator = torch.Generator().manual_seed(seed)
-    fields = {}
-    for name, channels in PICTURES.items():
-        light = torch.rand(*batch, channels, *size, generator=generator, dtype=torch.float64)
-        light = 0.2 + 0.5 * light
-        fields[name] = (64 + 3900 * light if name == "codes" else light).to(dtype).to(device)
-    return Frame(CAMERA, **fields)
 
 
 def outputs(stage, frame):
@@ -151,13 +82,29 @@ def test_keeps_size_dtype_and_device_and_its_input(name, size, dtype, device):
 
 
 @every_stage("batch")
-def test_a_batch_is_each_of_its_pictures(name):
-    stage, frame = make(name), frame_of(9, 12, batch=(2,))
-    for key, value in outputs(stage, frame).items():
-        assert value.shape == (2, PICTURES[key], 9, 12)
-        for i in range(2):
-            one = frame.replace(**{field: getattr(frame, field)[i] for field in PICTURES})
-            torch.testing.assert_close(value[i], getattr(stage(one), key), rtol=1e-6, atol=1e-6)
+def test_a_batch_is_a_stack_of_its_pictures_and_so_is_its_gradient(name):
+    stage = make(name).double()
+    batch, singles = hard_pictures(torch.float64)
+    (taken, *_), (given, *_) = sorted(stage.needs), sorted(stage.gives)
+    leaves = [getattr(frame, taken).requires_grad_() for frame in (batch, *singles)]
+    together = getattr(stage(batch), given)
+    weight = torch.rand(together.shape, generator=torch.Generator().manual_seed(1)).double()
+    (slope,) = torch.autograd.grad((together * weight).sum(), leaves[0])
+    for i, one in enumerate(singles):
+        alone = getattr(stage(one), given)
+        torch.testing.assert_close(together[i], alone, rtol=0, atol=1e-12)
+        (own,) = torch.autograd.grad((alone * weight[i]).sum(), leaves[1 + i])
+        torch.testing.assert_close(slope[i], own, rtol=1e-9, atol=1e-12)
+
+
+@every_stage("batch")
+def test_without_a_gradient_too_and_in_two_dimensions(name):
+    stage = make(name)
+    batch, singles = hard_pictures()
+    shape = {k: getattr(batch, k).unsqueeze(1) for k in PICTURES}
+    for key, value in outputs(stage, batch.replace(**shape)).items():
+        alone = torch.stack([getattr(stage(one), key) for one in singles])
+        torch.testing.assert_close(value[:, 0], alone, rtol=1e-6, atol=1e-6)
 
 
 @pytest.mark.parametrize("name", [n for n in EXAMPLES if getattr(stages, n).pointwise])

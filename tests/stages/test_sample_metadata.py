@@ -42,6 +42,12 @@ def test_needs_what_its_sampler_needs():
         stage(Frame(srgb=torch.zeros(3, 2, 2)))
 
 
+def test_a_batch_is_refused():
+    batch = torch.rand(2, 3, 4, 4)
+    with pytest.raises(ValueError, match=r"one picture.*raw is \(2, 3, 4, 4\)"):
+        SampleMetadata(Brightest(1))(Frame(raw=batch, srgb=batch))
+
+
 def test_before_the_picture_is_finished_it_is_refused_by_name():
     with pytest.raises(PipelineOrderError, match=r"SampleMetadata.*needs srgb.*Gamma"):
         Pipeline([WhiteBalance(), SampleMetadata(Brightest(1)), Gamma()])

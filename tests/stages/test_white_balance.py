@@ -5,7 +5,17 @@ from torch import nn
 from isp_meta.camera import Camera, ColorProfile
 from isp_meta.colorimetry import temperature_of_xy, xy_of_temperature, xy_to_xyz
 from isp_meta.frame import Frame
-from isp_meta.stages import GrayWorld, WhiteBalance, as_shot_gains, gray_world, white_balance
+from isp_meta.pipeline import Pipeline
+from isp_meta.stages import (
+    CameraToWorking,
+    GrayWorld,
+    HighlightCompression,
+    HighlightReconstruction,
+    WhiteBalance,
+    as_shot_gains,
+    gray_world,
+    white_balance,
+)
 from isp_meta.stages.camera_profile import neutral_to_xy
 
 NEUTRAL = (0.5, 1.0, 0.625)
@@ -52,8 +62,10 @@ def test_gradient_of_both_arguments():
 
 
 def test_refusals_and_repr():
-    with pytest.raises(ValueError, match=r"not \(1, 2, 2\) and \(3,\)"):
+    with pytest.raises(ValueError, match=r"not \(1, 2, 2\)"):
         white_balance(torch.zeros(1, 2, 2), torch.ones(3))
+    with pytest.raises(ValueError, match=r"three for each picture of \(2, 3, 4, 4\), not \(3, 3\)"):
+        white_balance(torch.zeros(2, 3, 4, 4), torch.ones(3, 3))
     with pytest.raises(ValueError, match=r"\(4,\)"):
         WhiteBalance([1.0, 1.0, 1.0, 1.0])
     assert repr(WhiteBalance()) == "WhiteBalance(gains=as shot, clip=True)"
@@ -111,12 +123,27 @@ def test_gray_world():
 
 
 def test_clipped_pixels_say_nothing_of_the_light():
-    raw = torch.tensor([0.2, 0.4, 0.3]).view(3, 1, 1).repeat(2, 1, 4, 4)
-    raw[0, :, 0] = 1.0
+    raw = torch.tensor([0.2, 0.4, 0.3]).view(3, 1, 1).repeat(1, 4, 4)
+    raw[:, 0] = 1.0
     assert gray_world(raw).tolist() == pytest.approx([2.0, 1.0, 4 / 3])
     assert gray_world(torch.ones(3, 2, 2)).tolist() == [1.0] * 3
     assert gray_world(torch.zeros(3, 2, 2)).tolist() == [1.0] * 3
     assert gray_world(torch.tensor([0.5, 0.5, 0.0]).view(3, 1, 1)).isfinite().all()
+
+
+def test_each_picture_of_a_batch_is_balanced_to_its_own_light():
+    light = torch.rand(2, 3, 30, 40, generator=torch.Generator().manual_seed(0)) * 0.9
+    light[0, 0] *= 0.4
+    light[1, 2] *= 0.5
+    pipeline = Pipeline([GrayWorld(clip=False), HighlightReconstruction(), HighlightCompression()])
+    together = pipeline(Frame(HERO6, raw=light))
+    alone = [pipeline(Frame(HERO6, raw=picture)) for picture in light]
+    for neutral, frame in zip(together.camera.neutral, alone, strict=True):
+        assert neutral == pytest.approx(frame.camera.neutral, rel=1e-6)
+    torch.testing.assert_close(together.rgb, torch.stack([frame.rgb for frame in alone]))
+    with pytest.raises(ValueError, match="one light, and this batch was balanced to 2"):
+        CameraToWorking()(together)
+    assert CameraToWorking().bind(HERO6)(together).rgb.shape == light.shape
 
 
 def test_gradient_of_gray_world():
