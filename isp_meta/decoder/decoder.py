@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ..ops import local_rbf
+from ..processors.workers import workers
 from ..samples import Correction, Samples
-from ..workers import workers
 from .guess import GUESSES, FirstGuess, fit_guesses, log_gain, times_gain
 from .guide import Guide
 from .search import LeftOut, search, settings

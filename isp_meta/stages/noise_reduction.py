@@ -16,8 +16,8 @@ from torch.nn import functional
 
 from ..camera import BAYER_PATTERNS, LINEAR, MONOCHROME
 from ..frame import Frame
+from ..processors.workers import workers
 from ..stage import Range, Stage
-from ..workers import workers
 from .borders import cropped, extended
 from .noise import NoiseAware
 from .periodic import least_cfa

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from ..workers import workers
+from ..processors.workers import workers
 
 __all__ = [
     "Bands",
