@@ -52,6 +52,10 @@ def samples(batch: int, height: int, width: int, cell: int, device: str) -> Iter
         around = torch.rand(*cells, count + 1, device=device).argsort(-1)
         yield "local_rbf", (guide, points, values, around[..., 1:].contiguous(), cell, BASIS), ()
         yield "local_rbf_leave_one_out", (points, values, around.flatten(0, 2), BASIS), ()
+        if count <= 16:  # the most that equations are made of
+            few, truth = around[..., :count].contiguous(), guide.square()
+            given = (guide, points, values[:, :3].contiguous(), few, cell, BASIS, guide, truth)
+            yield "local_rbf_equations", given, ()
         position = torch.rand(7, 2, device=device) * height
         yield "nearest_samples", (place, position, min(count, 9)), ()
     contrast = torch.randn(9, height // 4 + 1, width // 4 + 1, device=device)
