@@ -10,6 +10,7 @@ TESTED := $(VENV)/.tested
 NATIVE := $(shell find csrc -not -name '.*')
 CXX_FILES := $(shell find csrc benchmarks examples tests/codec -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
+OLDEST_TORCH := 2.10.0
 CODER := positions values predicted enhancement mosaic mosaic_fit
 
 .DEFAULT_GOAL := help
@@ -39,14 +40,15 @@ format: $(TESTED)  ## bring all files into that style
 bench: $(TESTED)  ## every benchmark: one script a question, a table each
 	@set -e; for script in benchmarks/*.py; do echo "== $$script"; $(BIN)/python $$script; done
 
-bench-gpu:  ## on a machine with an NVIDIA GPU: its tests, compute-sanitizer, the operators' figures
-	PYTHON=$(PYTHON) benchmarks/gpu.sh
+bench-gpu:  ## on a machine with an NVIDIA GPU, in the environment that is there: tests, sanitizers, figures
+	PYTHON=$(PYTHON) benchmarks/gpu_run.sh
 
 check-speed: $(BIN)/python  ## instructions of every CPU loop, against those on record
 	@PYTHON=$(PYTHON) scripts/debian_packages.sh test
 	$(BIN)/python benchmarks/instructions.py --check
 
 check-cuda: $(TESTED)  ## the CUDA kernels, compiled by nvcc and run under g++, no GPU needed
+	@$(MAKE) --no-print-directory build/torch-$(OLDEST_TORCH) || true  # says what is not checked then
 	$(BIN)/python tests/cuda_shim/check_cuda.py
 
 check-coder: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic build/sanitized/fuzz_enhancement  ## the payload's coder under sanitizers, on damaged streams
@@ -69,6 +71,11 @@ clean:  ## remove what was built, but for the virtual environment
 	rm -rf build dist site demo-output *.egg-info isp_meta/*.so $(INSTALLED) $(TESTED) $(VENV)/.docs $(VENV)/.fuzz
 	rm -rf .pytest_cache .hypothesis .mypy_cache .ruff_cache
 	find . -name __pycache__ -not -path './$(VENV)/*' -prune -exec rm -rf {} +
+
+# The C++ headers of the oldest PyTorch that pyproject.toml promises.
+build/torch-%: | $(BIN)/python
+	@mkdir -p $(@D)
+	$(BIN)/python scripts/torch_headers.py $* $@
 
 # The coder without its Python binding.
 build/sanitized/%: tests/codec/%.cpp tests/codec/fuzzing.h $(wildcard csrc/payload/*)

@@ -52,7 +52,7 @@ def make_tree(folder: Path, files: int) -> None:
         left = 2 * chance.randrange((mosaic.shape[2] - WIDTH) // 2)
         crop = mosaic[:, top : top + HEIGHT, left : left + WIDTH] * chance.choice((0.5, 1.0, 1.5))
         raw = crop.clamp(0, 1).expand(3, -1, -1)
-        write_dng(path, Frame(camera=frame.camera, raw=raw), cfa=True)
+        write_dng(path, Frame(camera=frame.camera, raw=raw))
         previous = path.read_bytes()
         if number % 10 == 3:
             path.write_bytes(damaged(previous, number // 10 % 4, chance))

@@ -67,7 +67,7 @@ def libraw(mosaic: Tensor, algorithm: str, cfa: str = CFA) -> Tensor:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, "mosaic.dng")
         frame = Frame(Camera(cfa=cfa), raw=mosaic.expand(3, -1, -1))
-        write_dng(path, frame, cfa=True, compress="none")
+        write_dng(path, frame, compress="none")
         with rawpy.imread(str(path)) as raw:
             codes = raw.postprocess(
                 demosaic_algorithm=rawpy.DemosaicAlgorithm[algorithm],

@@ -92,18 +92,18 @@ def renderers() -> dict[str, Callable[[Path, Path], None]]:
 def recovered(raw: Path, folder: Path) -> dict[str, Path]:
     """What comes back of a raw file, by what it is."""
     kinds = {
-        "lossless, mosaic": (CaptureOptions(lossless=True), True),
-        "default, mosaic": (CaptureOptions(), True),
-        "default, linear": (CaptureOptions(), False),
+        "lossless, mosaic": (CaptureOptions(lossless=True), False),
+        "default, mosaic": (CaptureOptions(), False),
+        "default, linear": (CaptureOptions(), True),
     }
     files = {}
-    for kind, (options, cfa) in kinds.items():
+    for kind, (options, linear) in kinds.items():
         files[kind] = folder / f"{raw.stem}-{kind.replace(', ', '-')}.dng"
         if not files[kind].exists():
             jpeg = folder / f"{raw.stem}-{kind.partition(',')[0]}.jpg"
             if not jpeg.exists():
                 embed(raw, jpeg, options)
-            write_dng(files[kind], recover(jpeg), cfa=cfa)
+            write_dng(files[kind], recover(jpeg), linear=linear)
     return files
 
 

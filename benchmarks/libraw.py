@@ -124,7 +124,7 @@ def wrapped(path: Path, size: tuple[int, int], levels: tuple[float, float], fold
     gains = gray_world(frame.raw)
     camera = camera.replace(as_shot_neutral=tuple((gains[1] / gains).tolist()))
     target = Path(folder, path.with_suffix(".dng").name)
-    write_dng(target, Frame(camera, raw=frame.mosaic.expand(3, -1, -1)), cfa=True)
+    write_dng(target, Frame(camera, raw=frame.mosaic.expand(3, -1, -1)))
     return target
 
 

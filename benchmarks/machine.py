@@ -5,11 +5,41 @@ from __future__ import annotations
 import os
 import platform
 import re
+import resource
+import time
 from pathlib import Path
 
 import torch
 
 import isp_meta
+
+
+class Others:
+    """What processes other than this one and its children use of the machine from here on."""
+
+    MOST = 0.1
+
+    def __init__(self) -> None:
+        self._clock, self._busy, self._own = self._now()
+
+    def cores(self) -> float:
+        """Mean of cores; what a hypervisor took away counts."""
+        clock, busy, own = self._now()
+        passed = clock - self._clock
+        return max(0.0, (busy - self._busy) - (own - self._own)) / passed if passed else 0.0
+
+    def busy(self) -> bool:
+        """Whether figures measured meanwhile are not worth keeping."""
+        return self.cores() > self.MOST
+
+    @staticmethod
+    def _now() -> tuple[float, float, float]:
+        """Seconds by the clock, of all cores at work, and of them in this process and children."""
+        fields = Path("/proc/stat").read_text(encoding="ascii").split(maxsplit=11)[1:9]
+        user, nice, system, _idle, _waiting, *interrupted = map(int, fields)
+        total = (user + nice + system + sum(interrupted)) / os.sysconf("SC_CLK_TCK")
+        used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+        return time.monotonic(), total, sum(u.ru_utime + u.ru_stime for u in used)
 
 
 def machine(device: str = "cpu") -> dict[str, str | float]:

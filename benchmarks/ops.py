@@ -1,14 +1,18 @@
-"""Native operators against plain PyTorch: python benchmarks/ops.py [--device cuda] [--full]
+"""Native operators against PyTorch's own: python benchmarks/ops.py [--device cuda] [--full]
 
-Plain and published formulations: see plain_pytorch.py, which checks them first. Native and the
-others alternate within one run; figures are medians. Allocating and returning memory is a large
+"published" and "best PyTorch": see plain_pytorch.py, which checks both first. Native and the others
+alternate within one run; figures are medians of five rounds at least, after one that is not
+counted. Widths are no powers of two but where the row says so: rows would lie in each other's way.
+Allocating and returning memory is a large
 part of PyTorch's time on the CPU, so all runs twice there: with the allocator as it is, and with a
 heap that is kept (MALLOC_MMAP_MAX_=0, MALLOC_TRIM_THRESHOLD_); --full adds torch.compile of the
-plain formulation, and more sizes.
+best formulation, and more sizes.
 
 Bandwidth counts every tensor once: arguments and result forward; backward the same again, and a
 gradient for each. It is compared with that of reading a large tensor (CPU) or copying one (CUDA),
-measured in the same run. --record keeps the figures in benchmarks/results, for docs/benchmarks.md.
+measured in the same run. --record keeps the figures in benchmarks/results, for docs/benchmarks.md,
+unless others kept the machine busy meanwhile. On CUDA a row is a graph of the call, replayed with a
+second-level cache that holds nothing of it.
 Peak memory is what memory grows by during one call, results included.
 """
 
@@ -28,12 +32,12 @@ from typing import Any
 
 import plain_pytorch
 import torch
-from machine import describe, machine, recorded
+from machine import Others, describe, machine, recorded
 from plain_pytorch import (
     CELL,
     CHANNELS,
     WITHOUT_GRADIENT,
-    Plain,
+    Best,
     Published,
     arguments,
     leaves_of,
@@ -45,18 +49,19 @@ from isp_meta import ops
 
 # Batch, height, width.
 Size = tuple[int, int, int]
-QUICK: list[Size] = [(1, 128, 128), (1, 1024, 1024)]
-FULL: list[Size] = [*((n, 128, 128) for n in (1, 16, 128)), (1, 512, 512), (1, 1024, 1024)]
+WEIGHED: Size = (1, 1000, 1504)
+QUICK: list[Size] = [(1, 128, 128), WEIGHED]
 PHOTOGRAPH: Size = (1, 3000, 4000)
-FULL += [PHOTOGRAPH]
-WEIGHED: Size = (1, 1024, 1024)
+FULL: list[Size] = [*((n, 128, 128) for n in (1, 16, 128)), (1, 512, 512), WEIGHED]
+FULL += [(1, 1024, 1024), PHOTOGRAPH]
 ALLOCATORS = {
     "default": {},
     "kept heap": {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": str(1 << 36)},
     # Every large block goes back at once, so that resident memory shows what is in use.
     "memory": {"MALLOC_MMAP_THRESHOLD_": "65536"},
 }
-PATIENCE = 3000.0  # ms
+ROUNDS = 5  # at least
+FLUSHED = 1 << 28  # bytes, more than any second-level cache
 Call = Callable[[], object]
 Row = dict[str, Any]
 
@@ -74,12 +79,14 @@ def call(operator: Any, name: str, mode: str, given: tuple[Any, ...]) -> Call:
 def calls(name: str, mode: str, size: Size, device: str, compiled: bool) -> dict[str, Call]:
     """Every formulation of one operator, on the same arguments."""
     given = arguments(name, *size, device)
-    forms = {"native": getattr(ops, name), "plain": getattr(Plain, name)}
-    if hasattr(Published, name):
-        forms["published"] = getattr(Published, name)
+    forms = {"native": getattr(ops, name)}
+    for form, home in (("published", Published), ("best PyTorch", Best)):
+        if hasattr(home, name):
+            forms[form] = getattr(home, name)
     # Unrolled, the batches of a photograph's systems take longer to compile than all else together.
     if compiled and name != "local_rbf":
-        forms["compiled"] = torch.compile(getattr(Plain, name), dynamic=False)
+        best = getattr(Best, name, None) or getattr(Published, name)
+        forms["compiled"] = torch.compile(best, dynamic=False)
     return {form: call(operator, name, mode, given) for form, operator in forms.items()}
 
 
@@ -103,6 +110,7 @@ def milliseconds(one: Call, device: str) -> float:
         one()
         return 1e3 * (time.perf_counter() - start)
     begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+    torch.ones(FLUSHED, dtype=torch.uint8, device=device)
     begin.record()
     one()
     end.record()
@@ -110,19 +118,34 @@ def milliseconds(one: Call, device: str) -> float:
     return float(begin.elapsed_time(end))
 
 
-def alternate(forms: dict[str, Call], seconds: float, device: str) -> dict[str, float]:
-    """Median milliseconds of each; of those beyond a few seconds the first after warming up."""
-    taken: dict[str, list[float]] = {}
-    for form, one in forms.items():
-        if form == "compiled":
+def replayed(one: Call) -> Call:
+    """A CUDA graph of a call, without Python's share; the call where it waits for the GPU."""
+    side = torch.cuda.Stream()
+    side.wait_stream(torch.cuda.current_stream())
+    with torch.cuda.stream(side):
+        one()
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    try:
+        with torch.cuda.graph(graph):
             one()
-        first = milliseconds(one, device)
-        taken[form] = [first] if first > PATIENCE else []
-    quick = [form for form, times in taken.items() if not times]
+    except RuntimeError:
+        torch.cuda.synchronize()
+        return one
+    return graph.replay
+
+
+def alternate(forms: dict[str, Call], seconds: float, device: str) -> dict[str, float]:
+    """Median milliseconds of each, once warm."""
+    for one in forms.values():
+        one()
+    if device == "cuda":
+        forms = {form: replayed(one) for form, one in forms.items()}
+    taken: dict[str, list[float]] = {form: [] for form in forms}
     end, rounds = time.perf_counter() + seconds, 0
-    while rounds < 3 or (time.perf_counter() < end and rounds < 200):
-        for form in quick:
-            taken[form].append(milliseconds(forms[form], device))
+    while rounds < ROUNDS or (time.perf_counter() < end and rounds < 200):
+        for form, one in forms.items():
+            taken[form].append(milliseconds(one, device))
         rounds += 1
     return {form: statistics.median(times) for form, times in taken.items()}
 
@@ -256,10 +279,15 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=0.3, help="of rounds for each row")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     parser.add_argument("--record", action="store_true", help="and to benchmarks/results")
+    parser.add_argument("--once", action="store_true", help="each operator once: for a profiler")
     parser.add_argument("--child", choices=ALLOCATORS, help=argparse.SUPPRESS)
     given = parser.parse_args()
     sizes = FULL if given.full else QUICK
-    if given.child == "memory":
+    if given.once:
+        for name in plain_pytorch.names():
+            once = arguments(name, *WEIGHED, given.device)
+            call(getattr(ops, name), name, modes(name)[-1], once)()
+    elif given.child == "memory":
         print(json.dumps(weigh_cases("cpu")))
     elif given.child:
         # What is compiled is compiled once; and a heap that is kept would hold the most that any
@@ -270,12 +298,16 @@ def main() -> None:
     else:
         if given.device == "cuda" and not torch.cuda.is_available():
             sys.exit("no CUDA device here")
+        others = Others()
         plain_pytorch.main()
         print(describe(machine(given.device)))
         print(f"float32, {CHANNELS} feature channels, cells of {CELL}x{CELL}")
         result = {"machine": machine(given.device), **measure(given)}
+        result["machine"]["others"] = others.cores()
         show(result)
-        record = recorded(result["machine"]) if given.record else None
+        if given.record and others.busy():
+            print(f"NOT RECORDED: others used {others.cores():.2f} cores meanwhile")
+        record = recorded(result["machine"]) if given.record and not others.busy() else None
         for path in filter(None, (given.json, record)):
             path.parent.mkdir(parents=True, exist_ok=True)
             path.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")

@@ -8,8 +8,8 @@ values that the sensor measured:
 - the error of means over 16x16 of a color against what white noise of its size would leave there,
   by their level: below 0.6, 2, 6 and 18 % of white, and above;
 - specks: values below a quarter of the median of the 5x5 around them, in the raw and in the result;
-- blotches: both developed by LibRaw at half size in linear light, averaged over 8x8, lifted by 0, 2
-  and 4 stops; mean CIEDE2000;
+- blotches: CIEDE2000 of means over 8x8 pixels of display light, as ``isp-meta compare --edits`` has
+  it, as shot and lifted by 2 and 4 stops;
 - processor seconds of embedding.
 
 ``--noise 6000,3`` puts shot noise of a full well of 6000 electrons and read noise of 3 on the codes
@@ -32,34 +32,24 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import rawpy
 import torch
 from machine import describe, machine
 from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from isp_meta import compare, read_raw, recover, write_dng
-from isp_meta.colorimetry import SPACES, TRANSFERS, rgb_to_xyz, xy_to_xyz
+from isp_meta import Camera, compare, read_raw, recover
+from isp_meta.comparison import Edit
+from isp_meta.comparison.edits import develop
 from isp_meta.data import sample_path
-from isp_meta.frame import Frame
 from isp_meta.io import remosaic, write_mosaic
-from isp_meta.metrics import delta_e_2000, xyz_to_lab
-from isp_meta.stages import BlackLevel, SensorNoise
+from isp_meta.stages import noisy_codes, srgb_encode
 
-LIFTS = (0, 2, 4)
+LIFTS = [Edit(f"+{stops} EV", exposure=stops) for stops in (0, 2, 4)]
 LEVELS = (0, 0.006, 0.02, 0.06, 0.18, 1)
 SQUARE = 16
 CROP, CROP_LIFT, ZOOM = 96, 5, 4
 COMMAND = [sys.executable, "-c", "from isp_meta.cli import main; main()"]
-
-
-def noisy(frame: Frame, electrons: float, read: float) -> Frame:
-    """The frame with noise on its codes, which stay whole numbers up to white."""
-    stage = SensorNoise(1 / electrons, (read / electrons) ** 2, seed=0)
-    levels = BlackLevel(clip=False)
-    codes: Tensor = levels.invert(stage(levels(frame))).require("codes", "noisy")
-    return frame.replace(codes=codes.round().clamp(0, frame.camera.white_level), mosaic=None)
 
 
 def embedded(raw: Path, jpeg: Path, options: list[str]) -> float:
@@ -69,31 +59,6 @@ def embedded(raw: Path, jpeg: Path, options: list[str]) -> float:
     subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-
-
-def developed(dng: Path) -> Tensor:
-    """(3, h, w) linear sRGB by LibRaw, a pixel for each 2x2 of the mosaic."""
-    with rawpy.imread(str(dng)) as file:
-        picture = file.postprocess(
-            half_size=True,
-            gamma=(1, 1),
-            no_auto_bright=True,
-            output_bps=16,
-            use_camera_wb=True,
-            user_flip=0,
-        )
-    return torch.from_numpy(picture.astype(np.float32) / 65535).movedim(2, 0).contiguous()
-
-
-def lab(linear: Tensor) -> Tensor:
-    xyz = torch.einsum("ij,jhw->ihw", rgb_to_xyz("srgb").to(linear), linear.clamp(0, 1))
-    return xyz_to_lab(xyz, xy_to_xyz(torch.tensor(SPACES["srgb"].white, dtype=torch.float64)))
-
-
-def blotches(one: Tensor, other: Tensor) -> list[float]:
-    """Mean CIEDE2000 of two developments after averaging over 8x8, lifted by each of LIFTS."""
-    small = [functional.avg_pool2d(picture[None], 8)[0] for picture in (one, other)]
-    return [float(delta_e_2000(*(lab(s * 2.0**ev) for s in small)).mean()) for ev in LIFTS]
 
 
 def times_white(got: Tensor, truth: Tensor) -> list[float]:
@@ -114,36 +79,35 @@ def times_white(got: Tensor, truth: Tensor) -> list[float]:
     return found
 
 
-def crop(linear: Tensor, at: tuple[int, int]) -> Image.Image:
+def lifted(raw: Tensor, camera: Camera) -> Tensor:
+    return develop(raw, camera, Edit("crop", exposure=CROP_LIFT))
+
+
+def crop(shown: Tensor, at: tuple[int, int]) -> Image.Image:
     top, left = at
-    part = (linear[:, top : top + CROP, left : left + CROP] * 2.0**CROP_LIFT).clamp(0, 1)
-    codes = (TRANSFERS["srgb"].encode(part) * 255).round().byte().movedim(0, -1).numpy()
+    part = shown[:, top : top + CROP, left : left + CROP]
+    codes = (srgb_encode(part) * 255).round().byte().movedim(0, -1).numpy()
     return Image.fromarray(codes).resize((CROP * ZOOM, CROP * ZOOM), Image.Resampling.NEAREST)
 
 
-def darkest(linear: Tensor) -> tuple[int, int]:
+def darkest(shown: Tensor) -> tuple[int, int]:
     """Where a crop is darkest that still has something to see: about 1/100 of white."""
-    means = functional.avg_pool2d(linear.mean(0)[None], CROP)[0]
-    place = int((means.log() - torch.tensor(0.008).log()).abs().argmin())
+    means = functional.avg_pool2d(shown.mean(0)[None], CROP)[0]
+    place = int((means.log() - torch.tensor(0.25).log()).abs().argmin())
     return place // means.shape[1] * CROP, place % means.shape[1] * CROP
 
 
-def figures(raw: Path, jpeg: Path, work: Path) -> tuple[dict[str, Any], Tensor]:
+def figures(raw: Path, jpeg: Path) -> tuple[dict[str, Any], tuple[Tensor, Tensor]]:
     frame = recover(jpeg)
-    compared, *pictures = compare(raw, jpeg, estimate=frame)
-    back = work / "back.dng"
-    write_dng(back, frame, cfa=True, overwrite=True)
-    picture = developed(back)
-    return {
-        **compared.as_dict(),
-        "times_white": times_white(*(remosaic(part, frame.camera.cfa) for part in pictures)),
-        "blotches": blotches(developed(raw), picture),
-    }, picture
+    compared, got, true = compare(raw, jpeg, estimate=frame, edits=LIFTS)
+    measured = [remosaic(picture, frame.camera.cfa) for picture in (got, true)]
+    lit = [lifted(picture, frame.camera) for picture in (got, true)]
+    return {**compared.as_dict(), "times_white": times_white(*measured)}, (lit[0], lit[1])
 
 
 def shown(row: dict[str, Any]) -> str:
     white = " ".join(f"{v:.1f}" for v in row["times_white"])
-    blotchy = " ".join(f"{v:.2f}" for v in row["blotches"])
+    blotchy = " ".join(f"{v:.2f}" for v in (edit["blotches"] for edit in row["edits"]))
     return (
         f"{row['psnr_mosaic']:6.2f} {row['bits_per_pixel']:.4f} | {white} | {row['specks']} "
         f"({row['specks_of_raw']}) | {blotchy} | {row['cpu_seconds']:.1f}"
@@ -169,27 +133,28 @@ def main() -> None:
             name = raw.stem
             if given.noise:
                 name += f" {given.noise} e"
-                frame = noisy(read_raw(raw), *map(float, given.noise.split(",")))
+                electrons, read = map(float, given.noise.split(","))
+                frame = noisy_codes(read_raw(raw), electrons, read)
                 raw = work / raw.with_suffix(".dng").name
                 write_mosaic(raw, frame, overwrite=True)
-            original = developed(raw)
-            at, crops = darkest(original), [crop(original, darkest(original))]
+            crops: list[Image.Image] = []
             for preset in given.presets.split(","):
                 for options in given.options.split(";"):
                     jpeg = work / "picture.jpg"
                     seconds = embedded(raw, jpeg, ["--preset", preset, *options.split()])
-                    row, picture = figures(raw, jpeg, work)
+                    row, (result, original) = figures(raw, jpeg)
                     row["cpu_seconds"] = seconds
                     print(name, preset, options or "default", "|", shown(row), flush=True)
                     found.append({"picture": name, "preset": preset, "options": options, **row})
-                    crops.append(crop(picture, at))
+                    at = darkest(original)
+                    crops += [crop(result, at)] if crops else [crop(original, at), crop(result, at)]
             if given.crops:
                 given.crops.mkdir(parents=True, exist_ok=True)
                 strip = Image.fromarray(np.concatenate([np.asarray(c) for c in crops], 1))
                 strip.save(given.crops / f"{name.replace(' ', '-').replace(',', '-')}.png")
     if given.json:
-        result = {"machine": machine(), "noise": given.noise, "rows": found}
-        given.json.write_text(json.dumps(result, indent=1) + "\n", encoding="utf-8")
+        record = {"machine": machine(), "noise": given.noise, "rows": found}
+        given.json.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

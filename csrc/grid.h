@@ -24,8 +24,15 @@ ISP_META_HD constexpr int offset_x(int n) { return n % 3 - 1; }
 struct Grid {
   int height, width, cell;
 
-  ISP_META_HD int rows() const { return (height - 1) / cell + 1; }
-  ISP_META_HD int cols() const { return (width - 1) / cell + 1; }
+  ISP_META_HD constexpr Grid(int height, int width, int cell)
+      : height(height),
+        width(width),
+        cell(cell),
+        rows_((height - 1) / cell + 1),
+        cols_((width - 1) / cell + 1) {}
+
+  ISP_META_HD int rows() const { return rows_; }
+  ISP_META_HD int cols() const { return cols_; }
   ISP_META_HD int64_t pixels() const { return int64_t(height) * width; }
   ISP_META_HD int64_t cells() const { return int64_t(rows()) * cols(); }
 
@@ -36,42 +43,50 @@ struct Grid {
   ISP_META_HD int end_y(int by) const { return by + 1 < rows() ? (by + 1) * cell : height; }
   ISP_META_HD int end_x(int bx) const { return bx + 1 < cols() ? (bx + 1) * cell : width; }
 
+  ISP_META_HD int64_t pixels_of(int by, int bx) const {
+    return int64_t(end_y(by) - begin(by)) * (end_x(bx) - begin(bx));
+  }
+
   ISP_META_HD bool exists(int cy, int cx) const {
     return cy >= 0 && cy < rows() && cx >= 0 && cx < cols();
   }
 
   // Bit n: neighbor n of this block exists.
   ISP_META_HD unsigned neighbors(int by, int bx) const {
-    unsigned bits = 0;
-    for (int n = 0; n < kNeighbors; ++n) {
-      bits |= unsigned(exists(by + offset_y(n), bx + offset_x(n))) << n;
-    }
-    return bits;
+    const unsigned beside = (bx > 0 ? 1u : 0u) | 2u | (bx + 1 < cols_ ? 4u : 0u);
+    return (by > 0 ? beside : 0u) | beside << 3 | (by + 1 < rows_ ? beside << 6 : 0u);
   }
+
+ private:
+  int rows_, cols_;  // a division each, which is what costs most on a GPU
 };
 
-// The i-th pixel of a batch, counted through it.
-struct Pixel {
-  int64_t batch, at;  // at: in a plane
-  int by, bx;         // its block
+// Calls run(exists), which is a constant where all neighbors exist, as they do for nearly all.
+template <class F>
+ISP_META_HD void with_neighbors(unsigned exists, const F& run) {
+  if (exists == kAllNeighbors) {
+    run(kAllNeighbors);
+  } else {
+    run(exists);
+  }
+}
 
-  ISP_META_HD Pixel(Grid grid, int64_t i)
-      : batch(i / grid.pixels()),
-        at(i % grid.pixels()),
-        by(int(at / grid.width) / grid.cell),
-        bx(int(at % grid.width) / grid.cell) {}
-};
-
-// The i-th cell of a batch, counted through it, or its block.
+// A cell of a batch, or its block.
 struct Cell {
   int64_t batch, at;  // at: in a plane of cells
   int y, x;
 
+  ISP_META_HD Cell(Grid grid, int64_t batch, int y, int x)
+      : batch(batch), at(grid.at(y, x)), y(y), x(x) {}
+
+  // The i-th, counted through the batch.
   ISP_META_HD Cell(Grid grid, int64_t i)
       : batch(i / grid.cells()),
         at(i % grid.cells()),
         y(int(at / grid.cols())),
         x(int(at % grid.cols())) {}
+
+  ISP_META_HD int64_t in_batch(Grid grid) const { return batch * grid.cells() + at; }
 };
 
 // Calls run(by, bx, n) for the blocks around a cell, in order; it is their neighbor n.

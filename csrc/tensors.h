@@ -101,7 +101,8 @@ template <class F>
 void on_cuda(const Tensor& tensor, const F& run) {
   Launch on{cuda_dtype(tensor), tensor.get_device_index(), nullptr};
   STD_TORCH_CHECK(&aoti_torch_get_current_cuda_stream, "this build of torch has no CUDA");
-  STABLE_TORCH_ERROR_CODE_CHECK(aoti_torch_get_current_cuda_stream(on.device, &on.stream));
+  const AOTITorchError error_code = aoti_torch_get_current_cuda_stream(on.device, &on.stream);
+  STD_TORCH_CHECK(error_code == AOTI_TORCH_SUCCESS, "torch gives no CUDA stream");
   const char* error = run(on);
   STD_TORCH_CHECK(error == nullptr, "CUDA: ", error);
 }

@@ -26,7 +26,7 @@ print(f"{frame.camera.cfa}, neutral {frame.camera.as_shot_neutral}, noise {frame
 
 folder = Path("demo-output")
 folder.mkdir(exist_ok=True)
-isp_meta.write_dng(folder / "unprocess.dng", frame, cfa=True, overwrite=True)
+isp_meta.write_dng(folder / "unprocess.dng", frame, overwrite=True)
 pictures = [picture, *(presets.random(generator)(frame).srgb for _ in range(3))]
 rows = [torch.cat(pictures[:2], 2), torch.cat(pictures[2:], 2)]
 (folder / "unprocess.jpg").write_bytes(encode_jpeg(torch.cat(rows, 1)[:, ::2, ::2]))

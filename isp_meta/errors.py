@@ -19,6 +19,7 @@ __all__ = [
     "PayloadCorrupt",
     "PayloadMissing",
     "PictureMismatch",
+    "PictureRecompressed",
     "PipelineFileError",
     "PipelineOrderError",
     "RateNotReached",
@@ -104,6 +105,10 @@ class PictureMismatch(IspMetaError):
     def __init__(self, text: str, match: str = "", *, remedy: str = "") -> None:
         super().__init__(text, remedy=remedy)
         self.match = match
+
+
+class PictureRecompressed(PictureMismatch):
+    """The picture was compressed again since; recovery works, a little less exactly."""
 
 
 class PipelineOrderError(IspMetaError, ValueError):

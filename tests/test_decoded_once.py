@@ -31,7 +31,7 @@ def folder(tmp_path_factory, make_frame) -> Path:
     folder = tmp_path_factory.mktemp("decoded")
     frame = make_frame(48, 64)
     raw = frame.replace(raw=((frame.codes - 64) / (4095 - 64)).expand(3, -1, -1))
-    io.write_dng(folder / "raw.dng", raw, cfa=True)
+    io.write_dng(folder / "raw.dng", raw)
     options = {
         **dict.fromkeys(("a.jpg", "a.png", "a.tif"), CaptureOptions(effort=0)),
         "predicted.jpg": CaptureOptions(effort=0, coding="predicted"),

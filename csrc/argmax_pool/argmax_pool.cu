@@ -5,10 +5,10 @@ namespace isp_meta {
 namespace {
 
 template <class T>
-__global__ void argmax_pool_kernel(const T* association, int64_t* index, Grid grid, int64_t count) {
-  const int64_t i = thread_index();
-  if (i >= count) return;
-  const Cell cell(grid, i);
+__global__ void argmax_pool_kernel(const T* __restrict__ association, int64_t* __restrict__ index,
+                                   Grid grid, int64_t batch) {
+  const Cell cell = cell_in_row(grid, int(thread_index()));
+  if (cell.x >= grid.cols() || cell.batch >= batch) return;
   association += cell.batch * kNeighbors * grid.pixels();
   using A = AccumulateType<T>;
   A best = A(0);
@@ -27,18 +27,18 @@ __global__ void argmax_pool_kernel(const T* association, int64_t* index, Grid gr
       }
     }
   });
-  index[i] = best_at;
+  index[cell.in_batch(grid)] = best_at;
 }
 
 }  // namespace
 
 const char* launch_argmax_pool(const Launch& on, const void* association, int64_t* index,
                                int64_t batch, Grid grid) {
-  const int64_t count = batch * grid.cells();
-  return launch(on, count, [&](auto zero, unsigned blocks, cudaStream_t stream) {
+  const int64_t rows = batch * grid.rows();
+  return launch_threads(on, grid.cols(), rows, [&](auto zero, dim3 blocks, cudaStream_t stream) {
     using T = decltype(zero);
-    ISP_META_LAUNCH(argmax_pool_kernel<T>, blocks, kThreads, stream,
-                    static_cast<const T*>(association), index, grid, count);
+    ISP_META_LAUNCH(argmax_pool_kernel<T>, blocks, kThreads, 0, stream,
+                    static_cast<const T*>(association), index, grid, batch);
   });
 }
 

@@ -5,28 +5,26 @@ namespace isp_meta {
 namespace {
 
 template <class T>
-__global__ void associate_kernel(const T* logits, T* association, Grid grid, int64_t count,
-                                 bool mask_outside) {
-  const int64_t i = thread_index();
-  if (i >= count) return;
-  const Pixel pixel(grid, i);
-  const unsigned exists = mask_outside ? grid.neighbors(pixel.by, pixel.bx) : kAllNeighbors;
-  logits += pixel.batch * kNeighbors * grid.pixels() + pixel.at;
-  association += pixel.batch * kNeighbors * grid.pixels() + pixel.at;
+__global__ void associate_kernel(const T* __restrict__ logits, T* __restrict__ association,
+                                 Grid grid, int64_t batch, bool mask_outside) {
+  const Pixel pixel(grid);
+  if (!pixel.exists(grid, batch)) return;
+  const int64_t plane = grid.pixels(), at = pixel.batch * kNeighbors * plane + pixel.at(grid);
   AccumulateType<T> z[kNeighbors];
   ISP_META_UNROLL
-  for (int n = 0; n < kNeighbors; ++n) z[n] = AccumulateType<T>(logits[n * grid.pixels()]);
-  softmax(z, exists);
+  for (int n = 0; n < kNeighbors; ++n) z[n] = AccumulateType<T>(logits[at + n * plane]);
+  with_neighbors(mask_outside ? grid.neighbors(pixel.by(grid), pixel.bx(grid)) : kAllNeighbors,
+                 [&](unsigned exists) { softmax(z, exists); });
   ISP_META_UNROLL
-  for (int n = 0; n < kNeighbors; ++n) association[n * grid.pixels()] = T(z[n]);
+  for (int n = 0; n < kNeighbors; ++n) association[at + n * plane] = T(z[n]);
 }
 
+// One thread a pixel, one row of groups a picture.
 template <class T>
-__global__ void associate_vjp_kernel(const T* grad, const T* association, T* grad_logits,
-                                     int64_t plane, int64_t count) {
-  const int64_t i = thread_index();
-  if (i >= count) return;
-  const int64_t at = i / plane * kNeighbors * plane + i % plane;
+__global__ void associate_vjp_kernel(const T* __restrict__ grad, const T* __restrict__ association,
+                                     T* __restrict__ grad_logits, int64_t plane, int64_t batch) {
+  if (thread_index() >= plane || row_of_groups() >= batch) return;
+  const int64_t at = row_of_groups() * kNeighbors * plane + thread_index();
   AccumulateType<T> q[kNeighbors], g[kNeighbors];
   ISP_META_UNROLL
   for (int n = 0; n < kNeighbors; ++n) {
@@ -42,21 +40,20 @@ __global__ void associate_vjp_kernel(const T* grad, const T* association, T* gra
 
 const char* launch_associate(const Launch& on, const void* logits, void* association, int64_t batch,
                              Grid grid, bool mask_outside) {
-  const int64_t count = batch * grid.pixels();
-  return launch(on, count, [&](auto zero, unsigned blocks, cudaStream_t stream) {
+  return launch_pixels(on, batch, grid, [&](auto zero, dim3 blocks, cudaStream_t stream) {
     using T = decltype(zero);
-    ISP_META_LAUNCH(associate_kernel<T>, blocks, kThreads, stream, static_cast<const T*>(logits),
-                    static_cast<T*>(association), grid, count, mask_outside);
+    ISP_META_LAUNCH(associate_kernel<T>, blocks, kThreads, 0, stream, static_cast<const T*>(logits),
+                    static_cast<T*>(association), grid, batch, mask_outside);
   });
 }
 
 const char* launch_associate_backward(const Launch& on, const void* grad, const void* association,
                                       void* grad_logits, int64_t batch, int64_t plane) {
-  const int64_t count = batch * plane;
-  return launch(on, count, [&](auto zero, unsigned blocks, cudaStream_t stream) {
+  return launch_threads(on, plane, batch, [&](auto zero, dim3 blocks, cudaStream_t stream) {
     using T = decltype(zero);
-    ISP_META_LAUNCH(associate_vjp_kernel<T>, blocks, kThreads, stream, static_cast<const T*>(grad),
-                    static_cast<const T*>(association), static_cast<T*>(grad_logits), plane, count);
+    ISP_META_LAUNCH(associate_vjp_kernel<T>, blocks, kThreads, 0, stream,
+                    static_cast<const T*>(grad), static_cast<const T*>(association),
+                    static_cast<T*>(grad_logits), plane, batch);
   });
 }
 

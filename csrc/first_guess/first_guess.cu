@@ -75,18 +75,18 @@ struct AtPixel {
   }
 };
 
-// One thread a number of a level. What lies too near the room's edge is made of less than it should
-// be, and read by nobody.
+// One thread a number of a level, one row of groups a line of a color. What lies too near the
+// room's edge is made of less than it should be, and read by nobody.
 template <class T, class A>
 __global__ void level_kernel(FirstGuess<T, A> of, A* levels, int k) {
   const Pyramid<A> pyramid(of, levels);
-  const int64_t at = thread_index();
-  if (at >= kColors * pyramid.plane()) return;
-  const int c = int(at / pyramid.plane());
-  const int row = int(at % pyramid.plane() / pyramid.cols), col = int(at % pyramid.cols);
+  const int c = int(row_of_groups() / unsigned(pyramid.rows));
+  const int row = int(row_of_groups() % unsigned(pyramid.rows)), col = int(thread_index());
+  if (c >= kColors || col >= pyramid.cols) return;
   if (k == 0) {
     const AtPixel<T, A> from{of, pyramid, 0, 0};
-    levels[at] = log_light(from.color(row + of.top - kHalo, c, col - kHalo));
+    pyramid.level(0, c)[int64_t(row) * pyramid.cols + col] =
+        log_light(from.color(row + of.top - kHalo, c, col - kHalo));
     return;
   }
   const int step = 1 << (k - 1);
@@ -102,9 +102,9 @@ __global__ void level_kernel(FirstGuess<T, A> of, A* levels, int k) {
 
 template <class T, class A>
 __global__ void guess_kernel(FirstGuess<T, A> of, A* levels, A* guess) {
-  const int64_t at = thread_index(), plane = int64_t(of.bottom - of.top) * of.width;
-  if (at >= plane) return;
-  const int y = of.top + int(at / of.width), x = int(at % of.width);
+  const int row = int(row_of_groups()), x = int(thread_index()), y = of.top + row;
+  if (y >= of.bottom || x >= of.width) return;
+  const int64_t plane = int64_t(of.bottom - of.top) * of.width, at = int64_t(row) * of.width + x;
   A found[kColors];
   guess_value<A>(of, AtPixel<T, A>{of, Pyramid<A>(of, levels), y, x}, found);
   for (int c = 0; c < kColors; ++c) guess[c * plane + at] = found[c];
@@ -127,52 +127,50 @@ __global__ void features_kernel(FirstGuess<T, A> of, A* levels, const int64_t* i
   for (int f = 0; f < kHidden; ++f) hidden[f] *= factor;
 }
 
-// The pyramid, then what `run` launches, a thread each for `count`.
-template <class F>
-const char* with_levels(const Launch& on, const FirstGuessTensors& of, void* levels, int64_t count,
-                        const F& run) {
-  const int64_t numbers =
-      int64_t(kColors) * (of.bottom - of.top + 2 * kHalo) * (int64_t(of.width) + 2 * kHalo);
+// The pyramid.
+const char* launch_levels(const Launch& on, const FirstGuessTensors& of, void* levels) {
+  const int64_t rows = kColors * (int64_t(of.bottom - of.top) + 2 * kHalo);
+  const int64_t cols = int64_t(of.width) + 2 * kHalo;
   for (int k = 0; k <= kFine && of.has_contrast(); ++k) {
-    const char* error = launch(on, numbers, [&](auto zero, unsigned blocks, cudaStream_t stream) {
+    const char* error = launch_threads(on, cols, rows, [&](auto zero, dim3 blocks, auto stream) {
       using T = decltype(zero);
       using A = AccumulateType<T>;
       const auto kernel = level_kernel<T, A>;
       const FirstGuess<T, A> here = typed<T, A>(of);
-      ISP_META_LAUNCH(kernel, blocks, kThreads, stream, here, static_cast<A*>(levels), k);
+      ISP_META_LAUNCH(kernel, blocks, kThreads, 0, stream, here, static_cast<A*>(levels), k);
     });
     if (error != nullptr) return error;
   }
-  return launch(on, count, run);
+  return nullptr;
 }
 
 }  // namespace
 
 const char* launch_first_guess(const Launch& on, const FirstGuessTensors& of, void* levels,
                                void* guess) {
-  const int64_t pixels = int64_t(of.bottom - of.top) * of.width;
-  const auto run = [&](auto zero, unsigned blocks, cudaStream_t stream) {
+  if (const char* error = launch_levels(on, of, levels)) return error;
+  const int rows = of.bottom - of.top;
+  return launch_threads(on, of.width, rows, [&](auto zero, dim3 blocks, cudaStream_t stream) {
     using T = decltype(zero);
     using A = AccumulateType<T>;
     const auto kernel = guess_kernel<T, A>;
     const FirstGuess<T, A> here = typed<T, A>(of);
-    ISP_META_LAUNCH(kernel, blocks, kThreads, stream, here, static_cast<A*>(levels),
+    ISP_META_LAUNCH(kernel, blocks, kThreads, 0, stream, here, static_cast<A*>(levels),
                     static_cast<A*>(guess));
-  };
-  return with_levels(on, of, levels, pixels, run);
+  });
 }
 
 const char* launch_guess_features(const Launch& on, const FirstGuessTensors& of, void* levels,
                                   const int64_t* index, int64_t count, void* features) {
-  const auto run = [&](auto zero, unsigned blocks, cudaStream_t stream) {
+  if (const char* error = launch_levels(on, of, levels)) return error;
+  return launch_threads(on, count, 1, [&](auto zero, dim3 blocks, cudaStream_t stream) {
     using T = decltype(zero);
     using A = AccumulateType<T>;
     const auto kernel = features_kernel<T, A>;
     const FirstGuess<T, A> here = typed<T, A>(of);
-    ISP_META_LAUNCH(kernel, blocks, kThreads, stream, here, static_cast<A*>(levels), index, count,
-                    static_cast<A*>(features));
-  };
-  return with_levels(on, of, levels, count, run);
+    ISP_META_LAUNCH(kernel, blocks, kThreads, 0, stream, here, static_cast<A*>(levels), index,
+                    count, static_cast<A*>(features));
+  });
 }
 
 }  // namespace isp_meta

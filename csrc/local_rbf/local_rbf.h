@@ -19,7 +19,7 @@
 
 namespace isp_meta {
 
-// What fits a GPU's shared memory.
+// In double precision their systems are 76 KB, which any GPU's shared memory holds.
 constexpr int kMostNeighbors = 96, kMostDims = 18, kMostChannels = 16;
 
 enum class Radial : int { kExponential, kRational };
@@ -28,7 +28,7 @@ struct LocalRBF {
   Grid grid;
   int guides, neighbors, channels;
   int64_t samples;
-  double position_scale, guide_scale, tail, ridge;
+  double per_position, per_guide, tail, ridge;
   Radial radial;
 
   ISP_META_HD int dims() const { return 2 + guides; }
@@ -42,7 +42,7 @@ struct LocalRBF {
   // Factor of coordinate d.
   template <class A>
   ISP_META_HD A per_scale(int d) const {
-    return A(1 / (d < 2 ? position_scale : guide_scale));
+    return A(d < 2 ? per_position : per_guide);
   }
 };
 
@@ -122,13 +122,19 @@ ISP_META_HD void remainders(const LocalRBF& rbf, const A* matrix, int i, int j, 
   }
 }
 
-// Turns entry (j, j) of the matrix into 1 / that of its factor, given the columns before.
+// 1 / the factor's entry of a diagonal, from what is left of the matrix's.
+template <class A>
+ISP_META_HD A pivot(const LocalRBF& rbf, A rest) {
+  const A ridge = A{} + Element<A>(rbf.ridge);
+  return 1 / square_root(rest < ridge ? ridge : rest);
+}
+
+// Turns entry (j, j) of the matrix into it, given the columns before.
 template <class A>
 ISP_META_HD void eliminate_pivot(const LocalRBF& rbf, A* matrix, int j) {
-  const A ridge = A{} + Element<A>(rbf.ridge);
   A rest;
   remainders<1>(rbf, matrix, j, j, &rest);
-  matrix[rbf.at(j, j)] = 1 / square_root(rest < ridge ? ridge : rest);
+  matrix[rbf.at(j, j)] = pivot(rbf, rest);
 }
 
 // Turns entries below it into those of the factor.
@@ -145,10 +151,9 @@ ISP_META_HD void divide(const LocalRBF& rbf, A* matrix, int right, int i) {
   matrix[rbf.at(rbf.neighbors + right, i)] *= matrix[rbf.at(i, i)];
 }
 
-// Takes unknown i off the equation of unknown k, which is before it.
+// Takes unknown i, which is w, off the equation of unknown k, which is before it.
 template <class A>
-ISP_META_HD void take_off(const LocalRBF& rbf, A* matrix, int right, int i, int k) {
-  const A w = matrix[rbf.at(rbf.neighbors + right, i)];
+ISP_META_HD void take_off(const LocalRBF& rbf, A* matrix, int right, int i, int k, A w) {
   matrix[rbf.at(rbf.neighbors + right, k)] -= matrix[rbf.at(i, k)] * w;
 }
 
@@ -173,9 +178,23 @@ ISP_META_HD A tail_value(const LocalRBF& rbf, const Element<A>* coefficients, Po
   return sum;
 }
 
+// What values of the samples are to make of a picture, and from what: gains, (samples, colors), of
+// a guess; guess and truth, (batch, colors, height, width); and how much each pixel counts, or
+// null.
+template <class T>
+struct Met {
+  const T *now, *guess, *truth, *weight;
+  int colors;
+};
+using MetTensors = Met<void>;
+
 const char* launch_local_rbf(const Launch& on, const void* guide, const void* points,
                              const void* values, const int64_t* neighbors, void* pixels,
                              int64_t batch, const LocalRBF& rbf);
+// equations: (cells, neighbors, neighbors + colors), matrix and right-hand sides.
+const char* launch_local_rbf_equations(const Launch& on, const void* guide, const void* points,
+                                       const MetTensors& met, const int64_t* neighbors,
+                                       void* equations, int64_t batch, const LocalRBF& rbf);
 const char* launch_local_rbf_leave_one_out(const Launch& on, const void* points, const void* values,
                                            const int64_t* neighbors, void* predictions,
                                            int64_t systems, const LocalRBF& rbf);

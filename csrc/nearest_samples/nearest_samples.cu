@@ -5,8 +5,8 @@ namespace isp_meta {
 namespace {
 
 template <class T, class A = AccumulateType<T>>
-__global__ void nearest_kernel(Buckets in, const T* position, int64_t queries, double* squared,
-                               int64_t* found, int count) {
+__global__ void nearest_kernel(Buckets in, const T* __restrict__ position, int64_t queries,
+                               double* squared, int64_t* found, int count) {
   const int64_t i = thread_index();
   if (i >= queries) return;
   Nearest nearest{squared + i * count, found + i * count, count, 0};
@@ -17,11 +17,11 @@ __global__ void nearest_kernel(Buckets in, const T* position, int64_t queries, d
 
 const char* launch_nearest_samples(const Launch& on, const Buckets& in, const void* position,
                                    int64_t queries, double* squared, int64_t* found, int count) {
-  return launch(on, queries, [&](auto zero, unsigned blocks, cudaStream_t stream) {
+  return launch_threads(on, queries, 1, [&](auto zero, dim3 blocks, cudaStream_t stream) {
     using T = decltype(zero);
     const auto kernel = nearest_kernel<T>;
-    ISP_META_LAUNCH(kernel, blocks, kThreads, stream, in, static_cast<const T*>(position), queries,
-                    squared, found, count);
+    ISP_META_LAUNCH(kernel, blocks, kThreads, 0, stream, in, static_cast<const T*>(position),
+                    queries, squared, found, count);
   });
 }
 

@@ -16,8 +16,8 @@ struct Pixels {
 
   Pixels(const Tensor& logits_any, const Tensor& srgb_any, const Tensor& raw_any, int64_t cell)
       : logits(torch::stable::contiguous(logits_any)),
-        srgb(operand(srgb_any, logits, logits.scalar_type())),
-        raw(operand(raw_any, logits, logits.scalar_type())),
+        srgb(operand(srgb_any, logits, center_dtype(logits))),
+        raw(operand(raw_any, logits, center_dtype(logits))),
         batch(logits.size(0)),
         grid(grid_of(logits, cell)) {
     check_shape(logits, {batch, kNeighbors, grid.height, grid.width});
@@ -59,10 +59,8 @@ std::tuple<Tensor, Tensor, Tensor> superpixel_loss_op(const Tensor& logits, cons
   Tensor centers = pixels.cells(kChannels, dtype), slopes = pixels.cells(kChannels, dtype);
   Tensor records = pixels.cells(kRecord, dtype);
   Tensor loss = torch::stable::new_empty(pixels.logits, {}, dtype);
-  const int64_t rows = pixels.batch * grid.rows();
-  const int64_t groups = (pixels.batch * grid.cells() + kBlocksPerShare - 1) / kBlocksPerShare;
   Tensor shares =
-      torch::stable::new_empty(pixels.logits, {std::max(rows, groups)}, ScalarType::Double);
+      torch::stable::new_empty(pixels.logits, {shares_of(pixels.batch, grid)}, ScalarType::Double);
 
   SuperpixelLossTensors of = pixels.tensors({srgb_weight, raw_weight, position_weight});
   of.centers = centers.mutable_data_ptr();

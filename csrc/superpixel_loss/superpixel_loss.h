@@ -49,14 +49,15 @@ struct Weights {
 
 // Everything one call works on, whatever its element type; tensors are contiguous.
 struct SuperpixelLossTensors {
-  const void *logits, *srgb, *raw;  // (B, 9, H, W), (B, 3, H, W), (B, 3, H, W)
+  const void* logits;      // (B, 9, H, W)
+  const void *srgb, *raw;  // (B, 3, H, W), in float where logits are narrower
   int64_t batch;
   Grid grid;
   Weights<double> weights;
   void* centers = nullptr;     // (B, h, w, kChannels); positions relative to the cell's first pixel
   void* slopes = nullptr;      // as centers: (dL/du) / D
   void* records = nullptr;     // (B, h, w, kRecord)
-  double* shares = nullptr;    // of the loss: one a row of blocks, on a GPU kBlocksPerShare blocks
+  double* shares = nullptr;    // of the loss: shares_of()
   void* loss = nullptr;        // (1)
   const void* grad = nullptr;  // (1)
   void* grad_logits = nullptr;  // (B, 9, H, W)
@@ -64,7 +65,8 @@ struct SuperpixelLossTensors {
 
 template <class T, class A = AccumulateType<T>>
 struct SuperpixelLoss {
-  const T *logits, *srgb, *raw;
+  const T* logits;
+  const A *srgb, *raw;
   Grid grid;
   Weights<A> weights;
   A *centers, *slopes, *records;
@@ -75,8 +77,8 @@ struct SuperpixelLoss {
 
   explicit SuperpixelLoss(const SuperpixelLossTensors& of)
       : logits(static_cast<const T*>(of.logits)),
-        srgb(static_cast<const T*>(of.srgb)),
-        raw(static_cast<const T*>(of.raw)),
+        srgb(static_cast<const A*>(of.srgb)),
+        raw(static_cast<const A*>(of.raw)),
         grid(of.grid),
         weights{A(of.weights.srgb), A(of.weights.raw), A(of.weights.position)},
         centers(static_cast<A*>(of.centers)),
@@ -87,7 +89,7 @@ struct SuperpixelLoss {
         grad(static_cast<const A*>(of.grad)),
         grad_logits(static_cast<T*>(of.grad_logits)) {}
 
-  ISP_META_HD const T* plane_of(int64_t b, int c) const {
+  ISP_META_HD const A* plane_of(int64_t b, int c) const {
     return (c < kColors ? srgb : raw) + (b * kColors + c % kColors) * grid.pixels();
   }
   ISP_META_HD int64_t cell_at(int64_t b, int cy, int cx) const {
@@ -105,7 +107,7 @@ ISP_META_HD AccumulateType<T> origin(const SuperpixelLoss<T>& of, int64_t b, int
                                      int c) {
   using A = AccumulateType<T>;
   const int y = middle_y(of.grid, by), x = middle_x(of.grid, bx);
-  if (c < kFeatures) return A(of.plane_of(b, c)[int64_t(y) * of.grid.width + x]);
+  if (c < kFeatures) return of.plane_of(b, c)[int64_t(y) * of.grid.width + x];
   return c == kFeatures ? A(y - of.grid.begin(by)) : A(x - of.grid.begin(bx));
 }
 
@@ -235,13 +237,13 @@ struct Slopes {
 
   ISP_META_HD A a(int k, int l) const { return a_h[at_m_any(k, l) - kAtM]; }
   ISP_META_HD A h(int k) const { return a_h[kPairs + k]; }
+  ISP_META_HD A by_channel(int k, int c) const { return b[k * kChannels + c]; }
 };
 
 // dL/dz of a pixel, whose q(k) and f(c) they are; kGroup neighbors at a time, which share their
 // reading. `grad` is what L itself counts for.
-template <int kGroup, class A, class Q, class F>
-ISP_META_HD void logit_slopes(const Slopes<Element<A>>& slopes, Element<A> grad, const Q& q,
-                              const F& f, A* dz) {
+template <int kGroup, class S, class A, class Q, class F>
+ISP_META_HD void logit_slopes(const S& slopes, Element<A> grad, const Q& q, const F& f, A* dz) {
   A mean{};
   ISP_META_UNROLL
   for (int k = 0; k < kNeighbors; k += kGroup) {
@@ -255,7 +257,7 @@ ISP_META_HD void logit_slopes(const Slopes<Element<A>>& slopes, Element<A> grad,
     ISP_META_UNROLL
     for (int c = 0; c < kChannels; ++c) {
       const A value = f(c);
-      for (int i = 0; i < kGroup; ++i) dq[i] += slopes.b[(k + i) * kChannels + c] * value;
+      for (int i = 0; i < kGroup; ++i) dq[i] += slopes.by_channel(k + i, c) * value;
     }
     for (int i = 0; i < kGroup; ++i) mean += q(k + i) * dq[i];
   }
@@ -263,8 +265,12 @@ ISP_META_HD void logit_slopes(const Slopes<Element<A>>& slopes, Element<A> grad,
   for (int k = 0; k < kNeighbors; ++k) dz[k] = grad * q(k) * (dz[k] - mean);
 }
 
-// Blocks whose shares of the loss a GPU adds before it writes them down.
+// Shares of the loss that are written down: one a row of blocks, on a GPU one for kBlocksPerShare
+// blocks of a row.
 constexpr int kBlocksPerShare = 32;
+inline int64_t shares_of(int64_t batch, Grid grid) {
+  return batch * grid.rows() * ((grid.cols() - 1) / kBlocksPerShare + 1);
+}
 
 const char* launch_superpixel_loss(const Launch& on, const SuperpixelLossTensors& of);
 const char* launch_superpixel_loss_backward(const Launch& on, const SuperpixelLossTensors& of);

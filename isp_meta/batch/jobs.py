@@ -122,16 +122,16 @@ class Recover(Job):
     """Rebuilds the raw of pictures that carry it; options as of ``isp-meta recover``.
 
     Attributes:
-        format: "dng", "tiff" or "npy". cfa: a DNG with the sensor's mosaic.
+        format: "dng", "tiff" or "npy". linear: a DNG with three colors a pixel.
         compress: of a DNG, see :func:`isp_meta.write_dng`.
         force: goes on although a picture was edited since.
 
     Raises:
-        ValueError: an unknown format, or ``cfa`` or ``compress`` of another format than DNG.
+        ValueError: an unknown format, or ``linear`` or ``compress`` of another format than DNG.
     """
 
     format: Format = "dng"
-    cfa: bool = False
+    linear: bool = False
     compress: Compression = "lossless-jpeg"
     force: bool = False
 
@@ -140,8 +140,8 @@ class Recover(Job):
     def __post_init__(self) -> None:
         if self.format not in _RECOVERED:
             raise ValueError(f"there is no format {self.format!r}")
-        if self.cfa and self.format != "dng":
-            raise ValueError(f"cfa makes a DNG, not {self.format}")
+        if self.linear and self.format != "dng":
+            raise ValueError(f"linear makes a DNG, not {self.format}")
         if self.compress != "lossless-jpeg" and self.format != "dng":
             raise ValueError(f"compress is of a DNG, not {self.format}")
 
@@ -153,7 +153,7 @@ class Recover(Job):
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Rebuilds the raw of one picture."""
         frame = recover(source, device=device, force=self.force)
-        write_recovered(target, frame, self.format, self.cfa, self.compress)
+        write_recovered(target, frame, self.format, self.linear, self.compress)
         return _megapixels(*frame.require("raw", "batch").shape[1:])
 
 

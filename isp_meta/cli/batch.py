@@ -22,7 +22,7 @@ from .console import advised, complain, errors, print_json, say, stop
 from .layouts import Layout, takes_layout
 from .options import takes_capture_options
 from .pipelines import PipelineOption, PresetOption, choose_for
-from .recover import CfaOption, CompressOption, ForceOption, make_job
+from .recover import CompressOption, ForceOption, LinearOption, make_job
 
 if TYPE_CHECKING:
     from ..batch import Job, Row, Summary
@@ -120,12 +120,12 @@ def _embed(
     """,
 )
 def _recover(
-    format: Annotated[Format, typer.Option(help="Linear DNG, 16-bit TIFF or float array.")] = "dng",
-    cfa: CfaOption = False,
+    format: Annotated[Format, typer.Option(help="DNG, 16-bit TIFF or float array.")] = "dng",
+    linear: LinearOption = False,
     compress: CompressOption = "lossless-jpeg",
     force: ForceOption = False,
 ) -> Any:
-    return make_job(format, cfa, compress, force)
+    return make_job(format, linear, compress, force)
 
 
 @_command(

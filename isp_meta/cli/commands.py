@@ -9,18 +9,19 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from .. import processors
 from . import pipes
 from .console import INTERRUPTED, Volume, set_flags, set_volume
 
-__all__ = ["COMMANDS", "Commands", "QuietOption", "VerboseOption", "load"]
+__all__ = ["COMMANDS", "Commands", "QuietOption", "ThreadsOption", "VerboseOption", "load"]
 
 COMMANDS: dict[str, dict[str, str]] = {
     "Raw in pictures": {
         "embed": "Render RAW files to JPEGs that carry their raw (photo.dng -> photo.jpg).",
-        "recover": "Rebuild the linear raw of JPEGs (photo.jpg -> photo-recovered.dng).",
+        "recover": "Rebuild the raw of JPEGs (photo.jpg -> photo-recovered.dng).",
         "inspect": "Show what a JPEG carries.",
         "verify": (
-            "Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 picture changed since."
+            "Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 edited, 9 recompressed."
         ),
         "extract": "Copy the metadata into a sidecar (photo.jpg -> photo.jpg.ispmeta).",
         "attach": (
@@ -42,6 +43,7 @@ COMMANDS: dict[str, dict[str, str]] = {
         "export": "Write a pipeline as ONNX, with the calibration of RAW's camera as constants.",
     },
     "Figures and training": {
+        "noise": "Put shot and read noise on RAW files (photo.dng -> photo-noisy.dng).",
         "compare": "Compare a recovered raw with the original: PSNR, SSIM, error map.",
         "report": ("Write a page to look at: picture, raw, samples, error (-> photo-report.html)."),
         "evaluate": "Compare methods on every scene of a folder: PSNR, SSIM, bits, seconds.",
@@ -72,6 +74,11 @@ def _verbose(chosen: bool) -> None:
         set_volume(Volume.VERBOSE)
 
 
+def _compute_with(threads: int | None) -> None:
+    if threads is not None:
+        processors.prepare(threads)
+
+
 QuietOption = Annotated[
     bool,
     typer.Option(
@@ -89,7 +96,20 @@ VerboseOption = Annotated[
 ]
 
 
-def _for_all(quiet: QuietOption = False, verbose: VerboseOption = False) -> None:
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="To compute with; by default as many as there are processors.",
+        min=1,
+        callback=_compute_with,
+        expose_value=False,
+    ),
+]
+
+
+def _for_all(
+    quiet: QuietOption = False, verbose: VerboseOption = False, threads: ThreadsOption = None
+) -> None:
     """What every command takes."""
 
 

@@ -41,8 +41,12 @@ def command(
         bool,
         typer.Option(
             "--stops",
-            help="Tell the error stop by stop, beside the raw's noise and finest texture.",
+            help="Tell the error stop by stop, beside the raw's grain: noise and finest texture.",
         ),
+    ] = False,
+    edits: Annotated[
+        bool,
+        typer.Option("--edits", help="Develop both: what is left of the error after each edit."),
     ] = False,
     layout: Layout,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
@@ -53,10 +57,11 @@ def command(
     \b
     Examples:
       isp-meta compare photo.dng photo.jpg --map error.png
-      isp-meta compare photo.dng photo.jpg --stops
+      isp-meta compare photo.dng photo.jpg --stops --edits
       isp-meta compare photo.dng photo-recovered.dng --json
     """
     from .. import io
+    from ..comparison import EDITS
     from ..comparison import compare as compare_files
     from ..pictures import error_map
 
@@ -65,7 +70,9 @@ def command(
             io.check_target(picture, overwrite=overwrite, sources=[raw, recovered])
             check_name(picture, (".png",))
         step("comparing")
-        figures, estimate, truth = compare_files(raw, recovered, demosaic, layout=layout)
+        figures, estimate, truth = compare_files(
+            raw, recovered, demosaic, layout=layout, edits=EDITS if edits else ()
+        )
         if picture is not None:
             shown = error_map(estimate, truth)
             io.write_atomic(
@@ -77,6 +84,8 @@ def command(
         out.print(_table(figures))
         if stops and figures.stops:
             out.print(_stops(figures))
+        if figures.edits:
+            out.print(_edits(figures))
 
 
 def _table(figures: Comparison) -> Table:
@@ -106,5 +115,17 @@ def _stops(figures: Comparison) -> Table:
             "-" if stop.mottle is None else f"{100 * stop.mottle / middle:.2f} %",
             "-" if stop.clumping is None else f"{stop.clumping:.1f}",
             f"{stop.error / stop.grain:.1f}" if stop.grain else "-",
+        )
+    return table
+
+
+def _edits(figures: Comparison) -> Table:
+    columns = "both developed", "sRGB PSNR", "CIEDE2000", "of 8x8 means"
+    table = Table(*columns, box=None)
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for edit in figures.edits:
+        table.add_row(
+            edit.name, f"{edit.psnr:.2f} dB", f"{edit.delta_e:.2f}", f"{edit.blotches:.2f}"
         )
     return table

@@ -23,6 +23,7 @@ from ..errors import (
     PayloadCorrupt,
     PayloadMissing,
     PictureMismatch,
+    PictureRecompressed,
     RawFileDamaged,
     RawFileUnsupported,
 )
@@ -50,12 +51,13 @@ __all__ = [
 EXIT: dict[type[IspMetaError], int] = {
     PayloadMissing: 3,
     PayloadCorrupt: 4,
+    PictureRecompressed: 9,
     PictureMismatch: 5,
     RawFileDamaged: 6,
     RawFileUnsupported: 7,
     NotARawFile: 8,
 }
-"""Exit code of an error; any other error's is 1, and 2 is a wrong call."""
+"""Exit code of an error, subclasses first; any other error's is 1, and 2 is a wrong call."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -69,6 +71,11 @@ Item = TypeVar("Item")
 def exit_code(error: BaseException) -> int:
     """The exit code that an error stands for."""
     return next((code for kind, code in EXIT.items() if isinstance(error, kind)), 1)
+
+
+def _severity(code: int) -> float:
+    """Of several files the worst tells how a command ends; to be compressed again is the least."""
+    return 0.5 if code == EXIT[PictureRecompressed] else code
 
 
 class Volume(IntEnum):
@@ -196,7 +203,7 @@ def each(items: Iterable[Item], work: Callable[[Item], None]) -> None:
             with errors(item[0] if isinstance(item, tuple) else item):
                 work(item)
         except typer.Exit as end:
-            worst = max(worst, end.exit_code)
+            worst = max(worst, end.exit_code, key=_severity)
     if worst:
         raise typer.Exit(worst)
 

@@ -16,10 +16,10 @@ from .pipes import DASH, source
 if TYPE_CHECKING:
     from ..batch import Recover
 
-__all__ = ["CfaOption", "CompressOption", "ForceOption", "command", "make_job"]
+__all__ = ["LinearOption", "CompressOption", "ForceOption", "command", "make_job"]
 
 
-CfaOption = Annotated[bool, typer.Option("--cfa", help="DNG with the sensor's mosaic.")]
+LinearOption = Annotated[bool, typer.Option("--linear", help="DNG with three colors a pixel.")]
 CompressOption = Annotated[
     Compression,
     typer.Option(help="Of a DNG; jpegxl is smaller, and for new editors alone (DNG 1.7)."),
@@ -45,9 +45,9 @@ def command(
     ] = None,
     format: Annotated[
         Format | None,
-        typer.Option(help="Linear DNG, 16-bit TIFF or float array; by default as -o says, or dng."),
+        typer.Option(help="DNG, 16-bit TIFF or float array; by default as -o says, or dng."),
     ] = None,
-    cfa: CfaOption = False,
+    linear: LinearOption = False,
     compress: CompressOption = "lossless-jpeg",
     method: Annotated[
         Literal["local-rbf", "rbf"],
@@ -56,13 +56,13 @@ def command(
     force: ForceOption = False,
     overwrite: Annotated[bool, typer.Option(help="Replace existing files.")] = False,
 ) -> None:
-    """Rebuild the linear raw of JPEGs (photo.jpg -> photo-recovered.dng).
+    """Rebuild the raw of JPEGs (photo.jpg -> photo-recovered.dng).
 
     \b
     Examples:
       isp-meta recover photo.jpg
       isp-meta recover *.jpg -o raws/ --format tiff
-      isp-meta recover photo.jpg --cfa --compress jpegxl
+      isp-meta recover photo.jpg --linear --compress jpegxl
       isp-meta recover photo.jpg -o raw.npy
       isp-meta recover - -o - < photo.jpg > photo.dng
     """
@@ -74,7 +74,7 @@ def command(
     named = output is not None and output != DASH and not is_folder(output)
     file = output if named and len(jpegs) == 1 else None
     chosen = format or _named_format(file)
-    job = make_job(format=chosen, cfa=cfa, compress=compress, force=force)
+    job = make_job(format=chosen, linear=linear, compress=compress, force=force)
     reconstructor = RBFReconstructor() if method == "rbf" else None
 
     def work(item: tuple[Path, Path]) -> None:
@@ -83,7 +83,7 @@ def command(
         with progress(jpeg.name) as step:
             frame = recover_file(jpeg, reconstructor=reconstructor, force=force, progress=step)
             step("writing")
-            write_recovered(path, frame, job.format, cfa, compress, overwrite=overwrite)
+            write_recovered(path, frame, job.format, linear, compress, overwrite=overwrite)
         raw = frame.require("raw", "recover")
         exact = ", exact" if frame.codes is not None else ""
         say(f"{path}: {raw.shape[2]}x{raw.shape[1]}, {chosen}{exact}")
@@ -95,12 +95,12 @@ def command(
     each(zip(jpegs, paths, strict=True), work)
 
 
-def make_job(format: Format, cfa: bool, compress: Compression, force: bool) -> Recover:
+def make_job(format: Format, linear: bool, compress: Compression, force: bool) -> Recover:
     """What the options of ``recover`` stand for; ends the command where they exclude each other."""
     from ..batch import Recover
 
     try:
-        return Recover(format, cfa, compress, force)
+        return Recover(format, linear, compress, force)
     except ValueError as error:
         stop(str(error), 2)
 

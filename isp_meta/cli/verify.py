@@ -20,7 +20,7 @@ def command(
     ],
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
-    """Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 picture changed since.
+    """Check JPEGs. Exit code: 0 exact, 3 no metadata, 4 corrupt, 5 edited, 9 recompressed.
 
     \b
     Examples:

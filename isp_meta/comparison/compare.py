@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -13,7 +14,7 @@ from torch import Tensor
 from .. import io
 from ..camera import Camera, period_of
 from ..codec import Payload
-from ..errors import CarrierError, ImageFileError, PayloadMissing, PictureMismatch
+from ..errors import CarrierError, ImageFileError, PayloadMissing, PictureMismatch, RawFileError
 from ..frame import Frame
 from ..io import RawLayout
 from ..metrics import psnr, ssim
@@ -22,6 +23,7 @@ from ..recovery import Metadata, read_metadata, recover
 from ..registration import Placement, between, register
 from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod
+from .edits import Edit, EditError, edit_errors
 from .specks import count_specks
 from .stops import Stop, stops
 
@@ -31,6 +33,8 @@ _JPEG = {".jpg", ".jpeg", ".jpe", ".jfif"}
 
 # Stored values are rounded to 8 bits or more, and a pipeline may do more to the raw than demosaic.
 _SAME = 0.01
+# Fields that are lists in JSON.
+_LISTS = ("stops", "edits")
 
 
 @dataclass(frozen=True)
@@ -48,6 +52,7 @@ class Comparison:
         bits_per_pixel: of metadata; None where the recovered file does not carry it.
         height, width: pixels.
         stops: error and grain by brightness, of the values that the sensor measured.
+        edits: what is left of the error after each edit that was asked for.
     """
 
     psnr: float
@@ -61,10 +66,12 @@ class Comparison:
     height: int
     width: int
     stops: tuple[Stop, ...]
+    edits: tuple[EditError, ...] = ()
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
-        return {**dataclasses.asdict(self), "stops": [dataclasses.asdict(s) for s in self.stops]}
+        lists = {name: list(map(dataclasses.asdict, getattr(self, name))) for name in _LISTS}
+        return {**dataclasses.asdict(self), **lists}
 
 
 def compare(
@@ -74,6 +81,7 @@ def compare(
     *,
     estimate: Frame | None = None,
     layout: RawLayout | None = None,
+    edits: Iterable[Edit] = (),
 ) -> tuple[Comparison, Tensor, Tensor]:
     """Measures a recovered picture against its raw file.
 
@@ -85,6 +93,7 @@ def compare(
         estimate: what was recovered of such a picture, with ``raw`` and ``camera``; None: it is
             recovered here, by default means.
         layout: how a raw file without a header holds its codes.
+        edits: that both are developed under, such as :data:`isp_meta.comparison.EDITS`.
 
     Returns:
         The figures, the recovered and the true raw, (3, H, W) each: what both hold, in the order
@@ -108,6 +117,10 @@ def compare(
             "they are not of one picture's pixels"
         )
     got, truth, cfa = _shared(estimate, true, place)
+    try:
+        edited = edit_errors(got, truth, true.camera, edits)
+    except ValueError as error:
+        raise RawFileError(f"{raw}: cannot be developed, {error}") from error
     unclipped = unclipped_pixels(truth, true.camera)
     measured = io.remosaic(got, cfa), io.remosaic(truth, cfa)
     figures = Comparison(
@@ -122,6 +135,7 @@ def compare(
         height=truth.shape[1],
         width=truth.shape[2],
         stops=stops(*measured, period_of(cfa)),
+        edits=edited,
     )
     return figures, got, truth
 

@@ -32,7 +32,7 @@ class Stop:
         share: of all values.
         error: root of the mean squared error, in parts of full scale.
         grain: what the sensor's noise and the finest texture are in the true picture, in parts of
-            full scale.
+            full scale; where that was coded with loss, what the codec left of them.
         mottle: root of the mean squared error of means over squares of 8 values a side, all of one
             place of the mosaic (16 pixels of a Bayer mosaic), in parts of full scale; of grain an
             eighth of the error would remain. None where fewer than 16 squares are that bright.

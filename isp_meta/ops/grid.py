@@ -23,6 +23,7 @@ __all__ = [
     "check_cell",
     "check_pixels",
     "grid_shape",
+    "has_autocast",
     "refused_gradient",
     "register_batches",
     "register_calls",
@@ -105,10 +106,15 @@ def refused_gradient(name: str) -> Callable[..., Any]:
     return backward
 
 
+def has_autocast(tensor: Tensor) -> bool:
+    """Whether autocast is on where a tensor lies; on ``meta`` there is none to ask for."""
+    device = tensor.device.type
+    return device in _DTYPES and torch.is_autocast_enabled(device)
+
+
 def under_autocast(*tensors: Tensor) -> tuple[Tensor, ...]:
     """The tensors as they are; under autocast half types become float32, as for a softmax."""
-    device = tensors[0].device.type
-    if device not in _DTYPES or not torch.is_autocast_enabled(device):
+    if not has_autocast(tensors[0]):
         return tensors
     return tuple(t.float() if t.dtype in (torch.float16, torch.bfloat16) else t for t in tensors)
 

@@ -20,10 +20,17 @@ from .grid import (
     grid_shape,
     refused_gradient,
     register_calls,
+    under_autocast,
 )
 from .operator import operator
 
-__all__ = ["RADIAL", "RadialBasis", "local_rbf", "local_rbf_leave_one_out"]
+__all__ = [
+    "RADIAL",
+    "RadialBasis",
+    "check_samples",
+    "local_rbf",
+    "local_rbf_leave_one_out",
+]
 
 _ops = torch.ops.isp_meta
 
@@ -102,10 +109,10 @@ def local_rbf(
     Source: SAM's five-dimensional interpolation (Punnappurath and Brown, WACV 2021), localized.
     """
     check_cell(cell)
-    guide, points, values = _widen(guide, points, values)
+    guide, points, values = under_autocast(guide, points, values)
     check_pixels("guide", guide)
     batch, guides, height, width = guide.shape
-    _check_samples(points, values, neighbors, guide, guides)
+    check_samples(points, values, neighbors, guide, guides)
     shape = (batch, *grid_shape(height, width, cell), neighbors.shape[-1])
     check_beside("neighbors", neighbors, shape, guide, {torch.int64})
     result: Tensor = _ops.local_rbf(guide, points, values, neighbors, cell, *basis.arguments)
@@ -135,22 +142,14 @@ def local_rbf_leave_one_out(
 
     Source: the errors from one factorization as in Rippa, *Adv. Comput. Math.* 11, 1999.
     """
-    points, values = _widen(points, values)
-    _check_samples(points, values, neighbors, points, points.shape[-1] - 2, left_out=1)
+    points, values = under_autocast(points, values)
+    check_samples(points, values, neighbors, points, points.shape[-1] - 2, left_out=1)
     check_beside("neighbors", neighbors, tuple(neighbors.shape), points, {torch.int64})
     result: Tensor = _ops.local_rbf_leave_one_out(points, values, neighbors, *basis.arguments)
     return result
 
 
-def _widen(*tensors: Tensor) -> tuple[Tensor, ...]:
-    """Under autocast float32 in place of narrower types, as the operators have it."""
-    if not torch.is_autocast_enabled(tensors[0].device.type):
-        return tensors
-    narrow = (torch.float16, torch.bfloat16)
-    return tuple(t.float() if t.dtype in narrow else t for t in tensors)
-
-
-def _check_samples(
+def check_samples(
     points: Tensor,
     values: Tensor,
     neighbors: Tensor,
@@ -158,6 +157,14 @@ def _check_samples(
     guides: int,
     left_out: int = 0,
 ) -> None:
+    """Raises unless samples, their neighbors and what they lie beside fit each other.
+
+    Args:
+        left_out: samples that lead the neighbors of each system.
+
+    Raises:
+        ValueError: shape, device or number. TypeError: dtype.
+    """
     if points.dim() != 2 or values.dim() != 2:
         raise ValueError(
             f"points and values must be (N, 2 + C) and (N, V), "

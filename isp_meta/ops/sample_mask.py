@@ -46,6 +46,7 @@ def sample_mask(association: Tensor, cell: int, clip: float | None = None) -> Te
 
 
 # Scattering is safe here: a maximum does not depend on order, and no two cells share an entry of q.
+# Gathering would not be: its own derivative adds in the order in which a GPU's threads come.
 
 
 @torch.library.custom_op("isp_meta::sample_mask", mutates_args=())
@@ -74,15 +75,15 @@ def _backward(ctx: Any, grad: Tensor) -> tuple[Tensor, None, None, None]:
         grad = grad.clamp(-ctx.clip, ctx.clip)
     cell_y = torch.arange(index.shape[1], device=index.device)[:, None]
     cell_x = torch.arange(index.shape[2], device=index.device)
-    # A cell without a sample writes its 0 to an entry that is its own as well.
+    # A cell without a sample writes its False to an entry that is its own as well.
     pixel = index.where(index >= 0, (cell_y * width + cell_x) * ctx.cell)
     dy = cell_y - pixel // width // ctx.cell
     dx = cell_x - pixel % width // ctx.cell
     entry = ((dy + 1) * 3 + dx + 1) * (height * width) + pixel
-    chosen = grad.reshape(batch, -1).gather(1, pixel.flatten(1)).where((index >= 0).flatten(1), 0)
-    to_association = grad.new_zeros(batch, NEIGHBORS * height * width)
-    to_association = to_association.scatter(1, entry.flatten(1), chosen)
-    return to_association.view(batch, NEIGHBORS, height, width), None, None, None
+    chosen = torch.zeros(
+        batch, NEIGHBORS * height * width, dtype=torch.bool, device=grad.device
+    ).scatter(1, entry.flatten(1), (index >= 0).flatten(1))
+    return grad.where(chosen.view(batch, NEIGHBORS, height, width), 0), None, None, None
 
 
 _mask.register_autograd(_backward, setup_context=_save)

@@ -15,6 +15,7 @@ from .grid import (
     check_cell,
     check_pixels,
     grid_shape,
+    has_autocast,
     register_calls,
 )
 from .operator import operator
@@ -49,13 +50,18 @@ def superpixel_loss(
     Neither association nor rebuilt pixels are stored: beside the gradient, about 70 bytes a cell
     between forward and backward; in the forward, 576 bytes a cell more.
 
-    Differentiable once, in logits. Autocast computes it in float32.
+    Differentiable once, in logits. Sums are float32 at least. Under autocast pictures become
+    float32; logits stay as they are on CUDA, and become float32 on the CPU.
+
+    Slopes of a mean are small: in float16 those of more than some ten megapixels vanish, unless the
+    loss is scaled, as by ``torch.amp.GradScaler``. bfloat16 has no such limit.
 
     Args:
         logits: (B, 9, H, W), float32 or float64, on CUDA float16 and bfloat16 as well; neighbors
             row-major, 4 is the pixel's own cell.
-        srgb: (B, 3, H, W) of the same dtype, x in [0, 1]; data, it may not require a gradient.
-        raw: (B, 3, H, W) of the same dtype, y in [0, 1]; data as well.
+        srgb: (B, 3, H, W) of the same dtype or float32, x in [0, 1]; data, it may not require a
+            gradient.
+        raw: (B, 3, H, W) of the same dtype or float32, y in [0, 1]; data as well.
         cell: side of a cell in pixels, >= 1.
         alpha: weight of sRGB beside raw, in [0, 1].
         m: compactness, >= 0; larger values keep superpixels closer to their cells.
@@ -71,10 +77,12 @@ def superpixel_loss(
     Source: Nam et al., CVPR 2022, Eqs. 1 and 2.
     """
     _check_parameters(cell, alpha, m, reduction)
-    if torch.is_autocast_enabled(logits.device.type):
-        # The op's own rule would come after the checks, which mixed dtypes do not pass.
-        logits, srgb, raw = (t.to(center_dtype(t.dtype)) for t in (logits, srgb, raw))
+    if has_autocast(logits):
+        if logits.device.type == "cpu":
+            logits = logits.to(center_dtype(logits.dtype))
+        srgb, raw = (t.to(center_dtype(t.dtype)) for t in (srgb, raw))
     _check_pictures(logits, srgb, raw)
+    srgb, raw = (t.to(center_dtype(logits.dtype)) for t in (srgb, raw))
     position = (m / cell) ** 2
     weights = (alpha, 1 - alpha, position)
     if reduction == "mean":
@@ -100,7 +108,8 @@ def _check_pictures(logits: Tensor, srgb: Tensor, raw: Tensor) -> None:
     check_pixels("logits", logits, NEIGHBORS)
     batch, _, height, width = logits.shape
     for name, picture in (("srgb", srgb), ("raw", raw)):
-        check_beside(name, picture, (batch, _COLORS, height, width), logits, {logits.dtype})
+        dtypes = {logits.dtype, center_dtype(logits.dtype)}
+        check_beside(name, picture, (batch, _COLORS, height, width), logits, dtypes)
         if picture.requires_grad and torch.is_grad_enabled():
             raise ValueError(f"{name} requires a gradient, and superpixel_loss has none for it")
 
@@ -153,5 +162,5 @@ torch.library.register_autograd(
     "isp_meta::superpixel_loss_backward", _backward_backward, setup_context=_save_nothing
 )
 register_calls(_ops.superpixel_loss, "isp_meta::superpixel_loss")
-for _device in ("cpu", "cuda"):
-    torch.library.register_autocast("isp_meta::superpixel_loss", _device, torch.float32)
+# On CUDA it takes logits as autocast makes them.
+torch.library.register_autocast("isp_meta::superpixel_loss", "cpu", torch.float32)

@@ -1,4 +1,4 @@
-"""Cameras that no shop sells: a different plausible one at each call, to train on."""
+"""Randomly generated cameras, to train on: a different plausible one at each call."""
 
 from __future__ import annotations
 

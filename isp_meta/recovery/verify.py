@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import os
 
-from ..errors import CarrierError, ImageFileError, PayloadCorrupt, PictureMismatch
+from ..errors import (
+    CarrierError,
+    ImageFileError,
+    PayloadCorrupt,
+    PictureMismatch,
+    PictureRecompressed,
+)
 from .metadata import Metadata, read_metadata
 
 __all__ = ["verify"]
@@ -24,11 +30,13 @@ def verify(picture: str | os.PathLike[str] | Metadata) -> Metadata:
 
     Raises:
         PayloadMissing: it carries nothing. PayloadCorrupt: what it carries, or itself, is damaged.
-        PictureMismatch: it changed since. ImageFileError: there is no such file.
+        PictureRecompressed: it was compressed again since, and recovery works.
+        PictureMismatch: it changed otherwise. ImageFileError: there is no such file.
     """
     metadata = picture if isinstance(picture, Metadata) else _read(picture)
     if metadata.match != "exact":
-        raise PictureMismatch(f"{metadata.path}: {_STALE[metadata.match]}", metadata.match)
+        kind = PictureRecompressed if metadata.match == "recompressed" else PictureMismatch
+        raise kind(f"{metadata.path}: {_STALE[metadata.match]}", metadata.match)
     return metadata
 
 

@@ -17,7 +17,7 @@ def write_recovered(
     path: Path,
     frame: Frame,
     format: Format,
-    cfa: bool = False,
+    linear: bool = False,
     compress: io.Compression = "lossless-jpeg",
     *,
     overwrite: bool = False,
@@ -26,14 +26,14 @@ def write_recovered(
 
     Args:
         path: target. frame: with ``raw``, and ``codes`` where the whole mosaic was kept.
-        format: of the file. cfa, compress: of a DNG, see :func:`isp_meta.write_dng`.
+        format: of the file. linear, compress: of a DNG, see :func:`isp_meta.write_dng`.
         overwrite: it may exist.
 
     Raises:
         OutputError: it cannot be written.
     """
     if format == "dng":
-        io.write_dng(path, frame, cfa=cfa, compress=compress, overwrite=overwrite)
+        io.write_dng(path, frame, linear=linear, compress=compress, overwrite=overwrite)
     elif format == "tiff":
         io.write_tiff16(path, frame.require("raw", "recover"), overwrite=overwrite)
     else:

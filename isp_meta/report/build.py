@@ -20,18 +20,19 @@ from torch import Tensor
 from torch.nn import functional
 
 from .. import io
-from ..comparison import Comparison, compare
+from ..comparison import EDITS, Comparison, compare, linear_light
 from ..errors import PayloadCorrupt
 from ..frame import Frame
 from ..io import RawLayout
 from ..recovery import Metadata, read_metadata, recover
 from ..registration import upright
 from ..stages import srgb_decode, srgb_encode
+from .edits import edits_section
 from .embedding import text
 from .histogram import Histogram
 from .sections import error_section, sampling_section, static_pictures
 from .tables import figures, headline, metadata_table
-from .tones import Tones, linear_light
+from .tones import Tones
 from .viewer import Seen, viewer_data
 from .windows import reduced_size
 
@@ -51,12 +52,14 @@ class Subject:
         metadata: what the picture carries.
         frame: recovered: ``raw``, ``srgb`` and ``samples``.
         comparison: with the raw file, where there is one. error: (h, w) of its worst channel.
+        edits: the part of the page with both raw pictures after each edit.
     """
 
     metadata: Metadata
     frame: Frame
     comparison: Comparison | None = None
     error: Tensor | None = None
+    edits: str = ""
 
 
 def write_report(
@@ -127,7 +130,7 @@ def build_report(
     if not isinstance(picture, Metadata):
         step("reading")
         picture = read_metadata(picture)
-    subject = _subject(picture, raw, layout, force, step)
+    subject = _subject(picture, raw, layout, width, force, step)
     step("drawing")
     with torch.no_grad():
         return _page(subject, width)
@@ -137,6 +140,7 @@ def _subject(
     metadata: Metadata,
     raw: str | os.PathLike[str] | None,
     layout: RawLayout | None,
+    width: int,
     force: bool,
     step: Progress,
 ) -> Subject:
@@ -144,8 +148,9 @@ def _subject(
     if raw is None:
         return Subject(metadata, frame)
     step("comparing")
-    comparison, got, truth = compare(raw, metadata, estimate=frame, layout=layout)
-    return Subject(metadata, frame, comparison, got.sub(truth).abs_().amax(0))
+    comparison, got, truth = compare(raw, metadata, estimate=frame, layout=layout, edits=EDITS)
+    edits = edits_section(got, truth, frame.camera, comparison.edits, width)
+    return Subject(metadata, frame, comparison, got.sub(truth).abs_().amax(0), edits)
 
 
 def _seen(subject: Subject, width: int) -> Seen:
@@ -181,6 +186,7 @@ def _page(subject: Subject, width: int) -> str:
         viewer=viewer_data(seen),
         sampling=sampling_section(subject.frame, metadata, seen, width),
         error=error_section(subject.error, subject.frame.camera.orientation, width),
+        edits=subject.edits,
         histogram=Histogram.of(seen.shown, seen.raw).svg(),
         histogram_text=_histogram_text(seen),
         table=metadata_table(metadata),

@@ -1,7 +1,7 @@
 """Recovered raw in the tones of its picture, and beyond the picture's white.
 
-raw ─WhiteBalance─HighlightReconstruction─ColorMatrix─▶ light ──Tones──▶ display-linear, white 1
-                                              picture ───────────┘ fitted
+raw ──comparison.linear_light──▶ light ──Tones──▶ display-linear, white 1
+                               picture ───┘ fitted
 
 At equal exposure the two then look alike, wherever the picture has kept what raw holds; and darker
 or brighter they differ in that alone.
@@ -16,13 +16,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from ..frame import Frame
-from ..pipeline import Pipeline
-from ..stages import ColorMatrix, HighlightReconstruction, WhiteBalance, compress_gamut, srgb_decode
+from ..stages import compress_gamut, srgb_decode
 from ..stages.color_space import luminance
 from ..stages.inverse_tone_curve import fit_curves
 
-__all__ = ["MOST_LIGHT", "Tones", "linear_light"]
+__all__ = ["MOST_LIGHT", "Tones"]
 
 MOST_LIGHT = 16.0
 """Display-linear light is kept up to this many times white: 4 stops."""
@@ -32,20 +30,6 @@ _BRIGHTEST = 248
 # Darker codes are mostly noise, which a curve fitted to them would amplify.
 _DARKEST = 10
 _LEAST_PIXELS = 64
-
-
-@torch.no_grad()
-def linear_light(frame: Frame) -> Tensor:
-    """(3, H, W) linear sRGB of a frame's ``raw``, not clipped: where channels saturate, estimated.
-
-    Raises:
-        ValueError: the camera's matrix is no calibration.
-    """
-    develop = Pipeline(
-        [WhiteBalance(clip=False), HighlightReconstruction(), ColorMatrix(clip=False)]
-    )
-    light: Tensor = develop(frame, keep=("rgb",)).rgb
-    return light
 
 
 @dataclass(frozen=True, eq=False)

@@ -24,7 +24,7 @@ from .jpeg import Jpeg, jpeg
 from .lens_shading import LensShading, Vignette, lens_shading, vignette
 from .linearize import Linearize, linearize
 from .local_tone import LocalToneMapping, local_tone_mapping
-from .noise import SensorNoise, add_noise
+from .noise import SensorNoise, add_noise, noisy_codes
 from .noise_reduction import (
     MosaicNoiseReduction,
     NoiseReduction,
@@ -87,6 +87,7 @@ __all__ = [
     "local_tone_mapping",
     "mosaic_noise_reduction",
     "noise_reduction",
+    "noisy_codes",
     "quantize",
     "reconstruct_highlights",
     "saturation",

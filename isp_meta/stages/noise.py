@@ -1,21 +1,25 @@
-"""Shot and read noise of a sensor: a stage that adds it, and what stages know of it."""
+"""Shot and read noise of a sensor: a stage that adds it, codes that hold it, what stages know."""
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
-from ..camera import Camera
+from ..camera import Camera, EditorTag, EditorTags
 from ..frame import Frame
 from ..stage import Range, Stage
+from .black_level import BlackLevel
 
-__all__ = ["NoiseAware", "SensorNoise", "add_noise"]
+__all__ = ["NoiseAware", "SensorNoise", "add_noise", "noisy_codes"]
 
 # A variance of nothing: the square root's gradient is infinite at 0.
 _LEAST_VARIANCE = 1e-30
+# DNG's tag of the noise, and TIFF's type of its numbers.
+_NOISE_PROFILE, _DOUBLE = 51041, 12
 
 
 def add_noise(
@@ -139,3 +143,44 @@ class SensorNoise(NoiseAware):
                 )
             generator = torch.Generator(mosaic.device).manual_seed(self.seed)
         return frame.replace(mosaic=add_noise(mosaic, *self.noise(frame.camera), generator))
+
+
+def noisy_codes(frame: Frame, electrons: float, read: float = 3.0, seed: int = 0) -> Frame:
+    """A raw file's codes as a sensor with more noise would have given them.
+
+        code = round(black + (white - black) · noisy),  kept within 0 and white
+
+    ``noisy`` is :func:`add_noise`'s, with a variance of signal / electrons + (read / electrons)².
+    Saturated codes stay saturated: the light beyond white is unknown.
+
+    Args:
+        frame: its ``codes`` and ``camera``.
+        electrons: of a saturated pixel, >= 1: about 6,000 of a phone at its base ISO, 800 at three
+            stops more. Noise that the codes hold already stays in them.
+        read: standard deviation in the dark, electrons, 0 to ``electrons``.
+        seed: the same noise at every call.
+
+    Returns:
+        A Frame with whole ``codes`` alone. Its camera's ``noise``, and NoiseProfile among the tags
+        for editors, say what was added.
+
+    Raises:
+        PipelineOrderError: ``frame.codes`` is empty. ValueError: out of range.
+    """
+    if not (1 <= electrons < math.inf and 0 <= read <= electrons):
+        raise ValueError(
+            f"electrons must be at least 1, and read noise 0 to that many, not {electrons}, {read}"
+        )
+    codes: Tensor = frame.require("codes", by="noisy_codes")
+    noise = (1 / electrons, (read / electrons) ** 2)
+    white = frame.camera.white_level
+    levels = BlackLevel(clip=False)
+    noisy: Tensor = levels.invert(SensorNoise(*noise, seed)(levels(frame))).require("codes", "it")
+    kept = torch.where(codes >= white, codes, noisy.round().clamp(0, white))
+    return Frame(_with_noise(frame.camera, noise, (codes.shape[1], codes.shape[2])), codes=kept)
+
+
+def _with_noise(camera: Camera, noise: tuple[float, float], size: tuple[int, int]) -> Camera:
+    told = camera.editing or EditorTags(size, {})
+    tags = {**told.tags, _NOISE_PROFILE: EditorTag.of(_DOUBLE, noise)}
+    return camera.replace(noise=noise, editing=EditorTags(told.size, tags))

@@ -34,7 +34,7 @@ def raw_bytes(make_frame, tmp_path_factory) -> list[bytes]:
     for seed in range(5):
         frame = make_frame(64, 96, seed=seed)
         raw = frame.replace(raw=((frame.codes - 64) / (4095 - 64)).expand(3, -1, -1))
-        io.write_dng(folder / f"{seed}.dng", raw, cfa=True)
+        io.write_dng(folder / f"{seed}.dng", raw)
         made.append((folder / f"{seed}.dng").read_bytes())
     return made
 

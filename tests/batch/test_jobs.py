@@ -21,7 +21,7 @@ def test_every_option_counts_in_the_identity(changed_options):
         Embed(suffix=".png"),
         *map(Embed, changed_options.values()),
         Embed(CaptureOptions(lossless="alone")),
-        *(Recover(), Recover("tiff"), Recover(cfa=True)),
+        *(Recover(), Recover("tiff"), Recover(linear=True)),
         *(Recover(force=True), Verify()),
     ]
     assert len({job.identity for job in jobs}) == len(jobs)
@@ -54,7 +54,7 @@ def test_a_pipeline_travels_as_text(tree, tmp_path):
     [
         (Embed, {"suffix": ".gif"}, "not '.gif'"),
         (Recover, {"format": "gif"}, "no format 'gif'"),
-        (Recover, {"format": "npy", "cfa": True}, "cfa makes a DNG, not npy"),
+        (Recover, {"format": "npy", "linear": True}, "linear makes a DNG, not npy"),
     ],
 )
 def test_options_that_make_no_sense(kind, options, text):

@@ -50,9 +50,9 @@ def test_without_loss_to_the_bit(file, alone, tmp_path):
     assert torch.equal(recovered.raw, made.frame.raw)
     assert recovered.camera == read_raw(path).camera
     again = tmp_path / "again.dng"
-    for cfa in (True, False):
-        write_recovered(again, recovered, "dng", cfa, overwrite=True)
-        if cfa or frame.camera.cfa in ("W", "RGB"):
+    for linear in (False, True):
+        write_recovered(again, recovered, "dng", linear, overwrite=True)
+        if not linear or frame.camera.cfa in ("W", "RGB"):
             assert torch.equal(read_raw(again).codes, frame.codes)
             assert read_raw(again).camera.black_level == frame.camera.black_level
         figures, _, _ = compare(path, again)
@@ -70,9 +70,9 @@ def test_by_samples_and_what_compare_says_of_it(file, tmp_path):
     assert torch.equal(got, recovered.raw)
     assert figures.psnr > 38
     assert figures.stops
-    for cfa in (True, False):
-        again = tmp_path / f"{cfa}.dng"
-        write_recovered(again, recovered, "dng", cfa)
+    for linear in (False, True):
+        again = tmp_path / f"{linear}.dng"
+        write_recovered(again, recovered, "dng", linear)
         assert compare(path, again)[0].psnr > 36
     if frame.camera.cfa == "W":
         assert torch.equal(truth, truth[:1].expand(3, -1, -1))

@@ -97,7 +97,7 @@ def test_a_turned_and_cropped_picture_gets_what_suits_it(make_frame, tmp_path):
     size = (320, 448)
     maps = MAPS.replace(struct.pack(">2I", *SIZE), struct.pack(">2I", *size))
     frame = make_frame(*size, editing=EditorTags(size, {**TAGS, 51009: EditorTag(7, maps)}))
-    io.write_dng(tmp_path / "raw.dng", frame, cfa=True)
+    io.write_dng(tmp_path / "raw.dng", frame)
     original = io.read_raw(tmp_path / "raw.dng")
     srgb = presets.minimal()(original).srgb
     part = srgb.mT.flip(2)[:, 7:407, 10:300]  # turned to the right, orientation 6
@@ -108,7 +108,7 @@ def test_a_turned_and_cropped_picture_gets_what_suits_it(make_frame, tmp_path):
     assert made.registration.placement.turn == 6
     assert told(made.path).size == (400, 290)
     assert "DefaultCropSize" not in told(made.path).names
-    io.write_dng(tmp_path / "again.dng", recover(made.path), cfa=True)
+    io.write_dng(tmp_path / "again.dng", recover(made.path))
     again = io.read_raw(tmp_path / "again.dng").camera
     lens = LensShading(clip=False)
     gain = lens(original.replace(mosaic=torch.ones(1, *size))).mosaic

@@ -82,7 +82,7 @@ def small(tmp_path_factory, make_frame) -> Path:
     folder = tmp_path_factory.mktemp("small")
     frame = make_frame(192, 256, orientation=6)
     raw = frame.replace(raw=((frame.codes - 64) / (4095 - 64)).expand(3, -1, -1))
-    io.write_dng(folder / "photo.dng", raw, cfa=True)
+    io.write_dng(folder / "photo.dng", raw)
     embed(folder / "photo.dng", folder / "photo.jpg")
     return folder
 

@@ -73,7 +73,7 @@ def test_embed_verify_recover(run, photos, tmp_path):
     assert run("batch", "recover", out, "-o", back, "--jobs", 1, "--format", "tiff").code == 0
     assert (back / "b/c-recovered.tif").is_file()
     shutil.rmtree(back)
-    assert run("batch", "recover", out, "-o", back, "--jobs", 1, "--cfa").code == 0
+    assert run("batch", "recover", out, "-o", back, "--jobs", 1, "--linear").code == 0
     assert (back / "a-recovered.dng").is_file()
 
 
@@ -107,7 +107,7 @@ def test_verify_tells_what_is_wrong(run, photo, tmp_path):
         (("embed", "none", "-o", "out"), 1, "none: there is no such folder"),
         (("embed", "in", "-o", "out", "--bpp", "1", "--psnr", "9"), 2, "one of bpp, size and psnr"),
         (("embed", "in", "-o", "out", "--preset", "x"), 1, "there is no preset 'x'"),
-        (("recover", "in", "-o", "out", "--cfa", "--format", "npy"), 2, "cfa makes a DNG"),
+        (("recover", "in", "-o", "out", "--linear", "--format", "npy"), 2, "linear makes a DNG"),
         (("verify", "in", "-o", "out"), 1, "holds no file that ends in one of .jpeg, .jpg"),
         (("embed", "in", "-o", "out", "--gpus", "1"), 2, "--gpus goes with --engine ray"),
     ],

@@ -6,6 +6,8 @@ import math
 import pytest
 from PIL import Image
 
+from isp_meta.comparison import EDITS
+
 from .test_recover import edited
 
 
@@ -42,7 +44,21 @@ def test_stops_are_told_from_white_down(run, photo, small):
     assert shown.count(" EV ") == len(figures["stops"]) > 2
 
 
-@pytest.mark.parametrize("arguments", [(), ("--cfa",), ("--format", "tiff"), ("--format", "npy")])
+def test_errors_after_edits_are_told_where_asked_for(run, photo, small):
+    assert json.loads(run("compare", small / "photo.dng", photo, "--json").out)["edits"] == []
+    figures = json.loads(run("compare", small / "photo.dng", photo, "--edits", "--json").out)
+    shown = run("compare", small / "photo.dng", photo, "--edits").out
+    assert [edit["name"] for edit in figures["edits"]] == [edit.name for edit in EDITS]
+    for edit in figures["edits"]:
+        (row,) = (line for line in shown.splitlines() if line.strip().startswith(edit["name"]))
+        told = f"{edit['psnr']:.2f} dB", f"{edit['delta_e']:.2f}", f"{edit['blotches']:.2f}"
+        assert all(figure in row for figure in told)
+        assert 0 < edit["blotches"] < edit["delta_e"]
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("--linear",), ("--format", "tiff"), ("--format", "npy")]
+)
 def test_recovered_files_compare_like_their_jpeg(run, photo, small, tmp_path, arguments):
     out = tmp_path / "out"
     out.mkdir()
@@ -54,7 +70,7 @@ def test_recovered_files_compare_like_their_jpeg(run, photo, small, tmp_path, ar
     )
     assert figures["bits_per_pixel"] is None
     # Of a mosaic only what it holds of each pixel is left.
-    name = "psnr_mosaic" if "--cfa" in arguments else "psnr"
+    name = "psnr" if arguments else "psnr_mosaic"
     assert math.isclose(figures[name], expected[name], abs_tol=0.05)
 
 

@@ -18,7 +18,7 @@ def test_makes_what_it_names(run, raw, tmp_path):
     assert result.out.splitlines()[-8:] == [f"  {out / name}" for name in wanted]
     for name in ("superpixel", "uniform"):
         assert read_metadata(out / f"photo-{name}.jpg").match == "exact"
-        assert io.read_linear(out / f"photo-{name}.dng").raw.shape == (3, 192, 256)
+        assert io.read_raw(out / f"photo-{name}.dng").codes.shape == (1, 192, 256)
         for ending, size in (("error", (256, 192)), ("samples", (512, 384))):
             with Image.open(out / f"photo-{name}-{ending}.png") as picture:
                 assert picture.size == size

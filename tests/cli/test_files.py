@@ -61,6 +61,7 @@ MEANT = [
     ("embed photo.dng other.dng folder", "embed photo.dng other.dng -o folder"),
     ("render photo.dng out.jpg", "render photo.dng -o out.jpg"),
     ("render photo.dng plain.jpg", "render photo.dng -o plain.jpg"),
+    ("noise photo.dng out.dng", "noise photo.dng -o out.dng"),
     ("recover photo.jpg out.dng", "recover photo.jpg -o out.dng"),
     ("recover photo.jpg out.npy", "recover photo.jpg -o out.npy"),
     ("recover photo.jpg photo.dng", "recover photo.jpg -o photo.dng"),
@@ -124,6 +125,7 @@ def test_several_sources_and_a_target_among_them(refused, full, called, text):
     [
         ("embed", "photo.dng"),
         ("render", "photo.dng"),
+        ("noise", "photo.dng"),
         ("recover", "photo.jpg"),
         ("strip --in-place", "photo.jpg"),
         ("bit-depth degrade", "plain.jpg"),
@@ -175,6 +177,7 @@ def test_folders_name_the_batch(refused, full, command):
         ("strip picture.tif -o x.jpg", 2, "x.jpg: name it .tif or .dng"),
         ("attach plain.jpg photo.jpg -o x.png", 2, "x.png: name it .jpg"),
         ("unprocess plain.jpg -o x.tif", 2, "x.tif: name it .dng"),
+        ("noise photo.dng -o x.tif", 2, "x.tif: name it .dng"),
         ("export photo.dng -o x.jpg", 2, "x.jpg: name it .onnx"),
         ("fit photo.dng plain.jpg -o x.jpg", 2, "x.jpg: name it .toml"),
         ("compare photo.dng photo.jpg --map x.jpg", 2, "x.jpg: name it .png"),

@@ -26,8 +26,8 @@ def edited(photo, size=None):
     photo.write_bytes(jpeg_carrier.insert(photo.read_bytes(), payload))
 
 
-def test_writes_a_linear_dng_beside_the_jpeg(run, photo, names):
-    result = run("recover", photo)
+def test_writes_a_dng_beside_the_jpeg(run, photo, names):
+    result = run("recover", photo, "--linear")
     assert (result.code, result.lines) == (0, [])
     assert names() == ["photo-recovered.dng", "photo.jpg"]
     path = photo.with_name("photo-recovered.dng")
@@ -58,7 +58,7 @@ def test_npy(run, photo, tmp_path, monkeypatch, arguments):
 
 
 def test_mosaic_reopens_as_the_raw_file_does(run, photo, small):
-    assert run("recover", photo, "--cfa").code == 0
+    assert run("recover", photo).code == 0
     path = photo.with_name("photo-recovered.dng")
     with rawpy.imread(str(path)) as again, rawpy.imread(str(small / "photo.dng")) as raw:
         for name in ("black_level_per_channel", "white_level", "camera_whitebalance", "sizes"):
@@ -83,8 +83,10 @@ def test_method(run, tmp_path, make_frame):
 def test_format_that_cannot_be_told_or_contradicts(run, photo, tmp_path, names):
     result = run("recover", photo, "-o", tmp_path / "a.png")
     assert result.failed(2, "a.png: name it .dng, .tif or .npy")
-    assert run("recover", photo, "--cfa", "--format", "tiff").failed(2, "cfa makes a DNG")
-    assert run("recover", photo, "--cfa", "-o", tmp_path / "a.npy").failed(2, "cfa makes a DNG")
+    assert run("recover", photo, "--linear", "--format", "tiff").failed(2, "linear makes a DNG")
+    assert run("recover", photo, "--linear", "-o", tmp_path / "a.npy").failed(
+        2, "linear makes a DNG"
+    )
     assert names() == ["photo.jpg"]
     assert run("recover", photo, "-o", tmp_path / "plain", "--format", "npy").code == 0
     assert np.load(tmp_path / "plain").shape == (3, 192, 256)
@@ -96,7 +98,7 @@ def test_existing_files_stay(run, photo, tmp_path):
     assert run("recover", photo).failed(1, f"{target}: exists already; use --overwrite")
     assert target.read_bytes() == b"mine"
     assert run("recover", photo, "--overwrite").code == 0
-    assert io.read_linear(target).raw.shape == (3, 192, 256)
+    assert io.read_raw(target).codes.shape == (1, 192, 256)
     before = photo.read_bytes()
     result = run("recover", photo, "-o", photo, "--format", "dng", "--overwrite")
     assert result.failed(1, f"{photo}: is the file that")

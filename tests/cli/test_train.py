@@ -44,7 +44,7 @@ def training_set(tmp_path_factory, make_frame) -> Path:
     for seed in (1, 2):
         frame = make_frame(96, 128, seed=seed)
         raw = ((frame.codes - 64) / (4095 - 64)).expand(3, -1, -1)
-        io.write_dng(folder / f"{seed}.dng", frame.replace(raw=raw), cfa=True)
+        io.write_dng(folder / f"{seed}.dng", frame.replace(raw=raw))
     made = tmp_path_factory.mktemp("made") / "set"
     prepare([folder], made, renderings=1, crop=32, crops=4, val=["2"])
     return made

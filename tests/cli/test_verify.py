@@ -63,7 +63,9 @@ def test_changed_since(run, photo):
         picture.load()
     picture.save(photo, quality=85)
     photo.write_bytes(jpeg_carrier.insert(photo.read_bytes(), jpeg_carrier.extract(pristine)))
-    assert run("verify", photo).failed(5, f"{photo}: compressed again since")
+    assert run("verify", photo).failed(9, f"{photo}: compressed again since")
+    assert run("verify", photo, "none.jpg").code == 1
+    assert run("verify", "none.jpg", photo).code == 1
     photo.write_bytes(pristine)
     edited(photo)
     assert run("verify", photo).failed(5, f"{photo}: edited since")

@@ -27,7 +27,7 @@ def write_crop(path, width=WIDTH):
     """A part of the sample with land and burnt sky, as a raw file of its own."""
     frame = io.read_raw(sample_path())
     frame = to_raw(frame.replace(codes=frame.codes[:, HEIGHT : 2 * HEIGHT, :width]))
-    io.write_dng(path, frame, cfa=True)
+    io.write_dng(path, frame)
     return path
 
 
@@ -37,8 +37,8 @@ def folder(tmp_path_factory):
     raw = write_crop(folder / "raw.dng")
     made = embed(raw, folder / "a.jpg", sampler=UniformSampler())
     recovered = recover(made.path)
-    io.write_dng(folder / "linear.dng", recovered)
-    io.write_dng(folder / "mosaic.dng", recovered, cfa=True)
+    io.write_dng(folder / "linear.dng", recovered, linear=True)
+    io.write_dng(folder / "mosaic.dng", recovered)
     io.write_tiff16(folder / "linear.tif", recovered.raw)
     io.write_npy(folder / "linear.npy", recovered.raw)
     return folder
@@ -128,7 +128,7 @@ def test_pictures_of_other_pixels_are_refused_and_both_named(folder, tmp_path, n
     other = tmp_path / "other.dng"
     noise = torch.rand((3, HEIGHT, WIDTH + 2), generator=torch.Generator().manual_seed(1))
     frame = io.read_raw(folder / "raw.dng").replace(raw=noise, codes=None)
-    io.write_dng(other, frame, cfa=True)
+    io.write_dng(other, frame)
     with pytest.raises(PictureMismatch, match=rf"{name}.*256x96.*other\.dng has 258x96"):
         compare(other, folder / name)
 
@@ -154,7 +154,7 @@ def test_a_foreign_jpeg_turned_and_cropped_is_measured(folder, tmp_path):
     assert figures.psnr > whole.psnr - 4
     assert figures.psnr_mosaic > whole.psnr_mosaic - 4
     turned = tmp_path / "turned.dng"
-    io.write_dng(turned, recover(made.path))
+    io.write_dng(turned, recover(made.path), linear=True)
     again, _, _ = compare(folder / "raw.dng", turned)
     assert again.psnr == pytest.approx(figures.psnr, abs=0.1)
 

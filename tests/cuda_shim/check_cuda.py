@@ -1,8 +1,10 @@
 """Checks the CUDA kernels on a machine without a GPU: ``python tests/cuda_shim/check_cuda.py``.
 
-1. nvcc compiles every kernel for sm_80, sm_90 and sm_120; a kernel that leaves its registers
-   for the stack fails.
-2. g++ compiles the same files against ``cuda_runtime.h`` beside this script, with AddressSanitizer
+1. nvcc compiles every kernel for sm_80, sm_90 and sm_120; a kernel that leaves its registers for
+   the stack fails, and so does one that grew beyond what ``benchmarks/cuda_code.json`` says.
+2. g++ compiles what calls them against the headers of the PyTorch here, and of those unpacked in
+   ``build/torch-*`` (``scripts/torch_headers.py``), as a build against each would.
+3. g++ compiles the kernels against ``cuda_runtime.h`` beside this script, with AddressSanitizer
    and UndefinedBehaviorSanitizer, and ``run_kernels.py`` compares them with the reference.
 
 It shows neither speed nor what only a GPU has: memory order, alignment, launch limits.
@@ -11,65 +13,73 @@ It shows neither speed nor what only a GPU has: memory order, alignment, launch 
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import subprocess
 import sys
+import sysconfig
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import torch
+
+sys.path.append(str(Path(__file__).resolve().parents[2] / "benchmarks"))
+import cuda_code
+
 HERE = Path(__file__).resolve().parent
-CSRC = HERE.parents[1] / "csrc"
+ROOT = HERE.parents[1]
+CSRC = ROOT / "csrc"
 TARGETS = ("sm_80", "sm_90", "sm_120")
 WARNINGS = ("-Wall", "-Wextra", "-Werror")
-PTXAS = re.compile(
-    r"Compiling entry function '(?P<name>\w+)'.*?"
-    r"(?P<stack>\d+) bytes stack frame, (?P<stores>\d+) bytes spill stores, "
-    r"(?P<loads>\d+) bytes spill loads.*?"
-    r"Used (?P<registers>\d+) registers",
-    re.DOTALL,
-)
 
 
-def find(program: str, folder: str = "") -> str:
-    path = shutil.which(program, path=os.pathsep.join([folder, os.environ["PATH"]]))
+def find(program: str) -> str:
+    path = shutil.which(program)
     if path is None:
         sys.exit(f"check-cuda needs {program}, which is not in PATH: nothing was checked")
     return path
 
 
-def compile_kernels(nvcc: str, source: Path, target: str) -> list[tuple[str, str, int, int]]:
-    """(kernel, target, registers, bytes of stack and spills) of every kernel in one file."""
-    command = [nvcc, "-std=c++20", "-O3", f"-arch={target}", "-cubin", "-Xptxas=-v", f"-I{CSRC}"]
-    command += ["-Werror=all-warnings", "-o", os.devnull, str(source)]
-    result = subprocess.run(command, capture_output=True, text=True)
-    if result.returncode:
-        sys.exit(f"{' '.join(command)}\n{result.stderr}")
-    rows = []
-    for kernel in PTXAS.finditer(result.stderr):
-        name = subprocess.run(
-            [find("c++filt"), kernel["name"]], capture_output=True, text=True, check=True
-        ).stdout
-        name = re.sub(r"^void |isp_meta::|\(anonymous namespace\)::|\(.*", "", name.strip())
-        spilled = int(kernel["stack"]) + int(kernel["stores"]) + int(kernel["loads"])
-        rows.append((name, target, int(kernel["registers"]), spilled))
-    if not rows:
-        sys.exit(f"no kernel found in what nvcc says of {source}:\n{result.stderr}")
-    return rows
-
-
 def check_compilation(nvcc: str) -> bool:
-    jobs = [(s, t) for s in sorted(CSRC.glob("*/*.cu")) for t in TARGETS]
-    with ThreadPoolExecutor(min(2, os.cpu_count() or 1)) as pool:
-        results = pool.map(lambda job: compile_kernels(nvcc, *job), jobs)
-        rows = sorted(row for result in results for row in result)
-    print(f"{'kernel':60}{'target':>8}{'registers':>11}{'spilled':>9}")
-    for name, target, registers, spilled in rows:
-        print(f"{name:60}{target:>8}{registers:>11}{spilled:>9}")
-    bad = [row for row in rows if row[3]]
-    print(f"{len(rows)} kernels compiled, {len(bad)} spill")
-    return not bad
+    kernels = {target: cuda_code.compile_all(nvcc, target) for target in TARGETS}
+    spills = [
+        f"{name} for {target}: {code.spilled} bytes of stack and spills"
+        for target, found in kernels.items()
+        for name, code in found.items()
+        if code.spilled
+    ]
+    print(
+        f"{sum(map(len, kernels.values()))} kernels compiled, {len(spills)} spill",
+        *spills,
+        sep="\n",
+    )
+    return cuda_code.check(nvcc, kernels[cuda_code.TARGET]) and not spills
+
+
+def compiles(source: Path, include: Path) -> bool:
+    command = [find("g++"), "-std=c++20", "-fsyntax-only", *WARNINGS, f"-I{CSRC}"]
+    command += [f"-isystem{include}", f"-isystem{sysconfig.get_paths()['include']}"]
+    command += ["-DTORCH_TARGET_VERSION=0x020a000000000000", "-DUSE_CUDA", "-DISP_META_CUDA"]
+    return subprocess.run([*command, str(source)]).returncode == 0
+
+
+def check_glue() -> bool:
+    """Whether all that includes torch compiles, for CUDA, against each PyTorch that is here."""
+    headers = {f"torch {torch.__version__}": Path(torch.__file__).parent / "include"}
+    headers |= {f.name: f / "torch" / "include" for f in sorted(ROOT.glob("build/torch-*"))}
+    sources = [s for s in sorted(CSRC.rglob("*.cpp")) if s.parent.name not in ("payload", "cpu")]
+
+    good = True
+    for name, include in headers.items():
+        with ThreadPoolExecutor(int(os.environ.get("MAX_JOBS", os.cpu_count() or 1))) as pool:
+            compiled = sum(pool.map(compiles, sources, [include] * len(sources)))
+        print(f"{compiled} of {len(sources)} files compile against {name}")
+        good &= compiled == len(sources)
+    if len(headers) == 1:
+        print(
+            "NOT CHECKED: the oldest PyTorch promised: make build/torch-2.10.0 fetches its headers"
+        )
+    return good
 
 
 def check_execution(folder: Path) -> bool:
@@ -99,8 +109,10 @@ def check_execution(folder: Path) -> bool:
 
 
 def main() -> None:
-    nvcc = find("nvcc", f"{os.environ.get('CUDA_HOME', '/usr/local/cuda')}/bin")
-    compiled = check_compilation(nvcc)
+    nvcc = cuda_code.find_nvcc()
+    if nvcc is None:
+        sys.exit("check-cuda needs nvcc, in CUDA_HOME or in PATH: nothing was checked")
+    compiled = check_compilation(nvcc) & check_glue()
     with tempfile.TemporaryDirectory() as folder:
         executed = check_execution(Path(folder))
     if not (compiled and executed):

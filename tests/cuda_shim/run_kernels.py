@@ -26,7 +26,13 @@ SCHEDULES = (1, 2, 3)
 
 
 class Grid(ctypes.Structure):
-    _fields_ = (("height", ctypes.c_int), ("width", ctypes.c_int), ("cell", ctypes.c_int))
+    _fields_ = tuple(
+        (name, ctypes.c_int) for name in ("height", "width", "cell", "rows", "columns")
+    )
+
+    @classmethod
+    def of(cls, height: int, width: int, cell: int) -> Grid:
+        return cls(height, width, min(cell, max(height, width)), *grid_shape(height, width, cell))
 
 
 class LocalRBF(ctypes.Structure):
@@ -34,8 +40,15 @@ class LocalRBF(ctypes.Structure):
         ("grid", Grid),
         *((name, ctypes.c_int) for name in ("guides", "neighbors", "channels")),
         ("samples", ctypes.c_int64),
-        *((name, ctypes.c_double) for name in ("position", "guide", "tail", "ridge")),
+        *((name, ctypes.c_double) for name in ("per_position", "per_guide", "tail", "ridge")),
         ("radial", ctypes.c_int),
+    )
+
+
+class Met(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("now", "guess", "truth", "weight")),
+        ("colors", ctypes.c_int),
     )
 
 
@@ -143,7 +156,7 @@ def check_shape(kernels: Kernels, shape: tuple[int, int, int], dtype: torch.dtyp
     height, width, cell = shape
     batch, channels = 2, 3
     center = center_dtype(dtype)
-    grid, cells = Grid(height, width, min(cell, max(height, width))), grid_shape(*shape)
+    grid, cells = Grid.of(*shape), grid_shape(*shape)
     pixels = (batch, channels, height, width)
     nine = (batch, 9, height, width)
     f = torch.randn(pixels).to(dtype)
@@ -184,9 +197,9 @@ def check_superpixel_loss(kernels: Kernels, shape: tuple[int, int, int], dtype: 
     height, width, cell = shape
     batch, cells = 2, grid_shape(*shape)
     center = center_dtype(dtype)
-    grid, blocks = Grid(height, width, min(cell, max(height, width))), batch * math.prod(cells)
+    grid, blocks = Grid.of(*shape), batch * math.prod(cells)
     z = torch.randn(batch, 9, height, width).to(dtype)
-    x, y = (torch.rand(batch, 3, height, width).to(dtype) for _ in range(2))
+    x, y = (torch.rand(batch, 3, height, width).to(center) for _ in range(2))
     z64 = z.double().requires_grad_()
     loss = reference.superpixel_loss(
         z64, x.double(), y.double(), cell, 0.2, 0.05**0.5 * cell, "sum"
@@ -197,7 +210,7 @@ def check_superpixel_loss(kernels: Kernels, shape: tuple[int, int, int], dtype: 
         "centers": unwritten(batch, *cells, 8, dtype=center),
         "slopes": unwritten(batch, *cells, 8, dtype=center),
         "records": unwritten(blocks, 144, dtype=center),
-        "shares": unwritten(-(-blocks // 32), dtype=torch.float64),
+        "shares": unwritten(batch * cells[0] * -(-cells[1] // 32), dtype=torch.float64),
     }
 
     def forward(result: Tensor) -> None:
@@ -207,13 +220,20 @@ def check_superpixel_loss(kernels: Kernels, shape: tuple[int, int, int], dtype: 
     label = f"superpixel_loss {shape} {dtype}"
     check(label, kernels, values["loss"], loss.detach(), forward, dtype)
 
-    def backward(result: Tensor) -> None:
-        given = (torch.full((), 0.5, dtype=center), z, x, y, values["centers"], values["slopes"])
-        kernels("superpixel_loss_backward", dtype, *given, result, batch, grid)
+    def backward(grad: float) -> Callable[[Tensor], None]:
+        given = (torch.full((), grad, dtype=center), z, x, y, values["centers"], values["slopes"])
+        return lambda result: kernels(
+            "superpixel_loss_backward", dtype, *given, result, batch, grid
+        )
 
     label = f"superpixel_loss_backward {shape} {dtype}"
-    check(label, kernels, z, slopes / 2, backward, dtype)
-    return 2
+    check(label, kernels, z, slopes / 2, backward(0.5), dtype)
+    # Of a large picture's mean, slopes are below what float16 holds; scaled, they are all there.
+    lost = torch.zeros_like(z)
+    backward(2.0**-40)(lost)
+    assert dtype != torch.float16 or not lost.any(), label
+    check(f"{label}, scaled", kernels, z, slopes, backward(2.0**-40 * 2.0**40), dtype)
+    return 3
 
 
 def check_local_rbf(
@@ -221,7 +241,8 @@ def check_local_rbf(
 ) -> int:
     """Systems of ``size`` samples, of five values each: more than a thread sums at once."""
     height, width, cell = shape
-    batch, guides, channels, count = 2, 3, 5, size + 7
+    # The largest systems that there are, where they are of as many samples.
+    batch, guides, channels, count = 2, *((16, 16) if size == 96 else (3, 5)), size + 7
     center, cells = center_dtype(dtype), grid_shape(*shape)
     guide = torch.rand(batch, guides, height, width).to(dtype)
     points = torch.cat([torch.rand(count, 2) * 9, torch.rand(count, guides)], 1).to(center)
@@ -229,8 +250,8 @@ def check_local_rbf(
     neighbors = torch.rand(batch, *cells, count).argsort(-1)[..., : size + 1]
     rows, around = neighbors.flatten(0, 2).contiguous(), neighbors[..., 1:].contiguous()
     position, scale, radial, tail, ridge = basis.arguments
-    grid = Grid(height, width, min(cell, max(height, width)))
-    rbf = LocalRBF(grid, guides, size, channels, count, position, scale, tail, ridge, radial)
+    numbers = (guides, size, channels, count, 1 / position, 1 / scale, tail, ridge, radial)
+    rbf = LocalRBF(Grid.of(*shape), *numbers)
     guide64, points64, values64 = guide.double(), points.double(), values.double()
     pixels = reference.local_rbf(guide64, points64, values64, around, cell, basis)
     total = batch * cells[0] * cells[1]
@@ -250,6 +271,38 @@ def check_local_rbf(
         out = torch.empty(truth.shape, dtype=center)
         check(f"{name} {shape} {size} {basis} {dtype}", kernels, out, truth, launch, dtype)
     return len(expected)
+
+
+def check_equations(
+    kernels: Kernels, shape: tuple[int, int, int], size: int, basis: RadialBasis, dtype: torch.dtype
+) -> int:
+    """Two pictures, pixels that count unequally or all the same, some that ask for a large step."""
+    height, width, cell = shape
+    batch, guides, colors, count = 2, 3, 3, size + 7
+    center, cells = center_dtype(dtype), grid_shape(*shape)
+    guide = torch.rand(batch, guides, height, width).to(dtype)
+    points = torch.cat([torch.rand(count, 2) * 9, torch.rand(count, guides)], 1).to(center)
+    values = torch.randn(count, colors).div(4).to(center)
+    neighbors = torch.rand(batch, *cells, count).argsort(-1)[..., :size].contiguous()
+    planes = [torch.rand(batch, colors, height, width).to(center) for _ in range(2)]
+    counts = (torch.rand(batch, 1, height, width) - 0.3).clamp(min=0).to(center)
+    position, scale, radial, tail, ridge = basis.arguments
+    numbers = (guides, size, size, count, 1 / position, 1 / scale, tail, ridge, radial)
+    rbf = LocalRBF(Grid.of(*shape), *numbers)
+    for weight in (None, counts):
+        met = Met(*(p.data_ptr() for p in (values, *planes)), 0, colors)
+        if weight is not None:
+            met.weight = weight.data_ptr()
+        wide = (t.double() for t in (guide, points, values))
+        more = [p.double() for p in (*planes, *([] if weight is None else [weight]))]
+        expected = reference.local_rbf_equations(*wide, neighbors, cell, basis, *more)
+
+        def launch(result: Tensor, met: Met = met) -> None:
+            kernels("local_rbf_equations", dtype, guide, points, neighbors, result, batch, rbf, met)
+
+        out = torch.empty(expected.shape, dtype=center)
+        check(f"equations {shape} {size} {basis} {dtype}", kernels, out, expected, launch, dtype)
+    return 2
 
 
 def check_first_guess(
@@ -326,7 +379,29 @@ RBF_CASES = (
     ((21, 19, 8), 7, RadialBasis(6, 0.3, "rational")),
     ((13, 6, 4), 1, RadialBasis(6, 0.3, tail=0.7)),
     ((9, 12, 11), 70, RadialBasis(6, 0.3, "rational", tail=0.2, ridge=0.5)),
+    ((2, 3, 2), 96, RadialBasis(6, 2.0, tail=0.2, ridge=0.5)),
 )
+
+
+def check_devices(kernels: Kernels) -> int:
+    """A device is set where it is another, and then put back: each time takes memory there."""
+    z = torch.zeros(1, 9, 2, 2)
+    for device, expected in ((0, 0), (1, 2)):
+        kernels.library.set_device(device)
+        before = kernels.library.count_devices_set()
+        kernels("associate", z.dtype, z, z.clone(), 1, Grid.of(2, 2, 2), True)
+        assert kernels.library.count_devices_set() - before == expected
+        assert kernels.library.get_current_device() == 0
+    kernels.library.set_device(0)
+    return 2
+
+
+def check_large_cells(kernels: Kernels) -> int:
+    """The pixels of a cell are counted beyond 32 bits."""
+    kernels.library.pixels_of.restype = ctypes.c_int64
+    assert kernels.library.pixels_of(Grid.of(100_000, 70_000, 50_000), 0, 1) == 20_000 * 50_000
+    assert kernels.library.pixels_of(Grid.of(100_000, 70_000, 50_000), 1, 0) == 50_000**2
+    return 2
 
 
 def main() -> None:
@@ -335,12 +410,16 @@ def main() -> None:
     if "--read-outside" in sys.argv:
         short = torch.rand(1, 9, 8, 7)
         index = torch.empty(1, 2, 2, dtype=torch.int64)
-        kernels("argmax_pool", torch.float32, short, index, 1, Grid(8, 8, 4))
+        kernels("argmax_pool", torch.float32, short, index, 1, Grid.of(8, 8, 4))
         return
     cases = sum(check_shape(kernels, *case) for case in itertools.product(SHAPES, DTYPES))
     cases += sum(check_first_guess(kernels, *c, dtype) for c in GUESS_CASES for dtype in DTYPES)
     cases += sum(check_nearest_samples(kernels, *c, d) for c in NEAREST_CASES for d in DTYPES)
     cases += sum(check_local_rbf(kernels, *case, dtype) for case in RBF_CASES for dtype in DTYPES)
+    cases += sum(
+        check_equations(kernels, *case, dtype) for case in RBF_CASES[:3] for dtype in DTYPES
+    )
+    cases += check_devices(kernels) + check_large_cells(kernels)
     print(f"{cases} kernel cases equal the reference, each under {len(SCHEDULES)} schedules")
 
 

@@ -59,7 +59,7 @@ def _extract(folder: Path) -> None:
 
 
 def _recover(folder: Path) -> None:
-    write_dng(folder / "recovered.dng", recover(folder / "photo.jpg"), overwrite=True)
+    write_dng(folder / "recovered.dng", recover(folder / "photo.jpg"), overwrite=True, linear=True)
 
 
 @dataclass(frozen=True)

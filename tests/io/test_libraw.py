@@ -114,9 +114,15 @@ def test_memory_is_as_before_afterwards() -> None:
     unpack(maker_files.raw_tiff(SCENE), "a")
     libc = ctypes.CDLL(None)
     libc.malloc.restype, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_void_p]
-    block = libc.malloc(1 << 26)  # so large a block comes from the system, in zeros
-    assert ctypes.string_at(block, 1 << 16) == bytes(1 << 16)
-    libc.free(block)
+    size, middle = 1 << 16, 1 << 15
+    first = libc.malloc(size)
+    ctypes.memset(first, 0x11, size)
+    libc.free(first)
+    again = libc.malloc(size)
+    found = ctypes.string_at(again + middle, 1)[0]
+    libc.free(again)
+    poisons = {byte ^ other for byte in libraw._POISONS for other in (0, 0xFF)}
+    assert found not in poisons
 
 
 def test_memory_that_cannot_be_poisoned_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -28,7 +28,7 @@ def test_linear_dng_comes_back_within_half_a_code(tmp_path: Path, white: float) 
         orientation=8,
         exif={"FNumber": "2.8"},
     )
-    write_dng(tmp_path / "a.dng", Frame(camera=camera, raw=RAW))
+    write_dng(tmp_path / "a.dng", Frame(camera=camera, raw=RAW), linear=True)
     again = read_linear(tmp_path / "a.dng")
     assert again.camera == camera.replace(cfa="RGB", black_level=(65.0,) * 3)
     assert again.raw.dtype == torch.float32
@@ -89,7 +89,7 @@ def test_other_contents(tmp_path: Path) -> None:
 @pytest.mark.parametrize("kept", [0.02, 0.3, 0.7, 0.98])
 def test_truncation(tmp_path: Path, kept: float) -> None:
     frame = Frame(raw=RAW.repeat(1, 5, 5))
-    write_dng(tmp_path / "a.dng", frame)
+    write_dng(tmp_path / "a.dng", frame, linear=True)
     write_tiff16(tmp_path / "a.tif", frame.raw)
     write_npy(tmp_path / "a.npy", frame.raw)
     for path in list(tmp_path.iterdir()):

@@ -278,3 +278,10 @@ def test_rejects_what_does_not_fit() -> None:
     for error, text, call in cases:
         with pytest.raises(error, match=text):
             call()
+
+
+def test_shapes_on_no_device() -> None:
+    guide, points, values, neighbors = (t.to("meta") for t in case(9, 20, 5, 6))
+    assert local_rbf(guide, points, values, neighbors, 5, BASES[0]).shape == (2, 2, 9, 20)
+    left_out = local_rbf_leave_one_out(points, values, neighbors.flatten(0, 2), BASES[0])
+    assert left_out.shape == (16, 2)

@@ -112,6 +112,14 @@ class TestAgainstTheReference:
             assert value.dtype == torch.float32
             torch.testing.assert_close(value.double(), expected, rtol=1e-5, atol=0)
             torch.testing.assert_close(slopes, by.to(dtype), rtol=2e-2, atol=1e-3)
+            # Pictures of float32 beside them, as under autocast.
+            mixed = (given[0], *(t.float() for t in given[1:]))
+            assert all(
+                map(torch.equal, (value, slopes), with_slopes(ops.superpixel_loss, mixed, 8))
+            )
+            with torch.autocast("cuda", dtype=dtype):
+                others = with_slopes(ops.superpixel_loss, mixed, 8)
+            assert all(map(torch.equal, (value, slopes), others))
 
     def test_float32_keeps_its_digits_far_from_zero(self, device: str) -> None:
         z, x, y = arguments(160, 240, torch.float32, device)
@@ -236,6 +244,17 @@ class TestRegistration:
         assert torch.equal(loss.detach(), ops.superpixel_loss(narrow.detach().float(), x, y, 8))
         (slopes,) = torch.autograd.grad(loss, narrow)
         assert slopes.dtype == torch.bfloat16
+
+    def test_narrow_logits_stay_beside_float32_pictures(self) -> None:
+        z, x, y = (t.to("meta") for t in arguments(21, 35, torch.float32))
+        for dtype in (torch.bfloat16, torch.float16):
+            narrow = z.to(dtype).requires_grad_()
+            for pictures in ((x, y), (x.to(dtype), y)):
+                loss = ops.superpixel_loss(narrow, *pictures, 8)
+                assert loss.dtype == torch.float32
+                assert torch.autograd.grad(loss, narrow)[0].dtype == dtype
+        with pytest.raises(TypeError, match=r"raw is torch\.bfloat16 beside"):
+            ops.superpixel_loss(z.half(), x, y.bfloat16(), 8)
 
     def test_empty_batch(self) -> None:
         given = tuple(t[:0] for t in arguments(5, 7, torch.float32))

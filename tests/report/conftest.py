@@ -70,7 +70,7 @@ def photo(tmp_path_factory, make_frame) -> Path:
     codes[:, 40:140, 100:220] = (codes[:, 40:140, 100:220] * 1.8).clamp(max=4095)
     frame = frame.replace(codes=codes)
     raw = frame.replace(raw=((codes - 64) / (4095 - 64)).expand(3, -1, -1))
-    io.write_dng(folder / "photo.dng", raw, cfa=True)
+    io.write_dng(folder / "photo.dng", raw)
     embed(folder / "photo.dng", folder / "photo.jpg")
     return folder / "photo.jpg"
 

@@ -9,7 +9,7 @@ from base64 import b64decode, b64encode
 import pytest
 
 from isp_meta import CaptureOptions, embed
-from isp_meta.comparison import compare
+from isp_meta.comparison import EDITS, compare
 from isp_meta.errors import OutputError, PayloadMissing, PictureMismatch, RawFileError
 from isp_meta.report import build_report, write_report
 
@@ -28,6 +28,10 @@ def test_says_what_compare_says(photo, report):
     assert f"{figures.ssim:.4f}" in said
     assert f"{figures.bits_per_pixel:.3f}" in said
     assert "Where it errs" in said
+    edited, _, _ = compare(photo.with_suffix(".dng"), photo, edits=EDITS)
+    for edit in edited.edits:
+        assert f"{edit.name}: original" in said
+        assert f"CIEDE2000 {edit.delta_e:.2f}, of 8×8 means {edit.blotches:.2f}" in said
     assert "is not known" not in said
 
 
@@ -35,6 +39,7 @@ def test_without_the_raw_file_nothing_is_claimed(photo):
     page = build_report(photo)
     assert "is not known without the original raw file" in texts(page)
     assert " dB" not in texts(page)
+    assert "After an edit" not in texts(page)
     assert "Error map" not in page
 
 
@@ -125,7 +130,7 @@ def test_what_cannot_be_reported(photo, make_frame, tmp_path):
 def test_pictures_inside_are_whole(photo, report):
     page = report.read_text(encoding="utf-8")
     found = re.findall(r"data:image/(png|jpeg);base64,([A-Za-z0-9+/=]+)", page)
-    assert len(found) == 7
+    assert len(found) == 7 + 3 * len(EDITS)
     for kind, data in found:
         head = b"\x89PNG" if kind == "png" else b"\xff\xd8\xff"
         assert b64decode(data, validate=True).startswith(head)

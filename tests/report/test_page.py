@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 
 from isp_meta import embed
+from isp_meta.comparison import EDITS
 from isp_meta.report import write_report
 
 
@@ -38,7 +39,7 @@ def test_renders_in_silence_and_asks_for_nothing(report, open_page):
     for name in ("Highlights", "Shadows", "Whole picture", "Side by side", "Split"):
         page.get_by_label(name, exact=True).check()
         expose(page, -1)
-    assert page.locator("img:visible").count() == 3
+    assert page.locator("img:visible").count() == 3 + 3 * len(EDITS)
     broken = "Array.from(document.images).filter(i => !i.naturalWidth).length"
     assert page.evaluate(broken) == 0
     assert opened.said == []
@@ -120,7 +121,7 @@ def test_keyboard_and_screen_reader(report, open_page):
       .filter(e => !(e.alt || e.ariaLabel || e.labels?.length || e.textContent.trim()
         || e.getAttribute("aria-labelledby"))).length"""
     assert page.evaluate(unnamed) == 0
-    assert [page.locator(f"h{level}").count() for level in (1, 2)] == [1, 5]
+    assert [page.locator(f"h{level}").count() for level in (1, 2)] == [1, 6]
 
 
 def test_the_border_follows_the_pointer(report, open_page):

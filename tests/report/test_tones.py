@@ -2,7 +2,8 @@ import pytest
 import torch
 
 from isp_meta import presets
-from isp_meta.report.tones import MOST_LIGHT, Tones, linear_light
+from isp_meta.comparison import linear_light
+from isp_meta.report.tones import MOST_LIGHT, Tones
 from isp_meta.stages import srgb_encode
 
 

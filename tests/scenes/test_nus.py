@@ -26,7 +26,7 @@ def download(tmp_path, make_frame):
     for seed, name in enumerate(names):
         frame = make_frame(66, 104, seed=seed)
         raw = presets.minimal()(frame).raw
-        io.write_dng(folder / f"{name}.dng", frame.replace(raw=raw), cfa=True)
+        io.write_dng(folder / f"{name}.dng", frame.replace(raw=raw))
     (folder / f"{names[4]}.dng").write_bytes(b"II*\0damaged")
     (folder / "Canon600D_0001.dng").write_bytes(b"of another camera")
     (folder / "SonyA57_0001_mask.txt").write_text("1,2,3,4")

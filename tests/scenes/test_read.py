@@ -153,7 +153,7 @@ def test_a_raw_file_is_demosaiced_as_embedding_does_it():
 
 def test_a_linear_dng_is_read_as_it_is(tmp_path, make_frame):
     frame = presets.minimal()(make_frame(16, 24))
-    io.write_dng(tmp_path / "linear.dng", frame)
+    io.write_dng(tmp_path / "linear.dng", frame, linear=True)
     read = read_scene(tmp_path / "linear.dng")
     assert read.raw == pytest.approx(frame.raw, abs=0.6 / 4031)  # of its 12 bits
     assert read.camera.as_shot_neutral == pytest.approx(frame.camera.as_shot_neutral, abs=1e-5)
@@ -212,7 +212,7 @@ def test_a_cut_off_linear_picture_is_refused(linear_png):
 def test_every_preset_renders_every_kind(tmp_path, make_frame, linear_png, pixels, name):
     Image.fromarray((pixels >> 8).astype(np.uint8)).save(tmp_path / "shown.png")
     frame = make_frame(32, 48)
-    io.write_dng(tmp_path / "raw.dng", frame.replace(raw=presets.minimal()(frame).raw), cfa=True)
+    io.write_dng(tmp_path / "raw.dng", frame.replace(raw=presets.minimal()(frame).raw))
     linear_png.with_suffix(".json").write_text(
         json.dumps({"illuminant_color_raw": [1.08, 1.0, 0.43]})
     )

@@ -29,7 +29,7 @@ def picture():
 
 
 def by_libraw(mosaic, path):
-    write_dng(path, Frame(Camera(cfa=XTRANS), raw=mosaic.expand(3, -1, -1)), cfa=True)
+    write_dng(path, Frame(Camera(cfa=XTRANS), raw=mosaic.expand(3, -1, -1)))
     with rawpy.imread(str(path)) as raw:
         codes = raw.postprocess(
             demosaic_algorithm=rawpy.DemosaicAlgorithm.AHD,  # of X-Trans: Markesteijn, 3 passes

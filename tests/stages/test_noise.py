@@ -2,8 +2,9 @@ import pytest
 import torch
 
 from isp_meta.camera import Camera
+from isp_meta.errors import PipelineOrderError
 from isp_meta.frame import Frame
-from isp_meta.stages import SensorNoise, add_noise
+from isp_meta.stages import SensorNoise, add_noise, noisy_codes
 
 
 @pytest.mark.parametrize("signal", [0.0, 0.01, 0.25, 1.0])
@@ -64,3 +65,36 @@ def test_refusals_and_repr():
     with pytest.raises(ValueError, match="shot must be 0 to 1"):
         SensorNoise(shot=-0.1)
     assert repr(SensorNoise(shot=0.5, seed=2)) == "SensorNoise(shot=0.5, seed=2)"
+
+
+@pytest.mark.parametrize(("cfa", "black"), [("RGGB", (60, 61, 62, 63)), ("RGB", (60, 61, 62))])
+def test_codes_hold_the_noise_of_so_many_electrons(cfa, black):
+    camera = Camera(cfa=cfa, black_level=black, white_level=4095, noise=(0.5, 0.5))
+    signal = 0.25
+    codes = torch.full((camera.channels, 200, 200), 61 + signal * (4095 - 61)).round()
+    codes[:, :4] = 4095
+    found = noisy_codes(Frame(camera, codes=codes, raw=codes), 800, 4)
+    assert found.filled == {"codes"}
+    assert found.camera.noise == found.camera.editing.tags[51041].numbers == (1 / 800, 25e-6)
+    assert found.camera.replace(noise=camera.noise, editing=None) == camera
+    assert torch.equal(found.codes, found.codes.round())
+    assert bool((found.codes[:, :4] == 4095).all())
+    noise = (found.codes - codes)[:, 4:] / (4095 - 61)
+    assert noise.mean().item() == pytest.approx(0, abs=4e-4)
+    assert noise.var().item() == pytest.approx(signal / 800 + 25e-6, rel=0.03)
+    assert torch.equal(noisy_codes(found.replace(codes=codes), 800, 4).codes, found.codes)
+    assert not torch.equal(noisy_codes(found.replace(codes=codes), 800, 4, 1).codes, found.codes)
+
+
+def test_noise_stays_within_the_codes_and_is_refused_out_of_range():
+    frame = Frame(Camera(black_level=(2, 2, 2, 2), white_level=255), codes=torch.zeros(1, 64, 64))
+    dark = noisy_codes(frame, 10, 5).codes
+    assert dark.min() == 0
+    assert dark.max() > 100
+    nearly = noisy_codes(frame.replace(codes=torch.full((1, 64, 64), 254.0)), 10, 5).codes
+    assert nearly.max() == 255 > nearly.min()
+    for electrons, read in ((0.5, 0), (float("nan"), 1), (float("inf"), 1), (10, -1), (10, 11)):
+        with pytest.raises(ValueError, match="electrons must be at least 1"):
+            noisy_codes(frame, electrons, read)
+    with pytest.raises(PipelineOrderError, match=r"noisy_codes needs frame\.codes"):
+        noisy_codes(Frame(), 100)

@@ -27,7 +27,7 @@ def write_dng(
     path: str | os.PathLike[str],
     frame: Frame,
     *,
-    cfa: bool = False,
+    linear: bool = False,
     compress: Compression = "lossless-jpeg",
     overwrite: bool = False,
 ) -> None:
@@ -44,17 +44,18 @@ def write_dng(
     Args:
         path: target, by custom ``.dng``.
         frame: its ``raw``, (3, H, W) in [0, 1], and its ``camera``.
-        cfa: writes the mosaic again, instead of a linear DNG with three colors a pixel: the
-            sensor's own ``codes``, where the frame has whole ones, to the bit; else each pixel's
-            own color of ``raw`` under ``camera.cfa``. Of a camera without a mosaic there is one
-            form alone, that of :func:`write_mosaic`, also without ``cfa``.
+        linear: writes three colors a pixel instead of the sensor's mosaic. The mosaic, which
+            editors render as they do the original, is the sensor's own ``codes``, where the frame
+            has whole ones, to the bit; else each pixel's own color of ``raw`` under
+            ``camera.cfa``. Of a camera without a mosaic there is one form alone, that of
+            :func:`write_mosaic`, also with ``linear``.
         compress: "lossless-jpeg", in 256x256 tiles, which every reader knows; uncompressed where
             the picture is narrower than a tile. "jpegxl" is smaller, for readers of DNG 1.7;
             "none" compresses nothing.
         overwrite: replaces an existing file.
 
     Light may clip below the white level that the original file gives. That is in the file where
-    codes on the sensor's own scale are written, with ``cfa``. A linear DNG has the camera's, and
+    codes on the sensor's own scale are written, as a mosaic. A linear DNG has the camera's, and
     one black level, the mean of the mosaic's, rounded. Levels that whole numbers of 16 bits cannot
     hold, or with fewer than 255 codes between them (a float DNG's), become 0 and 65535, but for
     ``codes``.
@@ -67,7 +68,7 @@ def write_dng(
 
     Source: DNG specification 1.7.1, chapters 2 to 7; TIFF 6.0.
     """
-    if cfa and frame.codes is not None and (frame.raw is None or _are_whole(frame.codes)):
+    if not linear and frame.codes is not None and (frame.raw is None or _are_whole(frame.codes)):
         write_mosaic(path, frame, compress=compress, overwrite=overwrite)
         return
     raw, camera = frame.require("raw", "write_dng").detach(), frame.camera
@@ -76,7 +77,7 @@ def write_dng(
     if not bool(torch.isfinite(raw).all()):
         raise ValueError("raw must be finite")
     black, white = _levels(camera)
-    demosaiced = not cfa and camera.cfa not in (LINEAR, MONOCHROME)
+    demosaiced = linear and camera.cfa not in (LINEAR, MONOCHROME)
     picture = _interleaved(raw if demosaiced else remosaic(raw, camera.cfa))
     if demosaiced:
         black = (math.floor(sum(black) / len(black) + 0.5),) * 3

@@ -90,7 +90,7 @@ def test_tags_are_kept_as_they_are(frame: Frame, tmp_path: Path) -> None:
 
 
 def test_a_mosaic_gets_them_all_again(frame: Frame, tmp_path: Path) -> None:
-    write_dng(tmp_path / "a.dng", frame, cfa=True)
+    write_dng(tmp_path / "a.dng", frame)
     again = read_raw(tmp_path / "a.dng").camera
     assert again.editing.tags == frame.camera.editing.tags
     assert again == frame.camera
@@ -100,7 +100,7 @@ def test_a_mosaic_gets_them_all_again(frame: Frame, tmp_path: Path) -> None:
 
 def test_a_linear_dng_gets_what_suits_it(frame: Frame, tmp_path: Path) -> None:
     raw = torch.rand(3, HEIGHT, WIDTH)
-    write_dng(tmp_path / "a.dng", Frame(frame.camera, raw=raw))
+    write_dng(tmp_path / "a.dng", Frame(frame.camera, raw=raw), linear=True)
     found = read_raw(tmp_path / "a.dng").camera.editing.tags
     gone = {50717, 50733, 50738, 51008}
     told = frame.camera.editing.tags
@@ -114,29 +114,29 @@ def test_a_linear_dng_gets_what_suits_it(frame: Frame, tmp_path: Path) -> None:
 
 def test_what_does_not_suit_a_picture_is_left_out(frame: Frame, tmp_path: Path) -> None:
     raw = torch.rand(3, 30, 20)
-    write_dng(tmp_path / "small.dng", Frame(frame.camera, raw=raw), cfa=True)
+    write_dng(tmp_path / "small.dng", Frame(frame.camera, raw=raw))
     assert not numbers(tmp_path / "small.dng").keys() & {51008, 51009, 51022, 51125}
     other = frame.camera.replace(color_matrix=(1.0, 0, 0, 0, 1, 0, 0, 0, 2), illuminant=23)
-    write_dng(tmp_path / "other.dng", frame.replace(camera=other), cfa=True)
+    write_dng(tmp_path / "other.dng", frame.replace(camera=other))
     found = numbers(tmp_path / "other.dng")
     assert found[50721] == other.color_matrix
     assert found[50778] == (23,)
     assert not found.keys() & {50722, 50779, 50964, 50727}
     assert found[50936]
     monochrome = Camera(cfa="W", editing=EditorTags((30, 20), frame.camera.editing.tags))
-    write_dng(tmp_path / "gray.dng", Frame(monochrome, raw=raw))
+    write_dng(tmp_path / "gray.dng", Frame(monochrome, raw=raw), linear=True)
     assert not numbers(tmp_path / "gray.dng").keys() & {50721, 50722, 50727, 50964}
 
 
 def test_the_file_s_white_level_is_that_of_codes_alone(frame: Frame, tmp_path: Path) -> None:
     clipped = frame.replace(camera=frame.camera.replace(white_level=3500.0))
-    write_dng(tmp_path / "a.dng", clipped, cfa=True)
+    write_dng(tmp_path / "a.dng", clipped)
     assert numbers(tmp_path / "a.dng")[Tag.WHITE_LEVEL] == (4000,)
     raw = clipped.replace(codes=None, raw=torch.ones(3, HEIGHT, WIDTH))
-    write_dng(tmp_path / "b.dng", raw)
+    write_dng(tmp_path / "b.dng", raw, linear=True)
     assert set(numbers(tmp_path / "b.dng")[Tag.WHITE_LEVEL]) == {3500}
     more = frame.replace(camera=frame.camera.replace(white_level=5000.0))
-    write_dng(tmp_path / "c.dng", more, cfa=True)
+    write_dng(tmp_path / "c.dng", more)
     assert numbers(tmp_path / "c.dng")[Tag.WHITE_LEVEL] == (5000,)
 
 
@@ -193,6 +193,6 @@ def test_whatever_a_payload_says_is_written(said: dict[int, tuple[int, bytes]]) 
         patch.setattr(
             "isp_meta.io.dng.write.write_atomic", lambda _path, data, **_: written.append(data)
         )
-        for cfa in (True, False):
-            write_dng("unused", Frame(camera, raw=torch.rand(3, 8, 8)), cfa=cfa)
+        for linear in (True, False):
+            write_dng("unused", Frame(camera, raw=torch.rand(3, 8, 8)), linear=linear)
     assert all(data[:4] == b"II*\0" for data in written)

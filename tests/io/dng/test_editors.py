@@ -93,7 +93,7 @@ def rendered(editor: Program, path: Path, home: Path) -> Picture:
 def test_editors_render_a_lossless_recovery_like_the_original(
     editor: Program, original: Path, lossless: Frame, tmp_path: Path
 ) -> None:
-    write_dng(tmp_path / "recovered.dng", lossless, cfa=True)
+    write_dng(tmp_path / "recovered.dng", lossless)
     wanted = rendered(editor, original, tmp_path)
     assert np.array_equal(rendered(editor, tmp_path / "recovered.dng", tmp_path), wanted)
 
@@ -102,7 +102,7 @@ def test_it_is_the_gain_maps_that_do_it(original: Path, lossless: Frame, tmp_pat
     told = lossless.camera.editing
     tags = {code: tag for code, tag in told.tags.items() if code != Tag.OPCODE_LIST[1]}
     camera = lossless.camera.replace(editing=dataclasses.replace(told, tags=tags))
-    write_dng(tmp_path / "plain.dng", lossless.replace(camera=camera), cfa=True)
+    write_dng(tmp_path / "plain.dng", lossless.replace(camera=camera))
     # RawTherapee looks at gain maps only when it is told to.
     wanted, found = (rendered(DARKTABLE, p, tmp_path) for p in (original, tmp_path / "plain.dng"))
     assert found.shape == wanted.shape
@@ -112,7 +112,7 @@ def test_it_is_the_gain_maps_that_do_it(original: Path, lossless: Frame, tmp_pat
 def test_libraw_renders_a_lossless_recovery_like_the_original(
     original: Path, lossless: Frame, tmp_path: Path
 ) -> None:
-    write_dng(tmp_path / "recovered.dng", lossless, cfa=True)
+    write_dng(tmp_path / "recovered.dng", lossless)
     with rawpy.imread(str(original)) as one, rawpy.imread(str(tmp_path / "recovered.dng")) as other:
         assert np.array_equal(
             one.postprocess(use_camera_wb=True), other.postprocess(use_camera_wb=True)
@@ -123,7 +123,7 @@ def test_all_that_editors_are_told_comes_back(
     original: Path, lossless: Frame, tmp_path: Path
 ) -> None:
     told = read_raw(original).camera
-    write_dng(tmp_path / "recovered.dng", lossless, cfa=True)
+    write_dng(tmp_path / "recovered.dng", lossless)
     again = read_raw(tmp_path / "recovered.dng").camera
     assert again == told
     assert again.editing.tags == told.editing.tags

@@ -53,15 +53,15 @@ def from_sample(sample: Frame) -> Frame:
 
 
 @pytest.mark.parametrize("compress", ["lossless-jpeg", "none"])
-@pytest.mark.parametrize("cfa", [True, False])
+@pytest.mark.parametrize("linear", [False, True])
 def test_opens_everywhere_with_the_camera_s_own_numbers(
-    tmp_path: Path, exiftool: Callable[[Path], str], cfa: bool, compress: Compression
+    tmp_path: Path, exiftool: Callable[[Path], str], linear: bool, compress: Compression
 ) -> None:
     frame, path = picture(), tmp_path / "a.dng"
-    write_dng(path, frame, cfa=cfa, compress=compress)
+    write_dng(path, frame, linear=linear, compress=compress)
 
     raw = frame.raw.double()
-    if cfa:
+    if not linear:
         black = torch.tensor(CAMERA.black_level).view(2, 2).repeat(150, 136)[:, :271].double()
         expected = (remosaic(raw, "GRBG")[0] * (1023 - black) + black).round().numpy()
     else:
@@ -69,12 +69,12 @@ def test_opens_everywhere_with_the_camera_s_own_numbers(
 
     with rawpy.imread(str(path)) as opened:
         seen = opened.raw_image_visible
-        np.testing.assert_array_equal(seen if cfa else seen[..., :3], expected)
+        np.testing.assert_array_equal(seen[..., :3] if linear else seen, expected)
         assert opened.white_level == 1023
         assert opened.sizes.flip == 6
         assert opened.camera_whitebalance[:3] == pytest.approx([1 / 0.522449, 1, 1 / 0.571429])
         # LibRaw rounds black levels, in the order red, green, blue, second green.
-        if cfa:
+        if not linear:
             assert opened.black_level_per_channel == pytest.approx([66, 64, 66, 64.5], abs=0.5)
         else:
             assert opened.black_level_per_channel[:3] == [65, 65, 65]
@@ -85,12 +85,12 @@ def test_opens_everywhere_with_the_camera_s_own_numbers(
     assert exiftool(path).split() == ["Validate", ":", "OK"]
 
 
-@pytest.mark.parametrize("cfa", [True, False])
+@pytest.mark.parametrize("linear", [False, True])
 def test_rawpy_reports_the_numbers_of_the_original(
-    tmp_path: Path, sample: Frame, exiftool: Callable[[Path], str], cfa: bool
+    tmp_path: Path, sample: Frame, exiftool: Callable[[Path], str], linear: bool
 ) -> None:
     path = tmp_path / "a.dng"
-    write_dng(path, from_sample(sample), cfa=cfa)
+    write_dng(path, from_sample(sample), linear=linear)
     with rawpy.imread(str(sample_path())) as old, rawpy.imread(str(path)) as new:
         assert new.black_level_per_channel == old.black_level_per_channel
         assert new.white_level == old.white_level
@@ -101,7 +101,7 @@ def test_rawpy_reports_the_numbers_of_the_original(
 
 
 def test_mosaic_survives_to_the_code(tmp_path: Path) -> None:
-    write_dng(tmp_path / "a.dng", picture(), cfa=True)
+    write_dng(tmp_path / "a.dng", picture())
     again = read_raw(tmp_path / "a.dng")
     assert again.camera == CAMERA
     black = torch.tensor(CAMERA.black_level).view(2, 2).repeat(150, 136)[:, :271]
@@ -111,7 +111,7 @@ def test_mosaic_survives_to_the_code(tmp_path: Path) -> None:
 
 def test_sixteen_bit_extremes(tmp_path: Path) -> None:
     frame = picture(camera=Camera())
-    write_dng(tmp_path / "a.dng", frame)
+    write_dng(tmp_path / "a.dng", frame, linear=True)
     expected = np.rint(frame.raw.double().movedim(0, -1).numpy() * 65535)
     with rawpy.imread(str(tmp_path / "a.dng")) as opened:
         np.testing.assert_array_equal(opened.raw_image_visible[..., :3], expected)
@@ -119,7 +119,7 @@ def test_sixteen_bit_extremes(tmp_path: Path) -> None:
 
 
 def test_compression_is_one_that_editors_read(tmp_path: Path) -> None:
-    write_dng(tmp_path / "a.dng", picture())
+    write_dng(tmp_path / "a.dng", picture(), linear=True)
     with tifffile.TiffFile(tmp_path / "a.dng") as tif:
         page = tif.pages.first
         assert page.compression == 7
@@ -136,23 +136,23 @@ def test_existing_file_stays(tmp_path: Path) -> None:
     path = tmp_path / "a.dng"
     path.write_bytes(b"precious")
     with pytest.raises(OutputError, match="exists already"):
-        write_dng(path, picture())
+        write_dng(path, picture(), linear=True)
     assert path.read_bytes() == b"precious"
-    write_dng(path, picture(), overwrite=True)
+    write_dng(path, picture(), overwrite=True, linear=True)
     assert read_linear(path).camera.model == "Maker One"
 
 
 def test_wrong_arguments(tmp_path: Path) -> None:
     path = tmp_path / "a.dng"
     with pytest.raises(PipelineOrderError, match=r"write_dng needs frame\.raw"):
-        write_dng(path, Frame())
+        write_dng(path, Frame(), linear=True)
     with pytest.raises(ValueError, match=r"\(3, H, W\)"):
-        write_dng(path, Frame(raw=torch.zeros(1, 4, 4)))
+        write_dng(path, Frame(raw=torch.zeros(1, 4, 4)), linear=True)
     with pytest.raises(ValueError, match="finite"):
-        write_dng(path, Frame(raw=torch.full((3, 4, 4), float("nan"))))
+        write_dng(path, Frame(raw=torch.full((3, 4, 4), float("nan"))), linear=True)
     endless = Camera(color_matrix=(float("inf"),) * 9)
     with pytest.raises(ValueError, match="32-bit"):
-        write_dng(path, Frame(camera=endless, raw=torch.zeros(3, 4, 4)))
+        write_dng(path, Frame(camera=endless, raw=torch.zeros(3, 4, 4)), linear=True)
     assert not path.exists()
 
 
@@ -193,7 +193,7 @@ def test_codes_of_every_filter_are_in_the_file(
     frame = BlackLevel(clip=False)(Frame(camera, codes=codes.double()))
     raw = frame.mosaic.expand(3, -1, -1)
     write_mosaic(tmp_path / "codes.dng", frame, compress=compress)
-    write_dng(tmp_path / "raw.dng", Frame(camera, raw=raw), cfa=True, compress=compress)
+    write_dng(tmp_path / "raw.dng", Frame(camera, raw=raw), compress=compress)
     for path in tmp_path.iterdir():
         tags = read_tags(path.read_bytes()).numbers
         assert tags[Tag.BLACK_LEVEL] == levels
@@ -207,13 +207,13 @@ def test_codes_of_every_filter_are_in_the_file(
         assert torch.equal(channels, codes)
 
 
-@pytest.mark.parametrize("cfa", [True, False])
+@pytest.mark.parametrize("linear", [False, True])
 def test_jpeg_xl_is_what_adobe_reads(
-    tmp_path: Path, exiftool: Callable[[Path], str], cfa: bool
+    tmp_path: Path, exiftool: Callable[[Path], str], linear: bool
 ) -> None:
     frame = picture()
     for compress in ("jpegxl", "none"):
-        write_dng(tmp_path / f"{compress}.dng", frame, cfa=cfa, compress=compress)
+        write_dng(tmp_path / f"{compress}.dng", frame, linear=linear, compress=compress)
     small, large = tmp_path / "jpegxl.dng", tmp_path / "none.dng"
     found, wanted = (dngpy.Dng(str(path)).raw_pixels for path in (small, large))
     np.testing.assert_array_equal(found, wanted)
@@ -228,9 +228,9 @@ def test_the_sensor_s_own_codes_are_written_where_there_are_some(tmp_path: Path)
     # Below black, and above white: what raw is confined to.
     codes = torch.tensor([0.0, 63.0, 64.0, 1023.0, 1024.0, 65535.0]).repeat(1, 4, 2)
     frame = Frame(CAMERA, codes=codes, raw=torch.zeros(3, 4, 12))
-    write_dng(tmp_path / "a.dng", frame, cfa=True)
+    write_dng(tmp_path / "a.dng", frame)
     assert torch.equal(read_raw(tmp_path / "a.dng").codes, codes)
-    write_dng(tmp_path / "b.dng", frame)
+    write_dng(tmp_path / "b.dng", frame, linear=True)
     assert not read_linear(tmp_path / "b.dng").raw.any()
 
 
@@ -244,18 +244,18 @@ def test_the_sensor_s_own_codes_are_written_where_there_are_some(tmp_path: Path)
         {"white_level": 1000.0, "black_level": (-1.0,) * 4},
     ],
 )
-@pytest.mark.parametrize("cfa", [True, False])
+@pytest.mark.parametrize("linear", [False, True])
 def test_levels_that_16_bits_cannot_hold_become_theirs(
-    tmp_path: Path, levels: dict, cfa: bool
+    tmp_path: Path, levels: dict, linear: bool
 ) -> None:
     frame = Frame(camera=Camera(**levels), raw=torch.rand(3, 20, 30))
-    write_dng(tmp_path / "a.dng", frame, cfa=cfa)
+    write_dng(tmp_path / "a.dng", frame, linear=linear)
     tags = read_tags((tmp_path / "a.dng").read_bytes()).numbers
     assert set(tags[Tag.BLACK_LEVEL]) == {0.0}
     assert set(tags[Tag.WHITE_LEVEL]) == {65535.0}
     with tifffile.TiffFile(tmp_path / "a.dng") as tif:
         found = tif.pages.first.asarray() / 65535
-    wanted = remosaic(frame.raw, "RGGB")[0] if cfa else frame.raw.movedim(0, -1)
+    wanted = frame.raw.movedim(0, -1) if linear else remosaic(frame.raw, "RGGB")[0]
     np.testing.assert_allclose(found, wanted.numpy(), atol=1e-5)
     if not isinstance(levels.get("black_level"), tuple) and levels["white_level"] in (1.0, 100.0):
         return
@@ -265,7 +265,7 @@ def test_levels_that_16_bits_cannot_hold_become_theirs(
 
 def test_an_unknown_compression_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="lossless-jpeg, jpegxl, none"):
-        write_dng(tmp_path / "a.dng", picture(), compress="deflate")
+        write_dng(tmp_path / "a.dng", picture(), compress="deflate", linear=True)
 
 
 def test_codes_of_another_form_are_refused(tmp_path: Path) -> None:
@@ -291,14 +291,14 @@ def test_fractions_are_decimal() -> None:
     assert _ratios([0.1, 0.522449, 30.5, 2.0]) == (1, 10, 522449, 1000000, 61, 2, 2, 1)
 
 
-@pytest.mark.parametrize("cfa", [True, False])
+@pytest.mark.parametrize("linear", [False, True])
 @pytest.mark.parametrize("width", [128, 255, 256, 257])
-def test_narrow_pictures_read_back(tmp_path: Path, width: int, cfa: bool) -> None:
+def test_narrow_pictures_read_back(tmp_path: Path, width: int, linear: bool) -> None:
     # LibRaw 0.22 misreads lossless JPEG tiles that are wider than the picture.
     codes = torch.arange(3 * 96 * width).view(3, 96, width) * 7 % 4096
     frame = Frame(camera=Camera(make="a", white_level=4095.0), raw=codes / 4095)
-    write_dng(tmp_path / "a.dng", frame, cfa=cfa)
+    write_dng(tmp_path / "a.dng", frame, linear=linear)
     with rawpy.imread(str(tmp_path / "a.dng")) as raw:
         read = raw.raw_image_visible.astype(np.int64)
-    wanted = remosaic(codes, "RGGB")[0] if cfa else codes.movedim(0, -1)
-    assert (read if cfa else read[..., :3]).tolist() == wanted.tolist()
+    wanted = codes.movedim(0, -1) if linear else remosaic(codes, "RGGB")[0]
+    assert (read[..., :3] if linear else read).tolist() == wanted.tolist()
