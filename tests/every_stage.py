@@ -134,6 +134,7 @@ COLUMNS = {
     "parameters": "of parameters",
     "batch": "batch",
     "traced": "in a graph",
+    "half": "half",
 }
 
 

@@ -176,6 +176,9 @@ def mosaic_noise_reduction(
     channels = 3 if cfa == LINEAR else 1
     if mosaic.dim() < 3 or mosaic.shape[-3] != channels:
         raise ValueError(f"mosaic must be (..., {channels}, H, W), not {tuple(mosaic.shape)}")
+    if mosaic.dtype == torch.float16:
+        # It has no number as small as a variance of noise.
+        return mosaic_noise_reduction(mosaic.float(), shot, read, strength, cfa).half()
     shot, read = (torch.as_tensor(value).to(mosaic) for value in (shot, read))
     rotation = mosaic.new_tensor(_rotation_of(cfa))
     period = 2 if len(rotation) == len(_FOUR) else 1

@@ -159,3 +159,16 @@ def test_gradient_to_its_parameters(name):
 
     # A step that is small against the smallest of them, a read noise of 1e-6.
     assert torch.autograd.gradcheck(run, tuple(held.values()), eps=1e-9, atol=1e-5)
+
+
+@every_stage("half")
+@pytest.mark.parametrize(("dtype", "error"), [(torch.float16, 0.03), (torch.bfloat16, 0.08)])
+def test_in_half_precision_it_is_what_it_is_nearly(name, dtype, error):
+    stage, frame = make(name), frame_of(18, 26)
+    half = frame.replace(**{key: getattr(frame, key).to(dtype) for key in PICTURES})
+    single = frame.replace(**{key: getattr(half, key).float() for key in PICTURES})
+    for key, value in outputs(stage, half).items():
+        expected = getattr(stage(single), key)
+        assert value.dtype == dtype
+        limit = error * max(1.0, float(expected.max()))
+        torch.testing.assert_close(value.float(), expected, rtol=0, atol=limit)
