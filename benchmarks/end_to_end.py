@@ -1,13 +1,17 @@
 """Seconds and peak memory from a raw file to a JPEG and back.
 
-``python benchmarks/end_to_end.py [RAW] [--megapixels N ...] [--effort N] [--json FILE]``
+``python benchmarks/end_to_end.py [RAW] [--megapixels N ...] [--effort N] [--turns N]
+[--json FILE]``
 
 Every command runs in a process of its own, as a user would start it, so that loading Python and
-torch is part of each; the row "start" is that alone. Then the steps of embed and recover, of one
-process, as they report them, and the reconstructor that nothing is trained for, on the same samples
-alone. --megapixels tiles the picture up to those sizes (1 12 24 48, say).
+torch is part of each; the row "start" is that alone. The row "libraw" is the yardstick: LibRaw's
+development of the same file, AHD, 16 bits, without loading it. All take turns, and each row is the
+median of its own. Then the steps of embed and recover, of one process, as they report them, and the
+reconstructor that nothing is trained for, on the same samples alone. --megapixels tiles the picture
+up to those sizes (1 12 24 48, say).
 Beside seconds by the clock those of the processors, which other work on the machine changes less.
-Peak memory is the kernel's: the process's largest resident set, in each step the largest during it.
+--json is refused while there is other work: such figures could not be relied on. Peak memory is
+the kernel's: the process's largest resident set, in each step the largest during it.
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import statistics
 import subprocess
 import sys
 import tempfile
@@ -73,6 +78,20 @@ step("")
 print(json.dumps(rows))
 """
 
+# LibRaw's own development, as JSON.
+LIBRAW = """
+import json, resource, sys, time
+import rawpy
+wall, cpu = time.perf_counter(), time.process_time()
+with rawpy.imread(sys.argv[1]) as raw:
+    ahd = rawpy.DemosaicAlgorithm.AHD
+    raw.postprocess(demosaic_algorithm=ahd, no_auto_bright=True, output_bps=16)
+row = {"seconds": time.perf_counter() - wall, "cpu_seconds": time.process_time() - cpu}
+row["peak_mb"] = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps(row))
+"""
+BUSY = 0.5  # processes that want to run, of the last minute
+
 Rows = dict[str, dict[str, float | str]]
 
 
@@ -100,21 +119,35 @@ def sample() -> Path:
     return Path(subprocess.run(find, check=True, capture_output=True, text=True).stdout.strip())
 
 
-def measure(raw: Path, folder: Path, effort: int) -> tuple[Rows, Rows]:
+def median(turns: list[dict[str, float | str]]) -> dict[str, float | str]:
+    """Of each figure."""
+    return {
+        name: round(statistics.median(float(turn[name]) for turn in turns), 3)
+        for name in ("seconds", "cpu_seconds", "peak_mb")
+    }
+
+
+def measure(raw: Path, folder: Path, effort: int, turns: int) -> tuple[Rows, Rows]:
     """Of the commands, and of the steps."""
     jpeg, dng = str(folder / "photo.jpg"), str(folder / "recovered.dng")
     commands = {
         "start": ["--help"],
-        "embed": ["embed", str(raw), "-o", jpeg, "--effort", str(effort)],
+        "embed": ["embed", str(raw), "-o", jpeg, "--effort", str(effort), "--overwrite"],
         "verify": ["verify", jpeg],
-        "recover": ["recover", jpeg, "-o", dng],
+        "recover": ["recover", jpeg, "-o", dng, "--overwrite"],
         "compare": ["compare", str(raw), jpeg, "--json"],
     }
-    rows: Rows = {}
-    for name, arguments in commands.items():
-        rows[name], text = timed([*COMMAND, *arguments])
-        if name == "compare":
-            rows[name] |= json.loads(text)
+    each: dict[str, list[dict[str, float | str]]] = {}
+    for _ in range(turns):
+        for name, arguments in commands.items():
+            row, text = timed([*COMMAND, *arguments])
+            each.setdefault(name, []).append(row)
+            if name == "compare":
+                figures = json.loads(text)
+        _, yardstick = timed([sys.executable, "-c", LIBRAW, str(raw)])
+        each.setdefault("libraw", []).append(json.loads(yardstick))
+    rows: Rows = {name: median(measured) for name, measured in each.items()}
+    rows["compare"] |= figures
     for path in (jpeg, dng):
         Path(path).unlink()
     _, text = timed([sys.executable, "-c", STEPS, str(raw), jpeg, str(effort)])
@@ -131,6 +164,12 @@ def show(commands: Rows, steps: Rows) -> None:
             seconds = f"{row['seconds']:>9.2f}{row['cpu_seconds']:>9.2f}"
             print(f"{name:30}{seconds}{row['peak_mb']:>10,.0f}")
         print()
+    for name in ("embed", "recover"):
+        clock, cpu = (
+            float(commands[name][key]) / float(commands["libraw"][key])
+            for key in ("seconds", "cpu_seconds")
+        )
+        print(f"{name}: {clock:.1f} times LibRaw by the clock, {cpu:.1f} times of processor")
     print(
         f"PSNR {figures['psnr']:.2f} dB (unclipped {figures['psnr_unclipped']:.2f} dB), "
         f"SSIM {figures['ssim']:.4f}, {figures['bits_per_pixel']:.3f} bits a pixel"
@@ -144,9 +183,12 @@ def main() -> None:
         "--megapixels", type=float, nargs="+", default=[None], help="tile the picture up to these"
     )
     parser.add_argument("--effort", type=int, default=1, help="of embedding")
+    parser.add_argument("--turns", type=int, default=1, help="of which each row is the median")
     parser.add_argument("--json", type=Path, help="write the figures here as well")
     arguments = parser.parse_args()
 
+    if arguments.json and os.getloadavg()[0] > BUSY:
+        sys.exit(f"busy (load {os.getloadavg()[0]:.1f}): --json is for a quiet machine")
     where = subprocess.run(
         [sys.executable, str(HERE / "machine.py")], check=True, capture_output=True, text=True
     ).stdout.strip()
@@ -160,7 +202,7 @@ def main() -> None:
                 tile = [sys.executable, "-c", TILE, str(raw), str(large), str(megapixels)]
                 subprocess.run(tile, check=True)
                 raw = large
-            commands, steps = measure(raw, Path(folder), arguments.effort)
+            commands, steps = measure(raw, Path(folder), arguments.effort, arguments.turns)
         show(commands, steps)
         result.append({"megapixels": megapixels, "commands": commands, "steps": steps})
     if arguments.json:

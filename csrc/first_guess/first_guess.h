@@ -20,6 +20,7 @@
 
 #include "cpu/dispatch.h"
 #include "dtype.h"
+#include "log_gain.h"
 #include "number.h"
 
 namespace isp_meta {
@@ -38,7 +39,7 @@ constexpr int kSeen = 2 * kColors + 1, kTaps = 9, kFirst = 8;
 constexpr int kSecondAt = (kSeen * kTaps + 1) * kFirst;
 constexpr int kNetwork = kSecondAt + kHidden * (kFirst + 1);
 
-constexpr double kLightFloor = 5e-3, kRawFloor = 1e-3, kMostGain = 2, kClipped = 254.0 / 255;
+constexpr double kLightFloor = 5e-3, kMostGain = 2, kClipped = 254.0 / 255;
 constexpr double kLengthFloor = 0.05;
 
 struct Size {

@@ -1,4 +1,5 @@
 #include "local_rbf/local_rbf.h"
+#include "log_gain.h"
 #include "warp.h"
 
 namespace isp_meta {
@@ -194,10 +195,95 @@ __global__ void leave_one_out_kernel(const A* __restrict__ points, const A* __re
   }
 }
 
-// Bytes of shared memory of a kernel's systems, asked for where they are many.
+// Numbers a thread's pixel has for the equations: what each sample adds, each color's gain that
+// would meet it, and its weight.
+ISP_META_HD int numbers_of_pixel(const LocalRBF& rbf, int colors) {
+  return rbf.neighbors + colors + 1;
+}
+
+// One pixel's numbers, kWarp apart, from the inverse of its system's matrix.
+template <class A>
+__device__ void fill_pixel(const LocalRBF& rbf, const Met<A>& met, const A* points, const A* matrix,
+                           const int64_t* chosen, Point<A> at_pixel, int64_t batch, int64_t at,
+                           A* to) {
+  const int size = rbf.neighbors, dims = rbf.dims();
+  for (int v = 0; v < size; ++v) to[v * kWarp] = A(0);
+  for (int k = 0; k < size; ++k) {
+    const A value = covariance(rbf, at_pixel, Point<A>{points + k * dims, 1});
+    for (int v = 0; v < size; ++v) to[v * kWarp] += matrix[rbf.at(size + v, k)] * value;
+  }
+  // What does not count may hold anything, and becomes 0.
+  const A counts = met.weight ? met.weight[batch * rbf.grid.pixels() + at] : A(1);
+  A squares = A(0);
+  for (int c = 0; c < met.colors; ++c) {
+    A gain = A(0), square;
+    for (int k = 0; k < size; ++k) {
+      gain += met.now[sample_at(rbf, chosen, k) * met.colors + c] * to[k * kWarp];
+    }
+    const int64_t place = (batch * met.colors + c) * rbf.grid.pixels() + at;
+    gain = linearized(gain, met.guess[place], met.truth[place], square);
+    to[(size + c) * kWarp] = counts > A(0) ? gain : A(0);
+    squares += square;
+  }
+  to[(size + met.colors) * kWarp] = counts > A(0) ? counts * squares / A(met.colors) : A(0);
+}
+
+template <class T, class A = AccumulateType<T>>
+__global__ void equations_kernel(const T* __restrict__ guide, const A* __restrict__ points,
+                                 Met<A> met, const int64_t* __restrict__ neighbors,
+                                 A* __restrict__ equations, int64_t batch, LocalRBF rbf) {
+  A* const room = shared_memory<A>();
+  const Layout at(rbf, rbf.neighbors);
+  A *matrix = room + at.matrix, *origin = room + at.origin, *numbers = room + at.end;
+  const Grid grid = rbf.grid;
+  const Cell cell = cell_in_row(grid, int(blockIdx.x));
+  if (cell.batch >= batch) return;
+  const int dims = rbf.dims(), t = int(threadIdx.x);
+  const int size = rbf.neighbors, columns = size + met.colors;
+  const int64_t* chosen = neighbors + cell.in_batch(grid) * size;
+  LocalRBF bare = rbf;
+  bare.channels = 0;  // the right-hand sides are the unit matrix
+  read_samples<A>(bare, points, nullptr, chosen, room, origin, matrix);
+  for (int i = t; i < size * size; i += kWarp) {
+    matrix[rbf.triangle() + i] = A(i % (size + 1) == 0);
+  }
+  fill(rbf, room, matrix);
+  factorize(rbf, matrix, size);
+  substitute(rbf, matrix);
+  const int64_t count = grid.pixels_of(cell.y, cell.x);
+  const int top = grid.begin(cell.y), left = grid.begin(cell.x);
+  guide += cell.batch * rbf.guides * grid.pixels();
+  equations += cell.in_batch(grid) * size * columns;
+  for (int i = t; i < size * columns; i += kWarp) equations[i] = A(0);
+  A* pixel = room + at.pixels + t;
+  LaneWalk walk(grid.end_x(cell.x) - left);
+  for (int64_t first = 0; first < count; first += kWarp, walk.step()) {
+    if (first + t < count) {
+      const int y = top + walk.y, x = left + walk.x;
+      for (int d = 0; d < dims; ++d) {
+        pixel[d * kWarp] = pixel_coordinate(rbf, guide, y, x, d, origin[d]);
+      }
+      fill_pixel(rbf, met, room, matrix, chosen, Point<A>{pixel, kWarp}, cell.batch,
+                 int64_t(y) * grid.width + x, numbers + t);
+    }
+    __syncwarp();
+    const int held = int(count - first < kWarp ? count - first : kWarp);
+    for (int i = t; i < size * columns; i += kWarp) {
+      const A *own = numbers + i / columns * kWarp, *other = numbers + i % columns * kWarp;
+      const A* weight = numbers + columns * kWarp;
+      A sum = equations[i];
+      for (int q = 0; q < held; ++q) sum += weight[q] * own[q] * other[q];
+      equations[i] = sum;
+    }
+    __syncwarp();
+  }
+}
+
+// Bytes of shared memory of a kernel's systems, and of `more` numbers, asked for where they are
+// many.
 template <class A, class F>
-unsigned shared_bytes(F kernel, const LocalRBF& rbf, int right) {
-  const int bytes = Layout(rbf, right).end * int(sizeof(A));
+unsigned shared_bytes(F kernel, const LocalRBF& rbf, int right, int more = 0) {
+  const int bytes = (Layout(rbf, right).end + more) * int(sizeof(A));
   // What it answers, the launch answers too.
   if (bytes > kGranted) {
     cudaFuncSetAttribute(kernel, cudaFuncAttributeMaxDynamicSharedMemorySize, bytes);
@@ -218,6 +304,24 @@ const char* launch_local_rbf(const Launch& on, const void* guide, const void* po
     ISP_META_LAUNCH(kernel, blocks, kWarp, shared_bytes<A>(kernel, rbf, rbf.channels), stream,
                     static_cast<const T*>(guide), static_cast<const A*>(points),
                     static_cast<const A*>(values), neighbors, static_cast<A*>(pixels), batch, rbf);
+  });
+}
+
+const char* launch_local_rbf_equations(const Launch& on, const void* guide, const void* points,
+                                       const MetTensors& met, const int64_t* neighbors,
+                                       void* equations, int64_t batch, const LocalRBF& rbf) {
+  const int64_t rows = batch * rbf.grid.rows();
+  return launch(on, rbf.grid.cols(), rows, [&](auto zero, dim3 blocks, cudaStream_t stream) {
+    using T = decltype(zero);
+    using A = AccumulateType<T>;
+    const auto typed = [](const void* from) { return static_cast<const A*>(from); };
+    const Met<A> of{typed(met.now), typed(met.guess), typed(met.truth), typed(met.weight),
+                    met.colors};
+    const auto kernel = equations_kernel<T>;
+    const int more = numbers_of_pixel(rbf, met.colors) * kWarp;
+    ISP_META_LAUNCH(kernel, blocks, kWarp, shared_bytes<A>(kernel, rbf, rbf.neighbors, more),
+                    stream, static_cast<const T*>(guide), typed(points), of, neighbors,
+                    static_cast<A*>(equations), batch, rbf);
   });
 }
 

@@ -178,9 +178,23 @@ ISP_META_HD A tail_value(const LocalRBF& rbf, const Element<A>* coefficients, Po
   return sum;
 }
 
+// What values of the samples are to make of a picture, and from what: gains, (samples, colors), of
+// a guess; guess and truth, (batch, colors, height, width); and how much each pixel counts, or
+// null.
+template <class T>
+struct Met {
+  const T *now, *guess, *truth, *weight;
+  int colors;
+};
+using MetTensors = Met<void>;
+
 const char* launch_local_rbf(const Launch& on, const void* guide, const void* points,
                              const void* values, const int64_t* neighbors, void* pixels,
                              int64_t batch, const LocalRBF& rbf);
+// equations: (cells, neighbors, neighbors + colors), matrix and right-hand sides.
+const char* launch_local_rbf_equations(const Launch& on, const void* guide, const void* points,
+                                       const MetTensors& met, const int64_t* neighbors,
+                                       void* equations, int64_t batch, const LocalRBF& rbf);
 const char* launch_local_rbf_leave_one_out(const Launch& on, const void* points, const void* values,
                                            const int64_t* neighbors, void* predictions,
                                            int64_t systems, const LocalRBF& rbf);

@@ -2,6 +2,7 @@
 
 #include "cpu/vector.h"
 #include "local_rbf/room.h"
+#include "log_gain.h"
 
 namespace isp_meta::ISP_META_ISA {
 
@@ -97,6 +98,53 @@ void evaluate(const LocalRBF& rbf, Room<T>& room, int lane, int count) {
   }
 }
 
+// Turns truth into the gains that would meet it, and weight into that of the pixel. What does not
+// count may hold anything, and becomes 0.
+template <class T>
+void linearize(const LocalRBF& rbf, Room<T>& room, int met, int x) {
+  Vector<T>* const weight = vectors(room.weight + x);
+  const auto counts = *weight > 0;
+  Vector<T> squares = {};
+  for (int v = 0; v < met; ++v) {
+    Vector<T> gain = {};
+    for (int k = 0; k < rbf.neighbors; ++k) {
+      gain += room.now[k * met + v] * *vectors(room.sums + k * kPixels + x);
+    }
+    Vector<T> square;
+    Vector<T>* const truth = vectors(room.truth + v * kPixels + x);
+    gain = linearized(gain, *vectors(room.guess + v * kPixels + x), *truth, square);
+    *truth = counts ? gain : Vector<T>{};
+    squares += square;
+  }
+  *weight = counts ? *weight * squares / T(met) : Vector<T>{};
+}
+
+template <class T>
+void add_equations(const LocalRBF& rbf, Room<T>& room, int met, int count) {
+  for (int x = 0; x < count; x += kLanes<T>) linearize(rbf, room, met, x);
+  const int neighbors = rbf.neighbors, columns = neighbors + met;
+  for (int i = 0; i < neighbors; ++i) {
+    const Vector<T>* const own = vectors(room.sums + i * kPixels);
+    // Several columns at once, whose sums then share their folding.
+    for (int first = 0; first < columns; first += kLanes<T>) {
+      const Vector<T>* column[kLanes<T>];
+      for (int l = 0; l < kLanes<T>; ++l) {
+        const int j = first + l < columns ? first + l : columns - 1;
+        column[l] =
+            vectors((j < neighbors ? room.sums : room.truth - neighbors * kPixels) + j * kPixels);
+      }
+      Vector<T> sums[kLanes<T>] = {};
+      for (int x = 0; x < (count + kLanes<T> - 1) / kLanes<T>; ++x) {
+        const Vector<T> weighted = own[x] * vectors(room.weight)[x];
+        for (int l = 0; l < kLanes<T>; ++l) sums[l] += weighted * column[l][x];
+      }
+      T* const to = room.normal + i * columns + first;
+      const int rest = least(kLanes<T>, columns - first);
+      store(to, load(to, rest) + fold_lanes<T>(sums, Sum{}), rest);
+    }
+  }
+}
+
 template void add_left_out(const LocalRBF&, Room<float>&, int);
 template void add_left_out(const LocalRBF&, Room<double>&, int);
 template void factorize(const LocalRBF&, Room<float>&, int);
@@ -105,5 +153,7 @@ template void substitute(const LocalRBF&, Room<float>&);
 template void substitute(const LocalRBF&, Room<double>&);
 template void evaluate(const LocalRBF&, Room<float>&, int, int);
 template void evaluate(const LocalRBF&, Room<double>&, int, int);
+template void add_equations(const LocalRBF&, Room<float>&, int, int);
+template void add_equations(const LocalRBF&, Room<double>&, int, int);
 
 }  // namespace isp_meta::ISP_META_ISA

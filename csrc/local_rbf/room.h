@@ -23,16 +23,26 @@ struct Room {
   // Entry e of system l, of its origin, points or matrix, is at [e * lanes() + l]; of one system at
   // a time are affine, by channels, and pixels and sums, kPixels a coordinate or channel.
   T *origin, *points, *matrix, *affine, *pixels, *sums;
+  // Of one system, whose equations are put together: what its samples are now; guess, truth and
+  // weight, kPixels a color each; and the equations, row by row.
+  T *now, *guess, *truth, *weight, *normal;
 
-  Room(const LocalRBF& rbf, int right) {
+  // `met`: colors that equations are to meet; none where there are to be no equations.
+  Room(const LocalRBF& rbf, int right, int met = 0) {
     const size_t dims = rbf.dims(), channels = rbf.channels, lanes = Room::lanes();
     const size_t sizes[] = {dims * lanes,
                             dims * lanes * rbf.neighbors,
                             size_t(rbf.entries(right)) * lanes,
                             channels * (dims + 1),
                             dims * kPixels,
-                            channels * kPixels};
-    T** parts[] = {&origin, &points, &matrix, &affine, &pixels, &sums};
+                            channels * kPixels,
+                            size_t(met) * rbf.neighbors,
+                            size_t(met) * kPixels,
+                            size_t(met) * kPixels,
+                            size_t(met ? kPixels : 0),
+                            size_t(met ? rbf.neighbors * (rbf.neighbors + met) : 0)};
+    T** parts[] = {&origin, &points, &matrix, &affine, &pixels, &sums,
+                   &now,    &guess,  &truth,  &weight, &normal};
     size_t all = 0;
     for (const size_t size : sizes) all += lines_of(size);
     memory_ = std::make_unique<Line[]>(all);
@@ -61,4 +71,6 @@ ISP_META_EACH_ISA(
     // Turns the right-hand sides into weights.
     template <class T> void substitute(const LocalRBF& rbf, Room<T>& room);
     // Fills room.sums with what one lane's system has for `count` pixels.
-    template <class T> void evaluate(const LocalRBF& rbf, Room<T>& room, int lane, int count);)
+    template <class T> void evaluate(const LocalRBF& rbf, Room<T>& room, int lane, int count);
+    // Adds to the equations what `count` pixels say, of whose sums each is what a sample adds.
+    template <class T> void add_equations(const LocalRBF& rbf, Room<T>& room, int met, int count);)

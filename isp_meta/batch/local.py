@@ -19,6 +19,7 @@ from multiprocessing.process import BaseProcess
 import torch
 
 from ..errors import BatchError
+from ..processors import keep_freed_memory
 from .manifest import Row
 from .order import Order, failure
 from .tree import Task
@@ -147,6 +148,7 @@ def _serve(order: Order, pipe: Connection, parent: int, scratch: str) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     torch.set_num_threads(1)
+    keep_freed_memory()
     tempfile.tempdir = scratch
     with contextlib.suppress(EOFError, OSError):
         pipe.send(None)

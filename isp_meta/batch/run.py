@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import BatchError
+from ..processors import available
 from .jobs import Job
 from .local import run_local
 from .manifest import ERRORS, Manifest, Row
@@ -119,7 +120,7 @@ def run(
         OutputError: the output tree cannot be written.
         ValueError: ``jobs`` or ``gpus`` out of range, or GPUs of the local engine.
     """
-    jobs = len(os.sched_getaffinity(0)) if jobs is None else jobs
+    jobs = available() if jobs is None else jobs
     if jobs < 1 or gpus < 0:
         raise ValueError(f"jobs must be at least 1 and gpus at least 0, not {jobs} and {gpus}")
     if gpus and engine != "ray":

@@ -6,6 +6,7 @@ when it runs, so that help and completion need not wait for it.
 
 from __future__ import annotations
 
+import gc
 import io
 import os
 import sys
@@ -13,8 +14,8 @@ from typing import Annotated
 
 import typer
 
-from .. import __version__
-from .commands import Commands, QuietOption, VerboseOption
+from .. import __version__, processors
+from .commands import Commands, QuietOption, ThreadsOption, VerboseOption
 from .console import show
 
 __all__ = ["app", "main"]
@@ -44,6 +45,7 @@ def _options(
     ] = False,
     quiet: QuietOption = False,
     verbose: VerboseOption = False,
+    threads: ThreadsOption = None,
 ) -> None:
     """A JPEG that still carries its raw.
 
@@ -56,6 +58,9 @@ def _options(
 
 def main() -> None:
     """Entry point of ``isp-meta``."""
+    processors.prepare()
+    # Importing makes a million objects of which few are garbage; by default each 700 are searched.
+    gc.set_threshold(50_000)
     if isinstance(sys.stdout, io.TextIOWrapper):
         # Names of files need not fit the terminal's encoding, nor be Unicode at all.
         # What cannot be written is to be known here, and not when Python ends.

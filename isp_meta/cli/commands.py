@@ -9,10 +9,11 @@ from typing import Annotated, Any, cast
 import typer
 from typer.core import TyperCommand, TyperGroup
 
+from .. import processors
 from . import pipes
 from .console import INTERRUPTED, Volume, set_flags, set_volume
 
-__all__ = ["COMMANDS", "Commands", "QuietOption", "VerboseOption", "load"]
+__all__ = ["COMMANDS", "Commands", "QuietOption", "ThreadsOption", "VerboseOption", "load"]
 
 COMMANDS: dict[str, dict[str, str]] = {
     "Raw in pictures": {
@@ -73,6 +74,11 @@ def _verbose(chosen: bool) -> None:
         set_volume(Volume.VERBOSE)
 
 
+def _compute_with(threads: int | None) -> None:
+    if threads is not None:
+        processors.prepare(threads)
+
+
 QuietOption = Annotated[
     bool,
     typer.Option(
@@ -90,7 +96,20 @@ VerboseOption = Annotated[
 ]
 
 
-def _for_all(quiet: QuietOption = False, verbose: VerboseOption = False) -> None:
+ThreadsOption = Annotated[
+    int | None,
+    typer.Option(
+        help="To compute with; by default as many as there are processors.",
+        min=1,
+        callback=_compute_with,
+        expose_value=False,
+    ),
+]
+
+
+def _for_all(
+    quiet: QuietOption = False, verbose: VerboseOption = False, threads: ThreadsOption = None
+) -> None:
     """What every command takes."""
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import platform
 import shutil
 import sys
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Literal
 
 from .. import __version__
+from ..processors import available
 
 __all__ = ["Finding", "examine"]
 
@@ -80,8 +80,7 @@ def _system() -> Iterator[Finding]:
     yield Finding("isp_meta", "system", "works", f"{__version__} in {place}")
     yield Finding("python", "system", "works", f"{platform.python_version()} ({sys.executable})")
     yield Finding("system", "system", "works", platform.platform())
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    yield Finding("processor", "system", "works", f"{_processor()}, {cores} cores for us")
+    yield Finding("processor", "system", "works", f"{_processor()}, {available()} cores for us")
 
 
 def _processor() -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, cast
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 import typer
 
 from ..errors import TrainingError
+from ..processors import available
 from .console import errors, progress, say, stop
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ def command(
     if output is None:
         stop("name the set to make with -o", 2)
     run: dict[str, Any] = {
-        "workers": workers or len(os.sched_getaffinity(0)),
+        "workers": workers or available(),
         "overwrite": overwrite,
     }
     with errors(output), progress(output.name) as step:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-__all__ = ["Correction", "fit_correction", "matern"]
+__all__ = ["ColorKernel", "Correction", "fit_correction", "matern"]
 
 _CENTERS, _LENGTH = 128, 0.5
 # Fewer samples than this say too little about so many weights.
@@ -171,7 +172,7 @@ class _Ridge:
         return found
 
     def some(self, step: int) -> _Ridge:
-        """Every so manieth sample."""
+        """Every step-th sample."""
         return _Ridge(
             self.design[::step],
             self.target[::step],
@@ -181,38 +182,63 @@ class _Ridge:
         )
 
 
+class ColorKernel(NamedTuple):
+    """What corrections of the same samples share: the colors' part of what is fitted.
+
+    Attributes:
+        usable: (N,) which samples are not clipped. step: every step-th sample is fitted.
+        centers: (M, 3) float64. design: (n, M) float64, of the samples that are fitted.
+    """
+
+    usable: Tensor
+    step: int
+    centers: Tensor
+    design: Tensor
+
+    @classmethod
+    def of(
+        cls, color: Tensor, *, fitted: int = _FITTED, centers: int = _CENTERS
+    ) -> ColorKernel | None:
+        """Of (N, 3) sRGB; None where too few are not clipped.
+
+        Args:
+            fitted: the most samples that are fitted, of more. centers: the most of the kernel.
+        """
+        usable = (color < 1).all(1)
+        if int(usable.sum()) < _FEWEST:
+            return None
+        step = -(-len(color) // fitted)
+        some, free = color[::step].double(), usable[::step]
+        chosen = _spread(some[free] if bool(free.any()) else some, centers)
+        return cls(usable, step, chosen, matern(some, chosen))
+
+
 def fit_correction(
+    kernel: ColorKernel,
     color: Tensor,
     features: Tensor,
     target: Tensor,
     value: Tensor,
     *,
-    fitted: int = _FITTED,
-    centers: int = _CENTERS,
     clipped_weight: float = _CLIPPED_WEIGHT,
-) -> tuple[Correction, Tensor] | None:
+) -> tuple[Correction, Tensor]:
     """Fits log gains at samples, smoothness and ridge chosen by leaving samples out.
 
     Args:
+        kernel: of the samples' colors.
         color: (N, 3) sRGB of the samples. features: (N, F), F >= 0. target: (N, 3) log gain.
         value: (N, 3) raw, in [0, 1]: bright samples weigh more.
-        fitted: the most samples that are fitted, of more. centers: the most of the kernel.
         clipped_weight: of a clipped sample against another.
 
     Returns:
         The correction, and (N, 3) the log gain of each sample as the others predict it (as all do,
-        where there are so many that one does not count). None where there are too few samples.
+        where there are so many that one does not count).
 
     Source: leave-one-out errors of linear smoothers by their leverage, Allen's PRESS, 1974.
     """
-    usable = (color < 1).all(1)
-    if int(usable.sum()) < _FEWEST:
-        return None
-    step = -(-len(color) // fitted)
-    weight = (value.double().mean(1) + 0.005) * torch.where(usable, 1.0, clipped_weight)
-    some = color[::step].double()
-    chosen = _spread(some[usable[::step]] if bool(usable[::step].any()) else some, centers)
-    system = _system(some, chosen, features[::step], target[::step], weight[::step])
+    step, chosen = kernel.step, kernel.centers
+    weight = (value.double().mean(1) + 0.005) * torch.where(kernel.usable, 1.0, clipped_weight)
+    system = _system(kernel, features[::step], target[::step], weight[::step])
     trial = system.some(max(1, len(system.target) // _TRIALS))
     ridges = _RIDGES if features.shape[1] else _RIDGES[:1]
     errors = torch.tensor([trial.errors(_SMOOTHNESS, ridge) for ridge in ridges])
@@ -224,14 +250,11 @@ def fit_correction(
     return correction, predicted.to(target.dtype).clamp_(-_LIMIT, _LIMIT)
 
 
-def _system(
-    color: Tensor, centers: Tensor, features: Tensor, target: Tensor, weight: Tensor
-) -> _Ridge:
-    """The regression, its kernel at (M, 3) centers."""
-    design = torch.cat([matern(color, centers), features.double()], 1)
-    count = len(centers)
+def _system(kernel: ColorKernel, features: Tensor, target: Tensor, weight: Tensor) -> _Ridge:
+    """The regression of the samples that are fitted."""
+    design, count = torch.cat([kernel.design, features.double()], 1), len(kernel.centers)
     penalty = design.new_zeros(design.shape[1], design.shape[1])
-    penalty[:count, :count] = matern(centers, centers)
+    penalty[:count, :count] = matern(kernel.centers, kernel.centers)
     return _Ridge(design, target.double(), weight, penalty, features.shape[1])
 
 

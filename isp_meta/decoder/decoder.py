@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING, TypeVar
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ..ops import local_rbf
+from ..processors.workers import workers
 from ..samples import Correction, Samples
-from ..workers import workers
 from .guess import GUESSES, FirstGuess, fit_guesses, log_gain, times_gain
 from .guide import Guide
 from .search import LeftOut, search, settings
 from .specks import lift_specks
-from .systems import LocalRBFSetting, NearestSamples, block_side, spacing_of
+from .systems import LocalRBFSetting, NearestSamples, block_side, block_sums, spacing_of
 
 if TYPE_CHECKING:
     from ..networks import FeatureNetwork
@@ -143,7 +142,7 @@ class Decoder:
         def work(rows: tuple[int, int]) -> None:
             raw[:, slice(*rows)] = self._rows(*rows)
 
-        self._each_strip(work)
+        self.each_strip(work)
         lift_specks(raw, self.guide.strips())
         if self.samples.enhancement is not None:
             raw = self.samples.enhancement.apply(raw)
@@ -152,11 +151,12 @@ class Decoder:
         return raw
 
     @torch.no_grad()
-    def missed(self, truth: Tensor, counts: Tensor | None = None) -> Tensor:
+    def missed(self, truth: Tensor, counts: Tensor | None = None, step: int = 1) -> Tensor:
         """(h, w) squared error of each block, of all its pixels and colors, of the systems alone.
 
         Args:
             truth: (3, H, W) raw. counts: (H, W) bool, which pixels are looked at; None: all.
+            step: looks at every step-th strip of the picture only.
         """
         side = self.side
 
@@ -164,27 +164,30 @@ class Decoder:
             error = (self._rows(*rows) - truth[:, slice(*rows)]).square_().sum(0)
             if counts is not None:
                 error *= counts[slice(*rows)]
-            error = functional.pad(error, (0, -error.shape[1] % side, 0, -error.shape[0] % side))
-            return error.view(error.shape[0] // side, side, -1, side).sum((1, 3))
+            return block_sums(error, side)
 
-        return torch.cat(self._each_strip(work))
+        return torch.cat(self.each_strip(work, step))
 
-    def _each_strip(self, work: Callable[[tuple[int, int]], Result]) -> list[Result]:
-        """What is made of each strip of whole blocks, by all workers."""
+    def each_strip(self, work: Callable[[tuple[int, int]], Result], step: int = 1) -> list[Result]:
+        """What is made of every step-th strip of whole blocks, by all workers."""
         # Worked out before, so that no two workers do it.
         _ = self.known, self.nearest, self.points
         with workers() as pool:
-            return list(pool.map(work, self.guide.strips(self.side)))
+            return list(pool.map(work, self.guide.strips(self.side)[::step]))
 
-    def _rows(self, top: int, bottom: int) -> Tensor:
-        """(3, bottom - top, W) raw of some rows of blocks, as the systems have it."""
+    def systems(self, top: int, bottom: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Guide, points and neighbors of some rows of blocks, as :mod:`isp_meta.ops` takes them."""
         guide, points, side = self.guide.rows(top, bottom), self.points.clone(), self.side
         points[:, 0] -= top
         shape = -(-(bottom - top) // side), -(-guide.shape[2] // side)
         down, across = (torch.arange(n).to(points) * side + (side - 1) / 2 for n in shape)
         nearest = self.nearest(torch.cartesian_prod(down + top, across), self.neighbors)
-        nearest = nearest.view(1, *shape, -1)
-        found = local_rbf(guide[None], points, self.known, nearest, side, self.setting.basis)[0]
+        return guide[None], points, nearest.view(1, *shape, -1)
+
+    def _rows(self, top: int, bottom: int) -> Tensor:
+        """(3, bottom - top, W) raw of some rows of blocks, as the systems have it."""
+        guide, points, nearest = self.systems(top, bottom)
+        found = local_rbf(guide, points, self.known, nearest, self.side, self.setting.basis)[0]
         if self.setting.target == "value":
             return found.clamp_(0, 1)
         return times_gain(self.guess[:, top:bottom].clone(), found)

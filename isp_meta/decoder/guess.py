@@ -19,9 +19,9 @@ from ..errors import WeightsFileError
 from ..networks.shipped import shipped_features
 from ..ops import first_guess
 from ..ops.first_guess import CONTRAST_FEATURES
+from ..processors.workers import workers
 from ..samples import LocalRBFModel
-from ..workers import workers
-from .correction import Correction, fit_correction
+from .correction import ColorKernel, Correction, fit_correction
 from .cubic import apply_polynomial, fit_polynomial
 from .guide import CLIPS, Beside, Guide, clipped
 
@@ -169,12 +169,14 @@ def fit_guesses(
     cubic = apply_polynomial(coefficients, color.T).T.contiguous()
     guesses = {"cubic": FittedGuess(FirstGuess(coefficients), cubic, cubic)}
     target, features = log_gain(value, cubic), clipped(color.T).T
-    found: list[tuple[str, Tensor, Future[tuple[Correction, Tensor] | None]]] = []
+    if (kernel := ColorKernel.of(color)) is None:
+        return guesses
+    found: list[tuple[str, Tensor, Future[tuple[Correction, Tensor]]]] = []
     # Each by one worker, while the others look at the picture.
     with workers() as pool:
 
         def submit(name: str, features: Tensor) -> None:
-            fitting = pool.submit(fit_correction, color, features, target, value)
+            fitting = pool.submit(fit_correction, kernel, color, features, target, value)
             found.append((name, features, fitting))
 
         submit("color", features)
@@ -182,9 +184,7 @@ def fit_guesses(
             if name == "detail" or read is not None:
                 submit(name, torch.cat([features, guide.features(index, read, pool)], 1))
         for name, features, fitting in found:
-            if (fitted := fitting.result()) is None:
-                continue
-            correction, predicted = fitted
+            correction, predicted = fitting.result()
             gain = correction(color.T, features.T).T.contiguous()
             at_samples, left_out = (times_gain(cubic.clone(), g) for g in (gain, predicted))
             read = network if name == "learned" else None

@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ..ops import FineLayers, guess_features
 from ..ops.first_guess import CONTRAST_FEATURES
-from ..workers import workers
+from ..processors.workers import workers
 from .detail import coarse_contrast
 from .learned import told_at_half
 
@@ -123,16 +123,20 @@ class Guide:
         beside = self.beside(network)
         last = () if network is None else network.last_layer
         layer = [part.detach().to(self.srgb) for part in last]
+        told = 0 if network is None else network.features
+        features = self.srgb.new_empty(len(index), CONTRAST_FEATURES + told)
 
-        def work(part: Tensor) -> Tensor:
+        def work(part: Tensor, result: Tensor) -> None:
             found = guess_features(self.srgb, part, *beside)
-            if not layer:
-                return found
-            weight, bias = layer
-            known, hidden = torch.split(found, [CONTRAST_FEATURES, weight.shape[1]], 1)
-            return torch.cat([known, torch.addmm(bias, hidden, weight.T)], 1)
+            result[:, :CONTRAST_FEATURES] = found[:, :CONTRAST_FEATURES]
+            if layer:
+                weight, bias = layer
+                hidden = found[:, CONTRAST_FEATURES:]
+                result[:, CONTRAST_FEATURES:] = torch.addmm(bias, hidden, weight.T)
 
-        return torch.cat(list(pool.map(work, torch.split(index, _RUN))))
+        for _ in pool.map(work, torch.split(index, _RUN), torch.split(features, _RUN)):
+            pass
+        return features
 
     @cached_property
     def _contrast(self) -> Beside:

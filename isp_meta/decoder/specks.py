@@ -9,13 +9,28 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..workers import workers
+from ..processors.workers import workers
 
 __all__ = ["lift_specks"]
 
 # Half the side of the square whose mean a pixel is held against; the least it may be of that mean;
 # and the mean from which on that is less and less so, until at twice as much nothing is held.
 _REACH, _LEAST, _DARK = 2, 0.4, 0.02
+
+
+def _means(around: Tensor) -> Tensor:
+    """(3, h, W) over squares of (3, h + 4, W), which goes on beyond its sides: one way, then the
+    other."""
+    _, height, width = around.shape
+    height -= 2 * _REACH
+    down = around[:, :height].clone()
+    for y in range(1, 2 * _REACH + 1):
+        down += around[:, y : y + height]
+    wide = functional.pad(down[None], (_REACH, _REACH, 0, 0), mode="replicate")[0]
+    across = wide[..., :width].clone()
+    for x in range(1, 2 * _REACH + 1):
+        across += wide[..., x : x + width]
+    return across.div_((2 * _REACH + 1) ** 2)
 
 
 @torch.no_grad()
@@ -41,8 +56,7 @@ def lift_specks(raw: Tensor, strips: list[tuple[int, int]]) -> None:
             return
         above, below = (edges[at] for at in strip)
         around = torch.cat([above[:, :_REACH], part, below[:, _REACH:]], 1)
-        wide = functional.pad(around[None], (_REACH, _REACH, 0, 0), mode="replicate")
-        mean = functional.avg_pool2d(wide, 2 * _REACH + 1, stride=1)[0]
+        mean = _means(around)
         least = torch.minimum(mean, 2 * _DARK - mean).mul_(_LEAST)
         torch.maximum(part, least, out=part)
 

@@ -15,11 +15,12 @@ from dataclasses import dataclass
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from ..ops import Buckets, RadialBasis, local_rbf, nearest_samples
 from ..samples import LocalRBFModel, Samples
 
-__all__ = ["STORED", "LocalRBFSetting", "NearestSamples", "block_side", "predict", "shares"]
+__all__ = ["STORED", "LocalRBFSetting", "NearestSamples", "block_side", "block_sums", "predict"]
 
 STORED = "stored"
 """Name of the first guess that travels with the samples."""
@@ -74,6 +75,14 @@ def block_side(samples: Samples) -> int:
     return min(16, max(4, round(spacing_of(samples))))
 
 
+def block_sums(planes: Tensor, side: int) -> Tensor:
+    """(..., h, w) sums over blocks of (..., H, W), whose last ones may be cut."""
+    height, width = planes.shape[-2:]
+    planes = functional.pad(planes, (0, -width % side, 0, -height % side))
+    across = planes.view(*planes.shape[:-1], -1, side).sum(-1)
+    return across.view(*planes.shape[:-2], -1, side, across.shape[-1]).sum(-2)
+
+
 class NearestSamples:
     """Finds the samples nearest to a place.
 
@@ -113,10 +122,3 @@ def predict(
     flat = points.flatten(0, 1), values.flatten(0, 1)
     found = local_rbf(guide, *flat, every, guide.shape[-1], basis)
     return found.flatten(2).mT
-
-
-def shares(basis: RadialBasis, points: Tensor, corner: Tensor, guide: Tensor) -> Tensor:
-    """(B, side², K) what each value adds to each pixel, for K <= 16; see :func:`predict`."""
-    blocks, count, _ = points.shape
-    each = torch.eye(count, dtype=points.dtype, device=points.device).expand(blocks, -1, -1)
-    return predict(basis, points, each, corner, guide)

@@ -83,6 +83,9 @@ class FeatureNetwork(nn.Module):
         height, width = srgb.shape[-2:]
         pad = (0, -width % self.multiple, 0, -height % self.multiple)
         seen = reference.seen(functional.pad(srgb, pad, mode="replicate"))
+        if torch.is_autocast_enabled(kind := srgb.device.type):
+            # What the first layer would do anyway, before all is moved about twice.
+            seen = seen.to(torch.get_autocast_dtype(kind))
         # Half as long in this order, which what follows keeps.
         folded = functional.pixel_unshuffle(seen, 2).contiguous(memory_format=torch.channels_last)
         half = functional.gelu(self.at_half(folded))

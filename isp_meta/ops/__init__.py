@@ -5,6 +5,7 @@
     logits, srgb, raw ──superpixel_loss──▶ loss: all but the samples at once, for training
 
     guide, samples ──local_rbf──▶ pixels;  samples ──local_rbf_leave_one_out──▶ predictions
+    guide, samples, guess, truth ──local_rbf_equations──▶ what the samples should be
     samples' places ──nearest_samples──▶ their numbers
     srgb, weights ──first_guess──▶ raw, about;  srgb ──guess_features──▶ what it weighs
 
@@ -18,6 +19,7 @@ from .associate import associate
 from .associate_features import associate_features
 from .first_guess import FineLayers, first_guess, guess_features
 from .local_rbf import RadialBasis, local_rbf, local_rbf_leave_one_out
+from .local_rbf_equations import local_rbf_equations
 from .nearest_samples import Buckets, nearest_samples
 from .sample_mask import sample_mask
 from .superpixel_loss import superpixel_loss
@@ -34,6 +36,7 @@ __all__ = [
     "first_guess",
     "guess_features",
     "local_rbf",
+    "local_rbf_equations",
     "local_rbf_leave_one_out",
     "nearest_samples",
     "sample_mask",

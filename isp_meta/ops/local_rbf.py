@@ -24,7 +24,13 @@ from .grid import (
 )
 from .operator import operator
 
-__all__ = ["RADIAL", "RadialBasis", "local_rbf", "local_rbf_leave_one_out"]
+__all__ = [
+    "RADIAL",
+    "RadialBasis",
+    "check_samples",
+    "local_rbf",
+    "local_rbf_leave_one_out",
+]
 
 _ops = torch.ops.isp_meta
 
@@ -106,7 +112,7 @@ def local_rbf(
     guide, points, values = under_autocast(guide, points, values)
     check_pixels("guide", guide)
     batch, guides, height, width = guide.shape
-    _check_samples(points, values, neighbors, guide, guides)
+    check_samples(points, values, neighbors, guide, guides)
     shape = (batch, *grid_shape(height, width, cell), neighbors.shape[-1])
     check_beside("neighbors", neighbors, shape, guide, {torch.int64})
     result: Tensor = _ops.local_rbf(guide, points, values, neighbors, cell, *basis.arguments)
@@ -137,13 +143,13 @@ def local_rbf_leave_one_out(
     Source: the errors from one factorization as in Rippa, *Adv. Comput. Math.* 11, 1999.
     """
     points, values = under_autocast(points, values)
-    _check_samples(points, values, neighbors, points, points.shape[-1] - 2, left_out=1)
+    check_samples(points, values, neighbors, points, points.shape[-1] - 2, left_out=1)
     check_beside("neighbors", neighbors, tuple(neighbors.shape), points, {torch.int64})
     result: Tensor = _ops.local_rbf_leave_one_out(points, values, neighbors, *basis.arguments)
     return result
 
 
-def _check_samples(
+def check_samples(
     points: Tensor,
     values: Tensor,
     neighbors: Tensor,
@@ -151,6 +157,14 @@ def _check_samples(
     guides: int,
     left_out: int = 0,
 ) -> None:
+    """Raises unless samples, their neighbors and what they lie beside fit each other.
+
+    Args:
+        left_out: samples that lead the neighbors of each system.
+
+    Raises:
+        ValueError: shape, device or number. TypeError: dtype.
+    """
     if points.dim() != 2 or values.dim() != 2:
         raise ValueError(
             f"points and values must be (N, 2 + C) and (N, V), "

@@ -186,24 +186,22 @@ def _covariance(basis: RadialBasis, left: Tensor, right: Tensor) -> Tensor:
     return radial + basis.tail * (1 + left @ right.mT)
 
 
-def _interpolate(
-    basis: RadialBasis, known: Tensor, values: Tensor, neighbors: Tensor, sought: Tensor
-) -> Tensor:
-    """(M, P, V) at the points (M, P, D) from systems of the samples neighbors, (M, K)."""
+def _shares(basis: RadialBasis, known: Tensor, neighbors: Tensor, sought: Tensor) -> Tensor:
+    """(M, P, K) what samples add to the points (M, P, D) in systems of the neighbors, (M, K)."""
     sizes = known.new_tensor([basis.position_scale] * 2 + [basis.guide_scale] * known.shape[1])
     around = known[neighbors]
     origin = around.mean(1, keepdim=True)
     around, at = ((p - origin) / sizes[: known.shape[1]] for p in (around, sought))
     noise = basis.ridge * torch.eye(around.shape[1], dtype=known.dtype, device=known.device)
-    weights = torch.linalg.solve(_covariance(basis, around, around) + noise, values[neighbors])
-    found: Tensor = _covariance(basis, at, around) @ weights
-    return found
+    system = _covariance(basis, around, around) + noise
+    shares: Tensor = torch.linalg.solve(system, _covariance(basis, around, at)).mT
+    return shares
 
 
-def local_rbf(
-    guide: Tensor, points: Tensor, values: Tensor, neighbors: Tensor, cell: int, basis: RadialBasis
-) -> Tensor:
-    """One system a cell, solved for every pixel of it anew."""
+def _pixel_shares(
+    guide: Tensor, points: Tensor, neighbors: Tensor, cell: int, basis: RadialBasis
+) -> tuple[Tensor, Tensor]:
+    """(M, K) of each pixel of all pictures: what its system's samples add, and which they are."""
     batch, _, height, width = guide.shape
     rows, cols = _grid(guide, cell)
     y, x = (torch.arange(n, device=guide.device) for n in (height, width))
@@ -213,16 +211,53 @@ def local_rbf(
     position = position.expand(batch, -1, -1, -1)
     pixels = torch.cat([position, guide.to(points)], 1).permute(0, 2, 3, 1).flatten(0, 2)
     around = neighbors.flatten(0, 2)[system.flatten()]
-    found = _interpolate(basis, points, values, around, pixels[:, None])[:, 0]
-    return found.view(batch, height, width, -1).permute(0, 3, 1, 2)
+    return _shares(basis, points, around, pixels[:, None])[:, 0], system.flatten()
+
+
+def local_rbf(
+    guide: Tensor, points: Tensor, values: Tensor, neighbors: Tensor, cell: int, basis: RadialBasis
+) -> Tensor:
+    """One system a cell, solved for every pixel of it anew."""
+    shares, system = _pixel_shares(guide, points, neighbors, cell, basis)
+    found = (shares[:, None] @ values[neighbors.flatten(0, 2)[system]])[:, 0]
+    return found.view(len(guide), *guide.shape[2:], -1).permute(0, 3, 1, 2)
 
 
 def local_rbf_leave_one_out(
     points: Tensor, values: Tensor, neighbors: Tensor, basis: RadialBasis
 ) -> Tensor:
     """The first of each row's samples from the others."""
-    sought = points[neighbors[:, :1]]
-    return _interpolate(basis, points, values, neighbors[:, 1:], sought)[:, 0]
+    sought, around = points[neighbors[:, :1]], neighbors[:, 1:]
+    return (_shares(basis, points, around, sought) @ values[around])[:, 0]
+
+
+def local_rbf_equations(
+    guide: Tensor,
+    points: Tensor,
+    values: Tensor,
+    neighbors: Tensor,
+    cell: int,
+    basis: RadialBasis,
+    guess: Tensor,
+    truth: Tensor,
+    weight: Tensor | None = None,
+) -> Tensor:
+    """Each pixel's product of what its samples add, summed over its cell."""
+    shares, system = _pixel_shares(guide, points, neighbors, cell, basis)
+    planes = (guess, truth) if weight is None else (guess, truth, weight)
+    first, true, *counts = (p.movedim(1, -1).flatten(0, -2).to(values) for p in planes)
+    gain = (shares[:, None] @ values[neighbors.flatten(0, 2)[system]])[:, 0]
+    found = (first + 1e-3) * gain.exp()
+    missed = (true + 1e-3) / found - 1
+    far = missed.clamp(min=1)
+    wanted = gain + torch.where(missed > 1, 1 + far.log(), missed)
+    counting = (found * far).square().mean(1, keepdim=True)
+    if counts:  # what does not count may hold anything
+        wanted, counting = (p.where(counts[0] > 0, 0) for p in (wanted, counts[0] * counting))
+    products = (shares * counting)[..., None] * torch.cat([shares, wanted], 1)[:, None]
+    cells = neighbors.shape[:-1].numel()
+    summed = products.new_zeros(cells, *products.shape[1:]).index_add(0, system, products)
+    return summed.view(*neighbors.shape[:-1], *products.shape[1:])
 
 
 def log_light(srgb: Tensor) -> Tensor:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import copy
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
@@ -15,6 +14,7 @@ from ..errors import TrainingError
 from ..frame import Frame
 from ..networks import DepthNetwork, FeatureNetwork, UNet
 from ..networks.shipped import shipped_features
+from ..processors import available
 from ..reconstruct.bit_depth import BitDepthReconstructor
 from ..reconstruct.features import ClosedFormNetwork, FeatureReconstructor
 from ..reconstruct.residual_unet import ResidualUNet, ResidualUNetReconstructor
@@ -135,7 +135,7 @@ def _prepare(config: TrainingConfig, progress: Callable[[str], None] | None) -> 
     elif world_size() > 1:
         raise TrainingError(f"{folder}: is not there yet; make it first, with isp-meta prepare")
     else:
-        workers = config.run.threads or len(os.sched_getaffinity(0))
+        workers = config.run.threads or available()
         config.prepare.make(folder, workers=workers, progress=progress)
 
 

@@ -92,6 +92,13 @@ const char* local_rbf(Dtype dtype, const void* guide, const void* points, const 
   return launch_local_rbf(on(dtype), guide, points, values, neighbors, pixels, batch, rbf);
 }
 
+const char* local_rbf_equations(Dtype dtype, const void* guide, const void* points,
+                                const int64_t* neighbors, void* equations, int64_t batch,
+                                LocalRBF rbf, MetTensors met) {
+  return launch_local_rbf_equations(on(dtype), guide, points, met, neighbors, equations, batch,
+                                    rbf);
+}
+
 const char* local_rbf_leave_one_out(Dtype dtype, const void* points, const void* values,
                                     const int64_t* neighbors, void* predictions, int64_t systems,
                                     LocalRBF rbf) {

@@ -45,6 +45,13 @@ class LocalRBF(ctypes.Structure):
     )
 
 
+class Met(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("now", "guess", "truth", "weight")),
+        ("colors", ctypes.c_int),
+    )
+
+
 class FirstGuess(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("srgb", "contrast", "told", "network")),
@@ -266,6 +273,38 @@ def check_local_rbf(
     return len(expected)
 
 
+def check_equations(
+    kernels: Kernels, shape: tuple[int, int, int], size: int, basis: RadialBasis, dtype: torch.dtype
+) -> int:
+    """Two pictures, pixels that count unequally or all the same, some that ask for a large step."""
+    height, width, cell = shape
+    batch, guides, colors, count = 2, 3, 3, size + 7
+    center, cells = center_dtype(dtype), grid_shape(*shape)
+    guide = torch.rand(batch, guides, height, width).to(dtype)
+    points = torch.cat([torch.rand(count, 2) * 9, torch.rand(count, guides)], 1).to(center)
+    values = torch.randn(count, colors).div(4).to(center)
+    neighbors = torch.rand(batch, *cells, count).argsort(-1)[..., :size].contiguous()
+    planes = [torch.rand(batch, colors, height, width).to(center) for _ in range(2)]
+    counts = (torch.rand(batch, 1, height, width) - 0.3).clamp(min=0).to(center)
+    position, scale, radial, tail, ridge = basis.arguments
+    numbers = (guides, size, size, count, 1 / position, 1 / scale, tail, ridge, radial)
+    rbf = LocalRBF(Grid.of(*shape), *numbers)
+    for weight in (None, counts):
+        met = Met(*(p.data_ptr() for p in (values, *planes)), 0, colors)
+        if weight is not None:
+            met.weight = weight.data_ptr()
+        wide = (t.double() for t in (guide, points, values))
+        more = [p.double() for p in (*planes, *([] if weight is None else [weight]))]
+        expected = reference.local_rbf_equations(*wide, neighbors, cell, basis, *more)
+
+        def launch(result: Tensor, met: Met = met) -> None:
+            kernels("local_rbf_equations", dtype, guide, points, neighbors, result, batch, rbf, met)
+
+        out = torch.empty(expected.shape, dtype=center)
+        check(f"equations {shape} {size} {basis} {dtype}", kernels, out, expected, launch, dtype)
+    return 2
+
+
 def check_first_guess(
     kernels: Kernels, size: tuple[int, int], rows: tuple[int, int], parts: int, dtype: torch.dtype
 ) -> int:
@@ -377,6 +416,9 @@ def main() -> None:
     cases += sum(check_first_guess(kernels, *c, dtype) for c in GUESS_CASES for dtype in DTYPES)
     cases += sum(check_nearest_samples(kernels, *c, d) for c in NEAREST_CASES for d in DTYPES)
     cases += sum(check_local_rbf(kernels, *case, dtype) for case in RBF_CASES for dtype in DTYPES)
+    cases += sum(
+        check_equations(kernels, *case, dtype) for case in RBF_CASES[:3] for dtype in DTYPES
+    )
     cases += check_devices(kernels) + check_large_cells(kernels)
     print(f"{cases} kernel cases equal the reference, each under {len(SCHEDULES)} schedules")
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from isp_meta.decoder import correction as module
-from isp_meta.decoder.correction import Correction, fit_correction
+from isp_meta.decoder.correction import ColorKernel, Correction, fit_correction
 
 PLANTED = torch.tensor([[0.3, -0.2], [0.1, 0.4], [-0.5, 0.2]], dtype=torch.float64)
 
@@ -74,9 +74,7 @@ def test_predictions_left_out_are_those_of_fitting_again_without_the_sample(
 
 
 def test_finds_a_planted_function_of_color_and_planted_weights():
-    fitted = fit_correction(*scene(800))
-    assert fitted is not None
-    correction, predicted = fitted
+    correction, predicted = fit_correction(ColorKernel.of(scene(800)[0]), *scene(800))
     color, features, target, _ = scene(500, seed=10)
     got = correction(color.T, features.T).T
     spread = float((target - target.mean(0)).square().mean().sqrt())
@@ -91,9 +89,11 @@ def test_samples_predict_as_well_what_they_have_not_seen_as_they_promise(solved)
     noise = 0.3 * torch.randn(
         600, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64
     )
-    fit_correction(color, features, clean, value)
+    fit_correction(ColorKernel.of(color), color, features, clean, value)
     quiet = solved[-1]
-    correction, predicted = fit_correction(color, features, clean + noise, value)
+    correction, predicted = fit_correction(
+        ColorKernel.of(color), color, features, clean + noise, value
+    )
     noisy = solved[-1]
     assert noisy[0] >= 100 * quiet[0]
     at, beside, truth, _ = scene(3000, seed=20)
@@ -109,10 +109,10 @@ def test_the_choice_has_the_least_error_of_samples_left_out(solved):
         300, 3, generator=torch.Generator().manual_seed(3), dtype=torch.float64
     )
     target = clean + noise
-    _, predicted = fit_correction(color, features, target, value)
+    _, predicted = fit_correction(ColorKernel.of(color), color, features, target, value)
     (chosen,) = solved
     weight = value.mean(1) + 0.005
-    system = module._system(color, module._spread(color, 128), features, target, weight)
+    system = module._system(ColorKernel.of(color), features, target, weight)
     weight = weight[:, None]
     every = {
         choice: float((weight * (system.solve(*choice)[1] - target)).square().sum())
@@ -149,9 +149,11 @@ def test_the_kernel_is_thematern_of_five_halves():
 def test_fewer_than_a_hundred_unclipped_samples_are_too_few():
     color, features, target, value = scene(400)
     color[99:, 1] = 1.0
-    assert fit_correction(color, features, target, value) is None
+    assert ColorKernel.of(color) is None
     color[99, 1] = 0.9
-    assert fit_correction(color, features, target, value) is not None
+    kernel = ColorKernel.of(color)
+    assert kernel is not None
+    assert bool(fit_correction(kernel, color, features, target, value)[1].isfinite().all())
 
 
 def test_clipped_samples_weigh_a_quarter():
@@ -161,7 +163,7 @@ def test_clipped_samples_weigh_a_quarter():
     target = torch.zeros(400, 3, dtype=torch.float64)
     target[200:] = 1
     value = torch.full_like(target, 0.4)
-    correction, _ = fit_correction(color, color[:, :0], target, value)
+    correction, _ = fit_correction(ColorKernel.of(color), color, color[:, :0], target, value)
     got = correction(color[:1].T, color[:1, :0].T)
     # (1/4 · 1) / (1 + 1/4), less what a smooth function is drawn to zero.
     torch.testing.assert_close(got, torch.full_like(got, 0.2), rtol=0, atol=3e-3)
@@ -171,7 +173,7 @@ def test_bright_samples_weigh_more():
     color, target = torch.full((400, 3), 0.5), torch.zeros(400, 3)
     value = torch.full((400, 3), 0.095)
     target[::2], value[::2] = 1.0, 0.295
-    correction, _ = fit_correction(color, color[:, :0], target, value)
+    correction, _ = fit_correction(ColorKernel.of(color), color, color[:, :0], target, value)
     got = correction(color[:1].T, color[:1, :0].T)
     torch.testing.assert_close(got, torch.full_like(got, 0.75), rtol=0, atol=0.01)
 
@@ -180,7 +182,9 @@ def test_bright_samples_weigh_more():
 def test_one_color_only_gives_its_mean_and_stays_tame_elsewhere(level):
     color, noise = torch.full((200, 3), level), random(200, 3).float() - 0.5
     value = torch.full((200, 3), 0.3)
-    correction, predicted = fit_correction(color, torch.zeros(200, 4), 0.3 + noise, value)
+    correction, predicted = fit_correction(
+        ColorKernel.of(color), color, torch.zeros(200, 4), 0.3 + noise, value
+    )
     got = correction(color.T, torch.zeros(4, 200)).T
     torch.testing.assert_close(got[0], (0.3 + noise).mean(0), rtol=0, atol=5e-3)
     assert bool(predicted.isfinite().all())
@@ -191,8 +195,12 @@ def test_one_color_only_gives_its_mean_and_stays_tame_elsewhere(level):
 
 def test_of_very_many_samples_some_are_fitted():
     color, features, target, value = scene(1200)
-    correction, _ = fit_correction(color[::3], features[::3], target[::3], value[::3])
-    fewer, predicted = fit_correction(color, features, target, value, fitted=400)
+    correction, _ = fit_correction(
+        ColorKernel.of(color[::3]), color[::3], features[::3], target[::3], value[::3]
+    )
+    fewer, predicted = fit_correction(
+        ColorKernel.of(color, fitted=400), color, features, target, value
+    )
     torch.testing.assert_close(fewer.table, correction.table, rtol=0, atol=1e-12)
     torch.testing.assert_close(fewer.weights, correction.weights, rtol=0, atol=1e-12)
     torch.testing.assert_close(predicted, fewer(color.T, features.T).T, rtol=0, atol=1e-12)

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from isp_meta.decoder.systems import LocalRBFSetting, NearestSamples, predict, shares
+from isp_meta.decoder.systems import LocalRBFSetting, NearestSamples, predict
 from isp_meta.ops import reference
 
 
@@ -30,16 +30,6 @@ def test_a_prediction_is_that_of_the_operator_on_the_whole_picture(kernel, side)
         every = torch.arange(9).view(1, 1, 1, 9)
         wanted = reference.local_rbf(whole, moved, values[block], every, side, basis)
         torch.testing.assert_close(got[block].T, wanted.flatten(2)[0], rtol=0, atol=2e-5)
-
-
-def test_shares_are_what_each_value_adds():
-    points, corner, guide = blocks(4, 16, 8)
-    values = torch.rand(4, 16, 3, generator=torch.Generator().manual_seed(1))
-    basis = LocalRBFSetting("log_gain", "rational", 16.0, 0.2).basis
-    share = shares(basis, points, corner, guide)
-    assert share.shape == (4, 64, 16)
-    wanted = predict(basis, points, values, corner, guide)
-    torch.testing.assert_close(share @ values, wanted, rtol=0, atol=1e-4)
 
 
 def test_the_nearest_samples_come_nearest_first():

@@ -18,15 +18,15 @@ from torch.nn import functional
 
 from ...codec.local_rbf import pack_local_rbf
 from ...decoder import Guide, LocalRBFSetting, block_side
-from ...decoder.correction import Correction, fit_correction
+from ...decoder.correction import ColorKernel, Correction, fit_correction
 from ...decoder.cubic import apply_polynomial, fit_polynomial
 from ...decoder.guess import log_gain, times_gain
-from ...decoder.guide import clipped
+from ...decoder.guide import CLIPS, clipped
 from ...decoder.search import search, settings
 from ...decoder.systems import NearestSamples, predict
 from ...networks.shipped import FEATURES, shipped_features
+from ...processors.workers import workers
 from ...samples import LocalRBFModel, Samples
-from ...workers import workers
 
 __all__ = ["fit_model", "model_bytes"]
 
@@ -157,8 +157,11 @@ def _some_blocks(guide: Guide, counts: Tensor | None, side: int) -> tuple[Tensor
 def _features(guide: Guide, index: Tensor, pool: Executor) -> Tensor:
     """(F, N) of the pixels of (N,) a flat index in any order."""
     pixels, place = torch.unique(index, return_inverse=True)
-    bands = guide.features(pixels, shipped_features(), pool)[place].T
-    return torch.cat([clipped(guide.srgb.reshape(3, -1)[:, index]), bands])
+    bands = guide.features(pixels, shipped_features(), pool).T
+    features = bands.new_empty(CLIPS + len(bands), len(index))
+    features[:CLIPS] = clipped(guide.srgb.reshape(3, -1)[:, index])
+    torch.index_select(bands, 1, place, out=features[CLIPS:])
+    return features
 
 
 def _guesses(
@@ -193,23 +196,16 @@ def _guesses(
     yield "cubic", guess(bare, at_samples, at_blocks)
     target = log_gain(value, apply_polynomial(cubic, fitted.T).T)
     by_hand, centers = max(bare.FEATURES), _centers(guide.srgb[0].numel())
+    kernel = ColorKernel.of(fitted, fitted=_FITTED, centers=centers) if centers else None
+    if kernel is None:
+        return
 
-    def corrected(network: str, weight: float, burnt: float) -> _Guess | None:
+    def corrected(network: str, weight: float, burnt: float) -> _Guess:
         count = len(features) if network else by_hand
         told = blocks.features[:count, ::step].T.clone()
         told[:, :4] *= burnt
-        found = fit_correction(
-            fitted,
-            told,
-            target,
-            value,
-            fitted=_FITTED,
-            centers=centers,
-            clipped_weight=weight,
-        )
-        if found is None:
-            return None
-        parts = found[0].centers, found[0].gains, found[0].weights
+        found, _ = fit_correction(kernel, fitted, told, target, value, clipped_weight=weight)
+        parts = found.centers, found.gains, found.weights
         known, gains, weights = (part.float().clamp_(-8, 8) for part in parts)
         model = replace(bare, centers=known, gains=gains, weights=weights, network=network)
         model = model.rounded()
@@ -227,11 +223,7 @@ def _guesses(
         for network in ("", FEATURES)
         for clipping, weight, burnt in (("", 1e-3, 0.0), (" and clipping", 0.25, 1.0))
     }
-    if centers:
-        found_each = pool.map(lambda kind: corrected(*kind), kinds.values())
-        for name, found in zip(kinds, found_each, strict=True):
-            if found is not None:
-                yield name, found
+    yield from zip(kinds, pool.map(lambda kind: corrected(*kind), kinds.values()), strict=True)
 
 
 def _choose(

@@ -12,37 +12,24 @@ bright.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from itertools import pairwise
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ...decoder import Decoder
-from ...decoder.guess import LOG_FLOOR, log_gain, times_gain
-from ...decoder.systems import shares
-from ...workers import workers
+from ...decoder.guess import log_gain, times_gain
+from ...decoder.systems import block_sums
+from ...ops import local_rbf_equations
+from ...processors.workers import workers
 from .blocks import Blocks
 
 __all__ = ["control_values"]
 
 # Pixels whose normal equations are held at a time, and rows of blocks around them that count too.
 _BAND_PIXELS, _HALO = 2_000_000, 8
-# Blocks whose systems are set up at a time: what stays in the cache.
-_RUN = 256
-
-
-@dataclass(frozen=True)
-class _Equations:
-    """Normal equations of some blocks.
-
-    Attributes:
-        neighbors: (B, K) samples. matrix: (B, K, K). right: (B, K, 3).
-    """
-
-    neighbors: Tensor
-    matrix: Tensor
-    right: Tensor
+# Rows of blocks that a worker takes at a time.
+_ROWS = 8
 
 
 @torch.no_grad()
@@ -66,17 +53,23 @@ def control_values(
     rows = -(-samples.height // side)
     some = max(1, _BAND_PIXELS // (samples.width * side))
 
-    def read(row: int) -> _Equations:
-        return _equations(decoder, start, raw, counts, row)
+    def work(part: tuple[int, int]) -> tuple[Tensor, Tensor]:
+        return _equations(decoder, start, raw, counts, *part)
 
     line = samples.index // (samples.width * side)
     _ = decoder.points, decoder.nearest  # before several workers ask for them at once
+    # (rows, across, K) samples, and (rows, across, K, K + 3) equations, of rows of blocks.
+    held: list[tuple[Tensor, Tensor]] = []
+    first = end = 0
     with workers() as pool:
         for top in range(0, rows, some):
-            wanted = range(max(0, top - _HALO), min(rows, top + some + _HALO))
-            parts = list(pool.map(read, wanted))
-            parts_of = zip(*((p.neighbors, p.matrix, p.right) for p in parts), strict=True)
-            solved = _solve(_Equations(*map(torch.cat, parts_of)), gain, rounds)
+            begin, stop = max(0, top - _HALO), min(rows, top + some + _HALO)
+            edges = [*range(end, stop, _ROWS), stop]
+            held += pool.map(work, pairwise(edges))
+            parts = (torch.cat(part)[begin - first :] for part in zip(*held, strict=True))
+            neighbors, equations = parts
+            held, first, end = [(neighbors, equations)], begin, stop
+            solved = _solve(neighbors.flatten(0, 1), equations.flatten(0, 1), gain, rounds)
             # The last rows' neighbors are not all there yet.
             final = (line >= top) & (line < top + some) & solved.isfinite().all(1)
             gain[final] = solved[final]
@@ -88,93 +81,56 @@ def _starting_gains(decoder: Decoder, raw: Tensor, counts: Tensor | None) -> Ten
 
     About a noisy prediction raw is not linear any more: what is met comes out too bright.
     """
-    weight = torch.ones_like(raw[0]) if counts is None else counts.to(raw)
+
+    def work(rows: tuple[int, int]) -> Tensor:
+        planes = torch.cat([part[:, slice(*rows)] for part in (raw, decoder.guess)])
+        weight = torch.ones_like(planes[:1]) if counts is None else counts[None, slice(*rows)]
+        return block_sums(torch.cat([planes * weight, weight.to(planes)]), decoder.side)
+
+    true, first, count = torch.split(torch.cat(decoder.each_strip(work), 1), [3, 3, 1])
     blocks = Blocks(raw.shape[1], raw.shape[2], decoder.side)
-    count = blocks.split(weight).sum(1)
-    true, first = (
-        torch.stack([blocks.split(plane * weight).sum(1) / count for plane in planes])
-        for planes in (raw, decoder.guess)
-    )
-    gain = log_gain(true, first)[:, blocks.of(decoder.samples.index)].T
+    gain = log_gain(true / count, first / count).flatten(1)[:, blocks.of(decoder.samples.index)].T
     # Of a block that does not count nothing is known.
     return torch.where(gain.isfinite(), gain, decoder.known).contiguous()
 
 
 @torch.no_grad()
 def _equations(
-    decoder: Decoder, start: Tensor, raw: Tensor, counts: Tensor | None, row: int
-) -> _Equations:
-    """Of a row of blocks, about what these log-gains of the samples give."""
-    guide, basis, side = decoder.guide, decoder.setting.basis, decoder.side
-    top, bottom = row * side, min(raw.shape[1], (row + 1) * side)
-    truth, guess = raw[:, top:bottom], decoder.guess[:, top:bottom]
-    weight = torch.ones_like(truth[:1]) if counts is None else counts[None, top:bottom].to(truth)
-    height, width = truth.shape[1:]
-    parts = torch.cat([guide.rows(top, bottom), guess, truth])
-    # Outside the picture blocks weigh nothing.
-    missing = (0, -width % side, 0, side - height)
-    parts = functional.pad(parts[None], missing, mode="replicate")[0]
-    shown, guess, truth = torch.split(parts, [5, 3, 3])
-    weight = _in_blocks(functional.pad(weight, missing), side).flatten(1)
-    guess, truth = (_in_blocks(part, side).flatten(2).mT for part in (guess, truth))
-    left = torch.arange(len(weight)).to(raw) * side
-    corner = torch.stack([left.new_full(left.shape, top), left], 1)
-    near = decoder.nearest(corner + (side - 1) / 2, decoder.neighbors)
-    blocks = near, corner, _in_blocks(shown, side), guess, truth, weight
-    found = []
-    for around, at, seen, first, true, counting in zip(
-        *(torch.split(part, _RUN) for part in blocks), strict=True
-    ):
-        share = shares(basis, decoder.points[around], at, seen)
-        wanted, far = _linearized(torch.bmm(share, start[around]), first, true)
-        # Squared as a whole, so that rounding leaves no matrix indefinite by more than its own
-        # precision: conjugate gradients would run away along it.
-        weighted = (share * (counting * far)[..., None]).mT
-        found.append((torch.bmm(weighted, share), torch.bmm(weighted, wanted)))
-    return _Equations(near, *(torch.cat(part) for part in zip(*found, strict=True)))
+    decoder: Decoder, start: Tensor, raw: Tensor, counts: Tensor | None, first: int, end: int
+) -> tuple[Tensor, Tensor]:
+    """Of some rows of blocks, about these log-gains: their samples, and the equations."""
+    rows = slice(first * decoder.side, end * decoder.side)
+    guide, points, neighbors = decoder.systems(rows.start, min(rows.stop, raw.shape[1]))
+    weight = None if counts is None else counts[None, None, rows].to(raw)
+    planes = decoder.guess[None, :, rows], raw[None, :, rows], weight
+    basis = decoder.setting.basis
+    found = local_rbf_equations(guide, points, start, neighbors, decoder.side, basis, *planes)
+    return neighbors[0], found[0]
 
 
-def _linearized(gain: Tensor, guess: Tensor, truth: Tensor) -> tuple[Tensor, Tensor]:
-    """What log-gains are to be for raw to be met, and how much missing it matters.
+def _solve(neighbors: Tensor, equations: Tensor, start: Tensor, rounds: int) -> Tensor:
+    """(N, 3) values after some rounds of conjugate gradients; of no block's samples the start.
 
     Args:
-        gain: (B, P, 3) log-gains to start from. guess, truth: (B, P, 3) raw.
-
-    Returns:
-        (B, P, 3) log-gains and (B, P) weights.
+        neighbors: (B, K) samples. equations: (B, K, K + 3) of them, matrices and right-hand sides.
     """
-    found = (guess + LOG_FLOOR) * gain.exp()
-    missed = (truth + LOG_FLOOR) / found - 1
-    # From the double on as the logarithm: the whole step would go too far.
-    far = missed.clamp(min=1)
-    target = gain + torch.where(missed > 1, 1 + far.log(), missed)
-    return target, (found * far).square().mean(2)
-
-
-def _in_blocks(picture: Tensor, side: int) -> Tensor:
-    """(B, C, side, side) of a row of blocks, (C, side, B * side)."""
-    channels, _, width = picture.shape
-    return picture.view(channels, side, width // side, side).permute(2, 0, 1, 3).contiguous()
-
-
-def _solve(equations: _Equations, start: Tensor, rounds: int) -> Tensor:
-    """(N, 3) values after some rounds of conjugate gradients; of no block's samples the start."""
-    flat = equations.neighbors.flatten()
+    flat, size = neighbors.flatten(), neighbors.shape[1]
+    matrix, right = equations[..., :size], equations[..., size:]
 
     def gather(parts: Tensor) -> Tensor:
         return torch.zeros_like(start).index_add_(0, flat, parts.flatten(0, 1))
 
     def times(values: Tensor) -> Tensor:
-        return gather(torch.bmm(equations.matrix, values[equations.neighbors]))
+        return gather(torch.bmm(matrix, values[neighbors]))
 
-    diagonal = equations.matrix.diagonal(dim1=1, dim2=2)
+    diagonal = matrix.diagonal(dim1=1, dim2=2)
     scale = gather(diagonal[..., None].expand(-1, -1, 3))
     # Dark samples weigh by their square: they must move, too, and only what weighs nothing stay.
     scale = scale + 1e-6 * scale[flat].mean() + 1e-12
     # Rounding may leave the matrices a little indefinite; staying near the start makes up for it.
     near = 1e-3 * scale
     values = start.clone()
-    rest = gather(equations.right) - times(values)
+    rest = gather(right) - times(values)
     step = rest / scale
     descent = (rest * step).sum(0)
     for _ in range(rounds):

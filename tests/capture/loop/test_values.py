@@ -64,8 +64,8 @@ def test_what_is_bright_weighs_more(fitted):
     both = flat.replace(raw=torch.cat([left, right], 2), srgb=shown)
     decoder = Decoder.of(Guide(both.srgb), both.samples)
     start = module._starting_gains(decoder, both.raw, None)
-    found = module._equations(decoder, start, both.raw, None, 8)
-    curvature = found.matrix.diagonal(dim1=1, dim2=2).sum(1)
+    _, found = module._equations(decoder, start, both.raw, None, 8, 9)
+    curvature = found[0].diagonal(dim1=1, dim2=2).sum(1)
     assert curvature[2] > 20 * curvature[-3]
 
 
@@ -112,9 +112,8 @@ def test_values_stay_within_what_can_be_stored(fitted):
 @pytest.mark.parametrize("curvature", [0.0, -1e-6])
 def test_equations_that_rounding_made_indefinite_leave_values_finite(curvature):
     neighbors = torch.tensor([[0, 1], [1, 2]])
-    matrix = (curvature * torch.eye(2)).expand(2, 2, 2).contiguous()
-    equations = module._Equations(neighbors, matrix, torch.full((2, 2, 3), 1e-3))
-    assert bool(module._solve(equations, torch.zeros(4, 3), 8).isfinite().all())
+    equations = torch.cat([curvature * torch.eye(2), torch.full((2, 3), 1e-3)], 1).expand(2, 2, 5)
+    assert bool(module._solve(neighbors, equations, torch.zeros(4, 3), 8).isfinite().all())
 
 
 def test_what_does_not_count_draws_no_value(fitted):
