@@ -118,7 +118,7 @@ def table(record: Record) -> str:
     rows = [f"| {' · '.join(m.name for m in SHOWN)} | {' | '.join(f'{r:g}' for r in asked)} |"]
     rows += ["| --- |" + " --- |" * len(asked)]
     by_rate = {
-        rate: [p for p in record["points"] if p["asked"] == rate and p.get("psnr")]
+        rate: [p for p in record["points"] if p["asked"] == rate and p["bits"] is not None]
         for rate in asked
     }
     best = {
@@ -127,15 +127,15 @@ def table(record: Record) -> str:
         for m in SHOWN
     }
     for method in ordered({p["method"] for p in record["points"] if p["asked"] is not None}):
-        cells = []
-        for rate in asked:
-            point = next((p for p in by_rate[rate] if p["method"] == method), None)
-            cells.append("–" if point is None else _cell(point, rate, best))
+        known = {p["asked"]: p for p in record["points"] if p["method"] == method}
+        cells = [_cell(known[rate], rate, best) if rate in known else "" for rate in asked]
         rows.append(f"| {method} | {' | '.join(cells)} |")
     return "\n".join(rows)
 
 
 def _cell(point: Point, rate: float, best: dict[tuple[float, str], float]) -> str:
+    if point["bits"] is None:
+        return "–"
     parts = []
     for measure in SHOWN:
         text = f"{measure.of(point):.{measure.decimals}f}"
@@ -293,6 +293,8 @@ def draw(found: dict[str, Record], path: Path) -> None:
     from matplotlib import rc_context
     from matplotlib.figure import Figure
 
+    all_ = ordered({method for record in found.values() for method in curves(record)})
+    colors = {method: f"C{number}" for number, method in enumerate(all_)}
     figure = Figure(figsize=(9, 2.6 * len(found)), layout="constrained")
     grid = figure.subplots(len(found), 2, sharex=True, squeeze=False)
     for (name, record), row in zip(found.items(), grid, strict=True):
@@ -306,6 +308,7 @@ def draw(found: dict[str, Record], path: Path) -> None:
                 axes.plot(
                     [p["bits"] for p in line],
                     [measure.of(p) for p in line],
+                    color=colors[method],
                     label=method,
                     marker="o",
                     markersize=4 if own else 2.5,
@@ -322,12 +325,18 @@ def draw(found: dict[str, Record], path: Path) -> None:
                 markeredgecolor="red",
                 label="ahead of us",
             )
-            axes.set(title=f"{name}: {measure.name}", xscale="log")
+            scale = "linear" if measure.sign > 0 else "log"
+            axes.set(title=f"{name}: {measure.name}", xscale="log", yscale=scale)
             axes.title.set_fontsize(9)
             axes.grid(alpha=0.3)
     for axes in grid[-1]:
         axes.set_xlabel("bits a photosite beside the JPEG")
-    grid[0, 0].legend(fontsize=6)
+    shown: dict[str, Any] = {}
+    for axes in grid.flat:
+        drawn, names = axes.get_legend_handles_labels()
+        shown |= dict(zip(names, drawn, strict=True))
+    place: dict[str, Any] = {"loc": "outside lower center", "ncols": 3, "fontsize": 7}
+    figure.legend(list(shown.values()), list(shown), **place)
     with rc_context({"svg.hashsalt": "rivals", "svg.fonttype": "none"}):
         figure.savefig(path, metadata={"Date": None})
 

@@ -1,8 +1,8 @@
 """Embed, recover and training on a GPU: python benchmarks/gpu_photograph.py [RAW] [--device cuda]
 
 Seconds of embedding (on the CPU, wherever recovery is), of recovering on the CPU and on the device,
-and by how much the two differ; then seconds of a training step of a config, its batch of noise lying
-on the device already. Medians, once warm.
+and by how much the two differ; then seconds of a training step of a config, its batch of noise on
+the device already. Medians, once warm.
 """
 
 from __future__ import annotations

@@ -285,7 +285,8 @@ def main() -> None:
     sizes = FULL if given.full else QUICK
     if given.once:
         for name in plain_pytorch.names():
-            call(getattr(ops, name), name, modes(name)[-1], arguments(name, *WEIGHED, given.device))()
+            once = arguments(name, *WEIGHED, given.device)
+            call(getattr(ops, name), name, modes(name)[-1], once)()
     elif given.child == "memory":
         print(json.dumps(weigh_cases("cpu")))
     elif given.child:

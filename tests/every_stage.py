@@ -24,12 +24,20 @@ class Example:
 
 
 MIX = [[0.8, 0.1, 0.1], [0.1, 0.7, 0.2], [0.05, 0.15, 0.8]]
+# A red place, and all pixels of a part of the picture.
+MAPS = [
+    {"gains": [[[1.2], [1.0]], [[0.9], [1.1]]], "rectangle": (0, 1, 999, 999), "pitch": (2, 2)},
+    {"gains": [[[0.8]], [[1.0]]], "rectangle": (2, 2, 9, 9), "spacing": (0.5, 1.0)},
+]
 RANDOM = "every pixel of a batch has noise of its own"
+SEED = "a seed needs a generator of its own, which no graph can hold"
 EXAMPLES = {
     "BlackLevel": Example(),
     "CameraToWorking": Example(),
     "ColorMatrix": Example({"matrix": MIX}),
-    "DefectivePixels": Example({"defects": [[0, 0]]}),
+    "DefectivePixels": Example(
+        {"defects": [[0, 0]]}, {"parameters": "a pixel is found or is not: none"}
+    ),
     "Demosaic": Example(),
     "Exposure": Example({"stops": -0.5}),
     "Gamma": Example(),
@@ -37,8 +45,10 @@ EXAMPLES = {
     "HighlightCompression": Example(),
     "HighlightReconstruction": Example(),
     "HueSaturationMap": Example({"table": [[[[10.0, 0.9, 1.0]], [[5.0, 0.8, 1.0]]]] * 3}),
-    "Jpeg": Example({"quality": 90.0}),
-    "LensShading": Example(),
+    "Jpeg": Example(
+        {"quality": 90.0}, {"parameters": "that of the tables before they are rounded"}
+    ),
+    "LensShading": Example({"maps": MAPS}),
     "Linearize": Example({"table": [i * (1 + i / 4095) for i in range(4096)]}),
     "LocalToneMapping": Example(),
     "LookTable": Example({"table": [[[[10.0, 0.9, 1.0]], [[5.0, 0.8, 1.0]]]] * 3}),
@@ -46,7 +56,9 @@ EXAMPLES = {
     "NoiseReduction": Example(),
     "Quantize": Example({"bits": 10}, {"gradient": "it goes straight through"}),
     "Saturation": Example({"amount": 0.7}),
-    "SensorNoise": Example({"shot": 1e-4, "read": 1e-6, "seed": 1}, {"batch": RANDOM}),
+    "SensorNoise": Example(
+        {"shot": 1e-4, "read": 1e-6, "seed": 1}, {"batch": RANDOM, "traced": SEED}
+    ),
     "Sharpening": Example(),
     "ToneCurve": Example({"knots": [0.0, 0.4, 0.7, 1.0]}),
     "Vignette": Example({"coefficients": [0.2, 0.0, 0.1, 0.0, 0.0]}),
@@ -67,9 +79,16 @@ PICTURES = {"codes": 1, "mosaic": 1, "raw": 3, "rgb": 3, "srgb": 3}
 DEVICES = ["cpu", *(["cuda"] if torch.cuda.is_available() else [])]
 
 
+def excuse(name, check):
+    """Why a check cannot hold for a stage; None: it must."""
+    if check == "parameters" and not list(make(name).bind(CAMERA).learn().parameters()):
+        return "none is learned"
+    return EXAMPLES[name].excused.get(check)
+
+
 def every_stage(check):
     """The examples for which a check can hold."""
-    named = [name for name, example in EXAMPLES.items() if check not in example.excused]
+    named = [name for name in EXAMPLES if excuse(name, check) is None]
     return pytest.mark.parametrize("name", [n for n in named if hasattr(stages, n)])
 
 
@@ -107,3 +126,21 @@ def hard_pictures(dtype=torch.float32):
     }
     batch = Frame(CAMERA, **fields)
     return batch, [Frame(CAMERA, **{k: v[i] for k, v in fields.items()}) for i in range(3)]
+
+
+# Columns of the table in docs/stages.md: what is tested of every stage, and its name as a check.
+COLUMNS = {
+    "gradient": "gradient",
+    "parameters": "of parameters",
+    "batch": "batch",
+    "traced": "in a graph",
+}
+
+
+def table():
+    """What holds of every stage, as the documentation shows it: the tests' own excuses."""
+    lines = [f"| stage | {' | '.join(COLUMNS.values())} |", "| --- " * (1 + len(COLUMNS)) + "|"]
+    for name in EXAMPLES:
+        cells = " | ".join(excuse(name, check) or "yes" for check in COLUMNS)
+        lines.append(f"| `{name}` | {cells} |")
+    return "\n".join(lines)

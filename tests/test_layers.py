@@ -14,7 +14,7 @@ PACKAGE = ROOT / "isp_meta"
 # From the ground up. Whatever stands on one floor may import from those below, and from no other.
 FLOORS: list[set[str]] = [
     {"_ops", "_payload", "data", "processors", "weights"},
-    {"colorimetry", "errors", "metrics", "ops", "printing", "workers"},
+    {"colorimetry", "errors", "metrics", "ops", "printing"},
     {"camera", "samples"},
     {"frame"},
     {"stage"},

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from isp_meta import processors
+from isp_meta.processors import environment
 
 ALL = processors.available(own=Path(os.devnull))
 
@@ -68,7 +69,7 @@ def test_what_the_environment_says_stays(
 
 
 def test_a_quota_leaves_fewer_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(processors, "available", lambda own=None: 1 if own is None else 4)
+    monkeypatch.setattr(environment, "available", lambda own=None: 1 if own is None else 4)
     for given, expected in (({}, "1"), ({"OMP_NUM_THREADS": "3"}, "3")):
         monkeypatch.setattr(os, "environ", dict(given))
         processors.prepare()

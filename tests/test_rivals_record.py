@@ -49,15 +49,19 @@ def test_the_page_shows_the_record():
 def test_every_point_that_is_ahead_of_us_is_told():
     known = ((0.1, 50), (0.4, 54), (1.6, 58))
     own = [point(drawing.OURS, bits, psnr, bits) for bits, psnr in known]
-    others = [point("B", 0.2, 51.9), point("B", 0.8, 56.1), point("B", 3.2, 70)]
+    others = [point("B", 0.2, 51.9), point("B", 0.8, 57.5), point("B", 1.65, 57)]
     record = {"points": [*own, *others, {"method": "B", "asked": 9, "bits": None}]}
     lines = drawing.curves(record)
     assert drawing.at(lines[drawing.OURS], 0.2, drawing.MEASURES[0]) == pytest.approx(52)
     ((method, told, by),) = drawing.lost(lines, drawing.MEASURES[0])
     assert (method, told["bits"]) == ("B", 0.8)
-    assert by == pytest.approx(0.1)
+    assert by == pytest.approx(1.5)
     assert len(drawing.lost(lines, drawing.MEASURES[2])) == 1
-    assert "| `x` | PSNR, linear, dB | B | 0.80 (0.1) |" in drawing.losses({"x": record})
+    # A little beyond our last point nothing is passed over, far beyond nothing is claimed.
+    lines["B"] = [point("B", 1.65, 59), point("B", 3.2, 70)]
+    assert [told["bits"] for _, told, _ in drawing.lost(lines, drawing.MEASURES[0])] == [1.65]
+    record["electrons"] = None
+    assert "| `x` | PSNR, linear, dB | B | 0.80 (1.5) |" in drawing.losses({"x": record})
 
 
 @pytest.mark.parametrize("name", codecs.CODECS)

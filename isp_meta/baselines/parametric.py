@@ -14,9 +14,9 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..frame import Frame, Reconstructor
+from ..processors.workers import workers
 from ..samples import ParametricModel
 from ..stages.inverse_tone_curve import apply_curves
-from ..workers import workers
 
 __all__ = ["ParametricReconstructor", "influence"]
 

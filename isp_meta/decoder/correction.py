@@ -172,7 +172,7 @@ class _Ridge:
         return found
 
     def some(self, step: int) -> _Ridge:
-        """Every so manieth sample."""
+        """Every step-th sample."""
         return _Ridge(
             self.design[::step],
             self.target[::step],
@@ -186,7 +186,7 @@ class ColorKernel(NamedTuple):
     """What corrections of the same samples share: the colors' part of what is fitted.
 
     Attributes:
-        usable: (N,) which samples are not clipped. step: every so manieth sample is fitted.
+        usable: (N,) which samples are not clipped. step: every step-th sample is fitted.
         centers: (M, 3) float64. design: (n, M) float64, of the samples that are fitted.
     """
 

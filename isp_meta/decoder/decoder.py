@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 
 from ..ops import local_rbf
+from ..processors.workers import workers
 from ..samples import Correction, Samples
-from ..workers import workers
 from .guess import GUESSES, FirstGuess, fit_guesses, log_gain, times_gain
 from .guide import Guide
 from .search import LeftOut, search, settings
@@ -156,7 +156,7 @@ class Decoder:
 
         Args:
             truth: (3, H, W) raw. counts: (H, W) bool, which pixels are looked at; None: all.
-            step: of the picture's strips every so manieth alone.
+            step: looks at every step-th strip of the picture only.
         """
         side = self.side
 
@@ -169,7 +169,7 @@ class Decoder:
         return torch.cat(self.each_strip(work, step))
 
     def each_strip(self, work: Callable[[tuple[int, int]], Result], step: int = 1) -> list[Result]:
-        """What is made of every so manieth strip of whole blocks, by all workers."""
+        """What is made of every step-th strip of whole blocks, by all workers."""
         # Worked out before, so that no two workers do it.
         _ = self.known, self.nearest, self.points
         with workers() as pool:

@@ -19,8 +19,8 @@ from ..errors import WeightsFileError
 from ..networks.shipped import shipped_features
 from ..ops import first_guess
 from ..ops.first_guess import CONTRAST_FEATURES
+from ..processors.workers import workers
 from ..samples import LocalRBFModel
-from ..workers import workers
 from .correction import ColorKernel, Correction, fit_correction
 from .cubic import apply_polynomial, fit_polynomial
 from .guide import CLIPS, Beside, Guide, clipped

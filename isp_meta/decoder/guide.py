@@ -13,7 +13,7 @@ from torch.nn import functional
 
 from ..ops import FineLayers, guess_features
 from ..ops.first_guess import CONTRAST_FEATURES
-from ..workers import workers
+from ..processors.workers import workers
 from .detail import coarse_contrast
 from .learned import told_at_half
 

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ..workers import workers
+from ..processors.workers import workers
 
 __all__ = ["lift_specks"]
 

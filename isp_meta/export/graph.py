@@ -10,14 +10,14 @@ from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.fx.experimental import _config as tracing
 
 from ..errors import ExportError
 
-__all__ = ["CHECKED", "OPSET", "TRACED", "error", "free", "onnx_bytes", "quiet", "run"]
+__all__ = ["CHECKED", "OPSET", "TRACED", "error", "onnx_bytes", "quiet", "run", "traced"]
 
 OPSET = 18
 """ONNX operator set of the files written; runtimes know it since 2023."""
@@ -26,39 +26,50 @@ OPSET = 18
 TRACED, CHECKED = (34, 50), (64, 46)
 
 
-def free(count: int) -> tuple[dict[int, Any], ...]:
-    """What leaves height and width of ``count`` inputs free while they are traced."""
-    return tuple({2: torch.export.Dim.DYNAMIC, 3: torch.export.Dim.DYNAMIC} for _ in range(count))
+def traced(
+    module: nn.Module, examples: Sequence[Tensor], dims: Sequence[int] = (2, 3)
+) -> torch.export.ExportedProgram:
+    """The program of a module.
+
+    Args:
+        module: takes the examples, in their order.
+        examples: (N, C, H, W) each.
+        dims: of every example that are left free.
+
+    Raises:
+        Exception: of any type, as the tracer has no common one.
+    """
+    shapes = tuple(dict.fromkeys(dims, torch.export.Dim.DYNAMIC) for _ in examples)
+    # Otherwise the program would be for sizes alone that compare as the examples' do, such as
+    # those that are no multiples of 16.
+    with quiet(), torch.no_grad(), tracing.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
+        return torch.export.export(module, tuple(examples), dynamic_shapes=shapes)
 
 
 def onnx_bytes(
-    model: nn.Module | torch.export.ExportedProgram,
-    examples: Mapping[str, Tensor],
-    gives: Sequence[str],
+    program: torch.export.ExportedProgram, takes: Sequence[str], gives: Sequence[str]
 ) -> bytes:
-    """The ONNX model of a module, or of what it was traced to.
+    """The ONNX model of a program.
 
     Args:
-        model: takes the examples, in their order.
-        examples: (1, C, H, W) each, by the names of the inputs; H and W are left free.
+        program: see :func:`traced`.
+        takes: names of the inputs.
         gives: names of the outputs.
 
     Raises:
         ExportError: it cannot be expressed in ONNX, or the extra ``isp-meta[onnx]`` is missing.
     """
-    traced = isinstance(model, torch.export.ExportedProgram)
     try:
         with TemporaryDirectory() as folder, quiet(), torch.no_grad():
             file = Path(folder, "model.onnx")
             torch.onnx.export(
-                model,
-                () if traced else tuple(examples.values()),
+                program,
+                (),
                 file,
                 dynamo=True,
                 opset_version=OPSET,
-                input_names=list(examples),
+                input_names=list(takes),
                 output_names=list(gives),
-                dynamic_shapes=None if traced else free(len(examples)),
                 external_data=False,
                 verbose=False,
             )

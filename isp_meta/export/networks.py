@@ -151,12 +151,7 @@ def _examples(takes: Mapping[str, int], size: tuple[int, int]) -> dict[str, Tens
 
 def _trace(network: nn.Module, examples: Mapping[str, Tensor]) -> torch.export.ExportedProgram:
     try:
-        # Otherwise the program would be for sizes alone that compare as the example's do, such as
-        # those that are no multiples of 16.
-        with graph.quiet(), tracing.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
-            return torch.export.export(
-                network, tuple(examples.values()), dynamic_shapes=graph.free(len(examples))
-            )
+        return graph.traced(network, list(examples.values()))
     except Exception as refusal:  # the tracer's errors have no common type
         raise ExportError(f"the network cannot be traced: {graph.cause(refusal)}") from refusal
 
@@ -164,7 +159,7 @@ def _trace(network: nn.Module, examples: Mapping[str, Tensor]) -> torch.export.E
 def _onnx(program: torch.export.ExportedProgram, takes: Mapping[str, int], gives: str) -> bytes:
     with graph.quiet(), tracing.patch(backed_size_oblivious=True):  # type: ignore[attr-defined]
         plain = program.run_decompositions(_DEFINITIONS)
-    return graph.onnx_bytes(plain, _examples(takes, graph.TRACED), [gives])
+    return graph.onnx_bytes(plain, list(takes), [gives])
 
 
 def _saved(program: torch.export.ExportedProgram) -> bytes:

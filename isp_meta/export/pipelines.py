@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from contextlib import nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -12,7 +13,7 @@ from ..camera import BAYER_PATTERNS, Camera
 from ..errors import ExportError, PipelineOrderError
 from ..frame import Frame
 from ..io import check_target, write_atomic
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, blaming
 from ..stage import Stage
 from ..stages import Demosaic, demosaic
 from ..stages.demosaic import method_for
@@ -61,8 +62,12 @@ class TensorPipeline(nn.Module):
             (..., C, H, W), as Frame says of ``gives``.
         """
         frame = Frame(self.camera).replace(**{self.takes: picture})
-        for stage in self.pipeline:
-            frame = stage(frame)
+        for position, stage in enumerate(self.pipeline):
+            # What compiles a graph takes no part in errors, but it shows the line.
+            with (
+                nullcontext() if torch.compiler.is_dynamo_compiling() else blaming(position, stage)
+            ):
+                frame = stage(frame)
         return getattr(frame, self.gives)  # type: ignore[no-any-return]
 
 
@@ -104,9 +109,9 @@ def onnx(
 ) -> None:
     """Writes a pipeline as an ONNX model of operator set 18.
 
-    Its input and output are named as the fields (raw and raw_out where both are one): (1, C, H, W)
-    float32, H and W free, 4 or more, and even where a mosaic goes in. The model is written once it
-    has run in onnxruntime at two sizes and gave what PyTorch gives.
+    Its input and output are named as the fields (raw and raw_out where both are one): (N, C, H, W)
+    float32, N, H and W free, H and W 4 or more, and even where a mosaic goes in. The model is
+    written once it has run in onnxruntime at two sizes and gave what PyTorch gives.
 
     Args:
         pipeline, camera, takes, gives: see :class:`TensorPipeline`.
@@ -122,9 +127,13 @@ def onnx(
     true = TensorPipeline(pipeline, camera, takes, gives).eval()
     traced = TensorPipeline(_with_convolution(pipeline, camera.cfa), camera, takes, gives)
     result = gives + ("_out" if gives == takes else "")
-    data = graph.onnx_bytes(traced, {takes: _example(true, graph.TRACED)}, [result])
-    for size in (graph.TRACED, graph.CHECKED):
-        picture = _example(true, size)
+    try:
+        program = graph.traced(traced, [_example(true, 2, graph.TRACED)], dims=(0, 2, 3))
+    except Exception as refusal:  # the tracer's errors have no common type
+        raise ExportError(f"it cannot be expressed in ONNX: {graph.cause(refusal)}") from refusal
+    data = graph.onnx_bytes(program, [takes], [result])
+    for pictures, size in ((2, graph.TRACED), (1, graph.CHECKED)):
+        picture = _example(true, pictures, size)
         error = graph.error(graph.run(data, {takes: picture}), true(picture))
         if not error <= _TOLERANCE:
             raise ExportError(
@@ -149,8 +158,8 @@ def _with_convolution(pipeline: Pipeline, cfa: str) -> Pipeline:
     return Pipeline(exported(stage) for stage in pipeline)
 
 
-def _example(module: TensorPipeline, size: tuple[int, int]) -> Tensor:
-    """(1, C, H, W) of all that the sensor may say."""
+def _example(module: TensorPipeline, pictures: int, size: tuple[int, int]) -> Tensor:
+    """(N, C, H, W) of all that the sensor may say."""
     channels = module.camera.channels if module.takes in ("codes", "mosaic") else 3
-    light = torch.rand(1, channels, *size, generator=torch.Generator().manual_seed(0))
+    light = torch.rand(pictures, channels, *size, generator=torch.Generator().manual_seed(0))
     return light * module.camera.white_level if module.takes == "codes" else light

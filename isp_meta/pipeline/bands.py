@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.autograd.forward_ad import unpack_dual
 
 from ..frame import Frame
+from ..processors.workers import workers
 from ..stage import Stage
-from ..workers import workers
 from .blame import blaming
 
 __all__ = ["BAND", "pointwise_run", "run_banded"]

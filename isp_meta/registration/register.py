@@ -16,8 +16,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from ..errors import PictureMismatch
+from ..processors.workers import workers
 from ..samples import Samples
-from ..workers import workers
 from .agreement import TILE, agreement, brightness
 from .match import directions, match, match_part
 from .placement import Placement, Size, size_of, upright

@@ -17,6 +17,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .borders import cropped
+
 __all__ = ["Field", "Pair", "interleave", "put", "split"]
 
 Pair = tuple[int, int]
@@ -87,11 +89,7 @@ def interleave(planes: Sequence[Tensor], size: Pair) -> Tensor:
         (..., 3, height, width).
     """
     raw = functional.pixel_shuffle(torch.stack(list(planes), -3), 2)
-    if not torch.compiler.is_compiling():
-        return raw[..., : size[0], : size[1]].contiguous()
-    # A slice would ask whether the size is odd, and the traced graph serve such sizes alone.
-    rows, columns = (torch.arange(lines, device=raw.device) for lines in size)
-    return raw.index_select(-2, rows).index_select(-1, columns)
+    return cropped(raw, size).contiguous()
 
 
 def put(planes: Sequence[Tensor], raw: Tensor) -> None:

@@ -52,7 +52,8 @@ def _row_periods(
     values: Tensor, black: Tensor | Sequence[float], white: Tensor | float
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Rows a period at a time, (..., ceil(H / n), n, W), and black and white - black, (n, W), or of
-    three colors (3, 1, 1, 1)."""
+    three colors (3, 1, 1, 1). Traced, (..., H, 1, W) and (H, 1, W), for a graph cannot depend on
+    what a height leaves over."""
     if not values.is_floating_point():
         raise TypeError(f"codes must be floating point, not {values.dtype}")
     given = not isinstance(black, Tensor) and not isinstance(white, Tensor)
@@ -61,6 +62,10 @@ def _row_periods(
     height, width = values.shape[-2:]
     side = _side(len(black), values)
     levels = torch.as_tensor(black, dtype=values.dtype, device=values.device)
+    if torch.compiler.is_compiling():
+        level = _level_by_pixel(levels, height, width).unsqueeze(-2)
+        white = white.to(values) if isinstance(white, Tensor) else white
+        return values.unsqueeze(-2), level, white - level
     if len(black) == _COLORS:
         level = levels.view(_COLORS, 1, 1, 1)
     else:
@@ -68,6 +73,15 @@ def _row_periods(
     whole = functional.pad(values, (0, 0, 0, -height % side)) if height % side else values
     white = white.to(values) if isinstance(white, Tensor) else white
     return torch.unflatten(whole, -2, (-1, side)), level, white - level
+
+
+def _level_by_pixel(levels: Tensor, height: int, width: int) -> Tensor:
+    """(H, W), or of three colors (3, 1, 1)."""
+    if len(levels) == _COLORS:
+        return levels.view(_COLORS, 1, 1)
+    side = math.isqrt(len(levels))
+    rows, columns = (torch.arange(lines, device=levels.device) % side for lines in (height, width))
+    return levels.view(side, side)[rows][:, columns]
 
 
 def _side(levels: int, values: Tensor) -> int:

@@ -5,7 +5,19 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-__all__ = ["extended"]
+__all__ = ["cropped", "extended"]
+
+
+def cropped(picture: Tensor, size: tuple[int, int]) -> Tensor:
+    """The top left part of (..., H, W), of (height, width).
+
+    A view; but traced it is a copy, for a slice would ask whether the size is odd, and the graph
+    serve such sizes alone.
+    """
+    if not torch.compiler.is_compiling():
+        return picture[..., : size[0], : size[1]]
+    rows, columns = (torch.arange(lines, device=picture.device) for lines in size)
+    return picture.index_select(-2, rows).index_select(-1, columns)
 
 
 def extended(plane: Tensor, dim: int, start: int, stop: int) -> Tensor:

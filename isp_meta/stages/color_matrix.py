@@ -13,6 +13,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..frame import Frame
 from ..stage import Range, Stage
+from .rows import weighted_sum
 
 __all__ = [
     "SRGB_TO_XYZ",
@@ -74,7 +75,12 @@ def color_matrix(rgb: Tensor, matrix: Tensor, clip: bool = True) -> Tensor:
             f"rgb must be (..., 3, H, W) and matrix (3, 3), "
             f"not {tuple(rgb.shape)} and {tuple(matrix.shape)}"
         )
-    product = (matrix.to(rgb) @ rgb.flatten(-2)).view_as(rgb)
+    matrix = matrix.to(rgb)
+    if torch.compiler.is_compiling():
+        # A product of matrices would ask how many pictures there are.
+        product = torch.cat([weighted_sum(rgb, row) for row in matrix], -3)
+    else:
+        product = (matrix @ rgb.flatten(-2)).view_as(rgb)
     return product.clamp(0, 1) if clip else product
 
 

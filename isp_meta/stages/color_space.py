@@ -13,6 +13,7 @@ from ..colorimetry import SPACES, conversion, rgb_to_xyz
 from ..frame import Frame
 from .camera_profile import camera_to_xyz
 from .color_matrix import MatrixStage, color_matrix
+from .rows import weighted_sum
 
 __all__ = [
     "CameraToWorking",
@@ -72,7 +73,7 @@ def compress_gamut(rgb: Tensor, weights: Tensor) -> Tensor:
     Returns:
         (..., 3, H, W) in [0, 1]; gradients are finite everywhere.
     """
-    gray = (weights.to(rgb) @ rgb.flatten(-2)).view_as(rgb[..., 0, :, :]).unsqueeze(-3).clamp(0, 1)
+    gray = weighted_sum(rgb, weights.to(rgb)).clamp(0, 1)
     chroma = rgb - gray
     # Far below what a color can differ by, so that gray divides by no zero.
     least = torch.finfo(rgb.dtype).tiny ** 0.5

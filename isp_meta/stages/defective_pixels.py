@@ -18,6 +18,11 @@ from .periodic import least_cfa
 __all__ = ["DefectivePixels", "DefectMethod", "defective_pixels", "detect_defects"]
 
 DefectMethod = Literal["gradient", "median"]
+Offset = tuple[int, int]
+Table = tuple[tuple[tuple[Offset, ...], ...], ...]
+
+# How far from its rim a traced graph fills a cluster.
+_TRACED_ROUNDS = 3
 
 # Pixels searched at a time: the extremes of their neighborhoods take ten times their memory.
 _BAND = 1 << 20
@@ -32,30 +37,30 @@ _NEIGHBORS = ((0, 2), (2, 0), (2, 2), (2, -2), (0, -2), (-2, 0), (-2, -2), (-2, 
 
 
 @cache
-def _neighbors(cfa: str) -> Tensor:
+def _neighbors(cfa: str) -> Table:
     """(n, n, 8, 2): offsets from each place of a pattern to its neighbors, in pairs as above.
 
     Of a Bayer pattern those above, of another the four nearest pairs that have the place's color.
+    No tensor: one that was first made while a graph is traced would be of no use later.
     """
     if cfa in BAYER_PATTERNS:
-        return torch.tensor(_NEIGHBORS).expand(2, 2, -1, -1)
+        return ((_NEIGHBORS,) * 2,) * 2
     pattern = pattern_of(MONOCHROME if cfa == LINEAR else cfa)
     period = len(pattern)
-    table = torch.empty(period, period, len(_NEIGHBORS), 2, dtype=torch.int64)
     reach = range(-period, period + 1)
     half = [(down, right) for down in reach for right in reach if (down, right) > (0, 0)]
     half.sort(key=lambda offset: offset[0] ** 2 + offset[1] ** 2)
-    for y in range(period):
-        for x in range(period):
-            pairs = [
-                (down, right)
-                for down, right in half
-                if pattern[(y + down) % period, (x + right) % period] == pattern[y, x]
-                and pattern[(y - down) % period, (x - right) % period] == pattern[y, x]
-            ]
-            table[y, x, :4] = torch.tensor(pairs[:4])
-    table[:, :, 4:] = -table[:, :, :4]
-    return table
+
+    def of_place(y: int, x: int) -> tuple[Offset, ...]:
+        pairs = [
+            (down, right)
+            for down, right in half
+            if pattern[(y + down) % period, (x + right) % period] == pattern[y, x]
+            and pattern[(y - down) % period, (x - right) % period] == pattern[y, x]
+        ][:4]
+        return (*pairs, *((-down, -right) for down, right in pairs))
+
+    return tuple(tuple(of_place(y, x) for x in range(period)) for y in range(period))
 
 
 def detect_defects(
@@ -75,8 +80,7 @@ def detect_defects(
     pixels stand out, one must do so the more.
 
     Defects that touch each other, or are neighbors of one color, hide each other; a pixel without
-    a neighbor of its color in a row and in a column is never found. How much memory is taken
-    depends on what is found: not for export.
+    a neighbor of its color in a row and in a column is never found.
 
     Args:
         mosaic: (..., H, W), float32 or float64, any size.
@@ -97,6 +101,9 @@ def detect_defects(
     cfa = least_cfa(cfa)
     if cfa not in BAYER_PATTERNS:
         return _detected(planes, threshold, contrast, _neighbors(cfa)).view(mosaic.shape)
+    if torch.compiler.is_compiling():
+        band = _with_neighbors(_with_neighbors(planes, -2, 0, height), -1, 0, width)
+        return _stands_out(band, threshold, contrast).view(mosaic.shape)
     rows = max(_BAND // width, 1)
     bands = []
     for top in range(0, height, rows):
@@ -119,6 +126,8 @@ def _with_neighbors(mosaic: Tensor, dim: int, start: int, stop: int) -> Tensor:
 def _stands_out(padded: Tensor, threshold: Tensor | float, contrast: Tensor | float) -> Tensor:
     """(N, H + 6, W + 6) to (N, H, W) bool."""
     near = padded[:, 1:-1, 1:-1]
+    # A graph cannot hold a list as long as what is found: it looks beside every pixel.
+    beside_all = _beside(padded) if torch.compiler.is_compiling() else None
     left, here, right = near[..., :-4], near[..., 2:-2], near[..., 4:]
     found = []
     for extreme, sign in ((torch.maximum, 1), (torch.minimum, -1)):
@@ -126,6 +135,9 @@ def _stands_out(padded: Tensor, threshold: Tensor | float, contrast: Tensor | fl
         lines = extreme(beside, here)
         around = extreme(extreme(lines[:, :-4], lines[:, 4:]), beside[:, 2:-2])
         excess = (here[:, 2:-2] - around).mul_(sign)
+        if beside_all is not None:
+            found.append((excess > threshold) & (excess > contrast * beside_all))
+            continue
         place = (excess > threshold).nonzero().unbind(1)
         alone = torch.zeros_like(excess, dtype=torch.bool)
         alone[place] = excess[place] > contrast * _most_beside(padded, place)
@@ -137,20 +149,29 @@ def _most_beside(padded: Tensor, place: tuple[Tensor, ...]) -> Tensor:
     """(K,) how far the farthest of eight pixels around a place is from its neighbors' mean."""
     number, y, x = (index.view(-1, 1, 1) for index in place)
     window = torch.arange(2 * _REACH + 1, device=padded.device)
-    windows = padded[number, y + window[:, None], x + window]
-    middle = windows[:, 2:5, 2:5]
-    mean = sum(windows[:, 2 + down : 5 + down, 2 + right : 5 + right] for down, right in _NEIGHBORS)
-    off = (middle - mean / len(_NEIGHBORS)).abs_()
-    off[:, 1, 1] = 0
-    return off.amax((1, 2))
+    return _beside(padded[number, y + window[:, None], x + window])[:, 0, 0]
+
+
+def _beside(padded: Tensor) -> Tensor:
+    """(N, H + 6, W + 6) to (N, H, W): the same of every pixel."""
+    height, width = (size - 2 * _REACH for size in padded.shape[-2:])
+
+    def shifted(plane: Tensor, down: int, right: int, more: int) -> Tensor:
+        return plane.narrow(-2, down, height + more).narrow(-1, right, width + more)
+
+    mean = sum(shifted(padded, 2 + down, 2 + right, 2) for down, right in _NEIGHBORS)
+    off = (shifted(padded, 2, 2, 2) - mean / len(_NEIGHBORS)).abs()
+    around = [(down, right) for down in range(3) for right in range(3) if (down, right) != (1, 1)]
+    return torch.stack([shifted(off, down, right, 0) for down, right in around]).amax(0)
 
 
 def _detected(
-    planes: Tensor, threshold: Tensor | float, contrast: Tensor | float, table: Tensor
+    planes: Tensor, threshold: Tensor | float, contrast: Tensor | float, table: Table
 ) -> Tensor:
     """The same of any pattern: (N, H, W) to bool."""
     height, width = planes.shape[-2:]
-    period, reach = len(table), int(table.max())
+    period = len(table)
+    reach = max(max(offset) for line in table for place in line for offset in place)
     margin = -(-(reach + 1) // period) * period
     # Beyond an edge lie those of their color from within, the second ones so that no pixel there
     # is its own neighbor.
@@ -178,7 +199,7 @@ def _stand_out(
     padded: Tensor,
     threshold: Tensor | float,
     contrast: Tensor | float,
-    table: Tensor,
+    table: Table,
     margin: int,
 ) -> Tensor:
     """Whole periods and ``margin`` pixels around them, to bool without these."""
@@ -195,7 +216,7 @@ def _stand_out(
                     padded[:, period + y + down :: period, period + x + right :: period][
                         :, : size[1], : size[2]
                     ]
-                    for down, right in table[y, x].tolist()
+                    for down, right in table[y][x]
                 ]
             )
             high[here], low[here], mean[here] = around.amax(0), around.amin(0), around.mean(0)
@@ -219,8 +240,8 @@ def defective_pixels(
         median:    median of the eight neighbors that are sound
 
     What has no sound neighbor waits for those that were just replaced, so that clusters fill from
-    their rim; a color that is defective everywhere stays as it is. The number of such rounds
-    depends on the defects: not for export.
+    their rim; a color that is defective everywhere stays as it is. A traced graph fills clusters of
+    up to five neighbors across, and leaves what is within larger ones.
 
     Args:
         mosaic: (..., H, W), float32 or float64, any size.
@@ -242,19 +263,24 @@ def defective_pixels(
     height, width = mosaic.shape[-2:]
     broken = defects.broadcast_to(mosaic.shape).reshape(-1)
     values = mosaic.reshape(-1)
-    left = broken.nonzero().squeeze(1)
     sound = ~broken
+    table = torch.tensor(_neighbors(least_cfa(cfa)), device=mosaic.device)
+    if torch.compiler.is_compiling():
+        # A graph cannot depend on what is defective: every pixel is looked at, some rounds long.
+        left = torch.arange(values.shape[0], device=mosaic.device)
+        rows, columns = (torch.arange(lines, device=mosaic.device) for lines in (height, width))
+        y, x = (n.expand(mosaic.shape).reshape(-1) for n in (rows.unsqueeze(1), columns))
+        for _ in range(_TRACED_ROUNDS):
+            neighbors, known = _around(values, sound, (left, y, x), table, (height, width))
+            ready = known.any(1)
+            value = _replacement(neighbors, known, method)
+            values = torch.where(ready & ~sound, value, values)
+            sound = sound | ready
+        return values.view(mosaic.shape)
+    left = broken.nonzero().squeeze(1)
     y, x = left // width % height, left % width
-    table = _neighbors(least_cfa(cfa)).to(mosaic.device)
     while len(left):
-        around, usable = [], []
-        for offset in table[y % len(table), x % len(table)].unbind(1):
-            down, right = offset.unbind(1)
-            inside = (y + down >= 0) & (y + down < height) & (x + right >= 0) & (x + right < width)
-            index = torch.where(inside, left + down * width + right, left)
-            around.append(values[index])
-            usable.append(inside & sound[index])
-        neighbors, known = torch.stack(around, 1), torch.stack(usable, 1)
+        neighbors, known = _around(values, sound, (left, y, x), table, (height, width))
         ready = known.any(1)
         if not bool(ready.any()):
             break
@@ -265,10 +291,29 @@ def defective_pixels(
     return values.view(mosaic.shape)
 
 
+def _around(
+    values: Tensor,
+    sound: Tensor,
+    place: tuple[Tensor, Tensor, Tensor],
+    table: Tensor,
+    size: tuple[int, int],
+) -> tuple[Tensor, Tensor]:
+    """(K, 8) neighbors of some places, each as flat index, row and column; and which are sound."""
+    left, y, x = place
+    around, usable = [], []
+    for offset in table[y % len(table), x % len(table)].unbind(1):
+        down, right = offset.unbind(1)
+        inside = (y + down >= 0) & (y + down < size[0]) & (x + right >= 0) & (x + right < size[1])
+        index = torch.where(inside, left + down * size[1] + right, left)
+        around.append(values[index])
+        usable.append(inside & sound[index])
+    return torch.stack(around, 1), torch.stack(usable, 1)
+
+
 def _replacement(neighbors: Tensor, known: Tensor, method: DefectMethod) -> Tensor:
-    """(N, 8) neighbors, of which at least one a row is known, to (N,) values."""
+    """(N, 8) neighbors to (N,) values; without meaning where none of a row is known."""
     ordered = torch.where(known, neighbors, torch.inf).sort(1).values
-    count = known.sum(1, keepdim=True)
+    count = known.sum(1, keepdim=True).clamp(min=1)
     median = (ordered.gather(1, (count - 1) // 2) + ordered.gather(1, count // 2)).squeeze(1) / 2
     if method == "median":
         return median
@@ -278,6 +323,17 @@ def _replacement(neighbors: Tensor, known: Tensor, method: DefectMethod) -> Tens
     direction = step.argmin(1, keepdim=True)
     mean = ((one + other) / 2).gather(1, direction).squeeze(1)
     return torch.where(paired.any(1), mean, median)
+
+
+def _listed(defects: Tensor, mosaic: Tensor) -> Tensor:
+    """(H, W) bool: the places of (N, 2) that lie inside."""
+    height, width = mosaic.shape[-2:]
+    y, x = defects.unbind(1)
+    inside = (y >= 0) & (y < height) & (x >= 0) & (x < width)
+    # One more pixel, which all those outside fall on.
+    place = torch.where(inside, y * width + x, height * width)
+    mask = torch.zeros(height * width + 1, device=mosaic.device).index_fill(0, place, 1)
+    return mask[:-1].view(height, width) > 0
 
 
 class DefectivePixels(Stage):
@@ -327,14 +383,10 @@ class DefectivePixels(Stage):
     def forward(self, frame: Frame) -> Frame:
         """Replaces ``mosaic``."""
         mosaic = frame.require("mosaic", by="DefectivePixels")
-        mask = torch.zeros(mosaic.shape[-2:], dtype=torch.bool, device=mosaic.device)
-        if self.defects is not None:
-            size = torch.tensor(mask.shape, device=self.defects.device)
-            inside = ((self.defects >= 0) & (self.defects < size)).all(1)
-            y, x = self.defects[inside].to(mask.device).unbind(1)
-            mask[y, x] = True
         limits, cfa = (self.threshold.to(mosaic), self.contrast.to(mosaic)), frame.camera.cfa
-        mask = mask | detect_defects(mosaic, *limits, cfa)
+        mask = detect_defects(mosaic, *limits, cfa)
+        if self.defects is not None:
+            mask = mask | _listed(self.defects.to(mosaic.device), mosaic)
         return frame.replace(mosaic=defective_pixels(mosaic, mask, self.method, cfa))
 
     def extra_repr(self) -> str:

@@ -14,7 +14,7 @@ from torch.nn import functional
 
 from ..frame import Frame
 from ..stage import Range, Stage
-from .rows import in_bands, row_bands
+from .rows import in_bands, mixed, row_bands
 
 __all__ = ["Jpeg", "JpegMode", "Subsampling", "jpeg"]
 
@@ -65,8 +65,7 @@ def jpeg(
     loses: below quality 100 the result is up to 1.4 dB nearer to the picture than libjpeg's, and at
     100, where little is lost, about 5 dB. Its quantization tables are libjpeg's at whole qualities;
     their gradient is that of the tables before they are rounded.
-    It traces under torch.compile, and under torch.export for one size. The exact mode, which leaves
-    PyTorch, does not.
+    It traces under torch.compile and torch.export. The exact mode, which leaves PyTorch, does not.
 
     Args:
         srgb: (..., 3, H, W) in [0, 1], float32 or float64, any size from 1x1; exact mode clips and
@@ -80,7 +79,7 @@ def jpeg(
 
     Raises:
         TypeError: srgb is not floating point. ValueError: an argument does not fit, or exact mode
-            is asked for a gradient to ``quality``.
+            is traced, or asked for a gradient to ``quality``.
 
     Source: ITU-T T.81, Annexes A and K; ITU-T T.871 (JFIF); Shin & Song, "JPEG-resistant
     adversarial images", 2017, for the rounding.
@@ -94,6 +93,10 @@ def jpeg(
     if mode == "differentiable":
         quality = torch.as_tensor(quality).to(srgb)
         return _by_bands(pictures, quality, _FACTORS[subsampling]).view(srgb.shape)
+    if torch.compiler.is_compiling():
+        raise ValueError(
+            "Jpeg: libjpeg is no part of a graph of tensors; mode='differentiable' is one"
+        )
     if isinstance(quality, Tensor) and quality.requires_grad:
         raise ValueError("exact mode has no gradient to quality; use mode='differentiable'")
     whole = round(float(quality))
@@ -180,10 +183,10 @@ def _code(planes: Tensor, table: Tensor) -> Tensor:
     transform = torch.kron(cosines, cosines)
     blocks = torch.unflatten(functional.pixel_unshuffle(planes, 8), 1, (planes.shape[1], 64))
     steps = table.reshape(64, 1, 1)
-    coefficients = torch.einsum("fp,bcpyx->bcfyx", transform, blocks) / steps
+    coefficients = mixed(blocks, transform) / steps
     whole = coefficients.detach().round()
     coded = (whole + (coefficients - whole) ** 3) * steps
-    blocks = torch.einsum("fp,bcfyx->bcpyx", transform, coded)
+    blocks = mixed(coded, transform.T)
     return functional.pixel_shuffle(blocks.flatten(1, 2), 8)
 
 

@@ -45,9 +45,12 @@ def add_noise(
     Source: Foi, Trimeche, Katkovnik, Egiazarian, "Practical Poissonian-Gaussian noise modeling and
     fitting for single-image raw-data", IEEE TIP 2008, Eqs. 1 to 3.
     """
-    normal = torch.randn(
-        linear.shape, generator=generator, dtype=linear.dtype, device=linear.device
-    )
+    if generator is None:
+        normal = torch.randn_like(linear)
+    else:
+        normal = torch.randn(
+            linear.shape, generator=generator, dtype=linear.dtype, device=linear.device
+        )
     variance = linear.clamp(min=0) * shot + read
     return linear + normal * variance.clamp(min=_LEAST_VARIANCE).sqrt()
 
@@ -112,7 +115,8 @@ class SensorNoise(NoiseAware):
         seed: the same noise at every call; None: new noise, from PyTorch's own generator.
 
     Raises:
-        ValueError: out of range; when called, neither argument nor camera states the noise.
+        ValueError: out of range; when called, neither argument nor camera states the noise, or a
+            graph is traced and there is a seed.
     """
 
     needs = frozenset({"mosaic"})
@@ -132,6 +136,11 @@ class SensorNoise(NoiseAware):
         mosaic = frame.require("mosaic", by="SensorNoise")
         generator = None
         if self.seed is not None:
+            if torch.compiler.is_compiling():
+                raise ValueError(
+                    "SensorNoise: a seed needs a generator of its own, which no graph can hold; "
+                    "leave it out"
+                )
             generator = torch.Generator(mosaic.device).manual_seed(self.seed)
         return frame.replace(mosaic=add_noise(mosaic, *self.noise(frame.camera), generator))
 

@@ -16,11 +16,12 @@ from torch.nn import functional
 
 from ..camera import BAYER_PATTERNS, LINEAR, MONOCHROME
 from ..frame import Frame
+from ..processors.workers import workers
 from ..stage import Range, Stage
-from ..workers import workers
-from .borders import extended
+from .borders import cropped, extended
 from .noise import NoiseAware
 from .periodic import least_cfa
+from .rows import mixed
 
 __all__ = [
     "MosaicNoiseReduction",
@@ -181,10 +182,10 @@ def mosaic_noise_reduction(
     limits = [torch.as_tensor(strength * threshold).to(mosaic) for threshold in _OF_MOSAIC]
 
     def clean(band: Tensor) -> Tensor:
-        noisy = _rotated(rotation, stabilize(functional.pixel_unshuffle(band, period), shot, read))
+        noisy = mixed(stabilize(_places(band, period), shot, read), rotation)
         kept = wavelet_shrinkage(noisy, limits)
-        removed = _rotated(rotation.T, _trimmed(noisy, _REACH) - kept)
-        light = destabilize(_rotated(rotation.T, _trimmed(kept, _HALF_BOX)), shot, read)
+        removed = mixed(_trimmed(noisy, _REACH) - kept, rotation.T)
+        light = destabilize(mixed(_trimmed(kept, _HALF_BOX), rotation.T), shot, read)
         # The inverse is quadratic: at the mean of some values it falls short of its own mean.
         light = light + shot / 4 * _box(removed.square())
         return functional.pixel_shuffle(light, period)
@@ -228,13 +229,17 @@ def noise_reduction(rgb: Tensor, luma: Tensor | float, chroma: Tensor | float) -
     limits = (sigma[:, None] * relative).unsqueeze(-1).unsqueeze(-1).unbind(1)
 
     def clean(band: Tensor) -> Tensor:
-        return _rotated(rotation.T, wavelet_shrinkage(_rotated(rotation, band), limits))
+        return mixed(wavelet_shrinkage(mixed(band, rotation), limits), rotation.T)
 
     return _in_tiles(clean, rgb, _REACH, (sigma,))
 
 
-def _rotated(rotation: Tensor, planes: Tensor) -> Tensor:
-    return torch.einsum("ij,...jhw->...ihw", rotation, planes)
+def _places(mosaic: Tensor, period: int) -> Tensor:
+    """(..., C period^2, h, w): the pixels of each place of a pattern, but for an odd last line."""
+    if period == 1:
+        return mosaic
+    lines = (slice(0, -1, 2), slice(1, None, 2))
+    return torch.cat([mosaic[..., rows, columns] for rows in lines for columns in lines], -3)
 
 
 def _box(planes: Tensor) -> Tensor:
@@ -256,8 +261,12 @@ def _in_tiles(
         tile = clean(extended(rows, -1, left - reach, right + right % 2 + reach))
         return tile[..., : bottom - top, : right - left]
 
+    if torch.compiler.is_compiling():
+        # Two lines more, whatever the parity, on which a graph cannot depend.
+        rows = extended(picture, -2, -reach, height + 2 + reach)
+        return cropped(clean(extended(rows, -1, -reach, width + 2 + reach)), (height, width))
     learned = torch.is_grad_enabled() and any(t.requires_grad for t in (picture, *parameters))
-    if learned or torch.compiler.is_compiling() or picture.device.type != "cpu":
+    if learned or picture.device.type != "cpu":
         return result(0, height, 0, width)
     cleaned = torch.empty_like(picture)
     # The state of autograd is each thread's own.

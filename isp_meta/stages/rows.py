@@ -9,11 +9,21 @@ from collections.abc import Callable
 from typing import TypeVar
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from ..workers import workers
+from ..processors.workers import workers
 
-__all__ = ["Bands", "at_pixels", "gaussian", "in_bands", "of_bands", "row_bands", "weighted_sum"]
+__all__ = [
+    "Bands",
+    "at_pixels",
+    "gaussian",
+    "in_bands",
+    "mixed",
+    "of_bands",
+    "row_bands",
+    "weighted_sum",
+]
 
 Bands = list[tuple[int, int]]
 T = TypeVar("T")
@@ -118,6 +128,15 @@ def gaussian(grid: Tensor, sigma: Tensor) -> Tensor:
         # torch.matmul would fold dimensions as sizes allow, which a tracer cannot follow.
         planes = torch.bmm(weight.expand(planes.shape[0], -1, -1), planes.mT)
     return planes.reshape(grid.shape)
+
+
+def mixed(planes: Tensor, matrix: Tensor) -> Tensor:
+    """(..., n, H, W): combinations of the channels of (..., m, H, W), by a matrix (n, m)."""
+    if not torch.compiler.is_compiling():
+        return torch.einsum("ij,...jhw->...ihw", matrix, planes)
+    # The product of matrices behind einsum would ask how many pictures there are.
+    flat = planes.reshape(-1, *planes.shape[-3:])
+    return F.conv2d(flat, matrix[..., None, None]).view(*planes.shape[:-3], -1, *planes.shape[-2:])
 
 
 def weighted_sum(picture: Tensor, weights: Tensor) -> Tensor:

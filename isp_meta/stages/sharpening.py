@@ -22,6 +22,7 @@ SharpenedField = Literal["srgb", "rgb"]
 # radii, so that a learned one needs no other kernel.
 _REACH = 5
 _LARGEST_RADIUS = 2.0
+_LUMA = luminance("srgb")
 
 
 def sharpen(
@@ -66,7 +67,7 @@ def sharpen(
     gain, sigma, least, margin = parameters
     flat = picture.reshape(-1, *picture.shape[-3:])
     height = flat.shape[-2]
-    weights = luminance("srgb").to(picture)
+    weights = _LUMA.to(picture)
     bands = row_bands(picture, *parameters)
 
     def weighed(top: int, bottom: int) -> Tensor:

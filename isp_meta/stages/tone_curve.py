@@ -113,7 +113,7 @@ def tone_curve(
         raise ValueError("a tone curve takes (K,) heights, K >= 2, and as many positions")
     y, x = y.to(rgb), None if x is None else x.to(rgb)
     if mode == "channel":
-        if rgb.dim() < 3:
+        if rgb.dim() < 3 or torch.compiler.is_compiling():
             return _piecewise(rgb, y, x)
         # One plane at a time: the segment of every pixel takes more memory than the picture.
         planes = rgb.reshape(-1, *rgb.shape[-2:])

@@ -55,7 +55,9 @@ def check_triples(values: Tensor, pictures: Tensor, name: str) -> None:
     Raises:
         ValueError: another shape.
     """
-    if values.shape != (3,) and values.shape != pictures.shape[:-2]:
+    # By dimensions first, for a tracer would ask whether there are three pictures.
+    expected = (3,) if values.dim() == 1 else pictures.shape[:-2]
+    if values.shape != expected:
         raise ValueError(
             f"{name} must be (3,), or three for each picture of {tuple(pictures.shape)}, "
             f"not {tuple(values.shape)}"

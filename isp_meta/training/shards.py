@@ -20,8 +20,8 @@ from .. import io
 from ..camera import Camera
 from ..errors import ImageFileError, IspMetaError, OutputError, TrainingSetError
 from ..frame import Frame
+from ..processors.workers import workers as one_thread_each
 from ..scenes import read_scene
-from ..workers import workers as one_thread_each
 from .manifest import Shard, sha256_of
 from .renderings import Recipe, crop_count, render
 

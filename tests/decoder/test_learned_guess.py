@@ -6,7 +6,7 @@ from isp_meta.decoder.guide import Guide
 from isp_meta.decoder.learned import told_at_half
 from isp_meta.networks import FeatureNetwork
 from isp_meta.ops.first_guess import CONTRAST_FEATURES
-from isp_meta.workers import workers
+from isp_meta.processors.workers import workers
 
 HEIGHT, WIDTH = 77, 91
 

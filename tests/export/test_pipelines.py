@@ -2,17 +2,18 @@ import numpy as np
 import onnx as onnx_package
 import pytest
 import torch
+from every_stage import EXAMPLES, frame_of, make
 from onnxruntime import InferenceSession
 
 from isp_meta import export, presets
 from isp_meta.camera import XTRANS, Camera
 from isp_meta.errors import ExportError, OutputError, PipelineOrderError
-from isp_meta.export import TensorPipeline
+from isp_meta.export import TensorPipeline, graph
 from isp_meta.export.pipelines import _Convolution
 from isp_meta.frame import Frame
 from isp_meta.pipeline import Pipeline
 from isp_meta.stage import Stage
-from isp_meta.stages import BlackLevel, Demosaic, WhiteBalance
+from isp_meta.stages import BlackLevel, Demosaic, Gamma, Jpeg, SensorNoise, WhiteBalance
 
 CAMERA = Camera(
     cfa="GBRG", black_level=(64.0,) * 4, white_level=4095.0, as_shot_neutral=(0.5, 1.0, 0.625)
@@ -56,15 +57,42 @@ def test_inductor_compiles_it():
     torch.testing.assert_close(compiled(raw), part(raw))
 
 
-def test_exports_with_height_and_width_free():
-    part = TensorPipeline(presets.minimal()[2:], CAMERA, takes="raw")
-    free = torch.export.Dim.DYNAMIC
-    raw = torch.rand(1, 3, 34, 50)
-    with torch.no_grad():
-        program = torch.export.export(part, (raw,), dynamic_shapes=({2: free, 3: free},))
-        for size in ((34, 50), (7, 11)):
-            raw = torch.rand(1, 3, *size)
-            torch.testing.assert_close(program.module()(raw), part(raw))
+# Each takes seconds where others take tenths of one: `presets.camera` below has one of them.
+SLOW = {"MosaicNoiseReduction", "NoiseReduction"}
+
+
+@pytest.mark.parametrize("name", [n for n in EXAMPLES if n not in SLOW | {"SensorNoise"}])
+def test_every_stage_is_exported_with_batch_height_and_width_free(name):
+    stage = make(name)
+    (taken, *_), (given, *_) = sorted(stage.needs), sorted(stage.gives)
+    part = TensorPipeline(Pipeline([stage]), CAMERA, taken, given)
+    program = graph.traced(part, [getattr(frame_of(34, 50, batch=(2,)), taken)], dims=(0, 2, 3))
+    for size in ((3, 42, 38), (1, 41, 37)):
+        picture = getattr(frame_of(*size[1:], batch=size[:1]), taken)
+        torch.testing.assert_close(program.module()(picture), part(picture), rtol=0, atol=2e-6)
+
+
+def test_noise_is_exported_and_a_seed_refused_by_the_stage_s_name():
+    def program(stage):
+        part = TensorPipeline(Pipeline([stage]), CAMERA, "mosaic", "mosaic")
+        return graph.traced(part, [torch.rand(2, 1, 34, 50)], dims=(0, 2, 3)).module()
+
+    found = program(SensorNoise(1e-2, 0.0))(torch.full((3, 1, 40, 60), 0.25))
+    assert float(found.std()) == pytest.approx(0.05, rel=0.05)
+    with pytest.raises(ValueError, match=r"stage 0 \(SensorNoise\): a seed needs a generator"):
+        program(SensorNoise(1e-2, 0.0, seed=1))
+
+
+def test_libjpeg_is_refused_with_the_stage_s_name_and_what_stands_for_it(tmp_path):
+    pipeline = Pipeline([Gamma(), Jpeg(mode="exact")])
+    expected = r"stage 1 \(Jpeg\): libjpeg .*; mode='differentiable' is one"
+    with pytest.raises(ExportError, match=expected):
+        export.onnx(pipeline, CAMERA, tmp_path / "x.onnx", takes="rgb")
+    compiled = torch.compile(
+        TensorPipeline(pipeline, CAMERA, "rgb"), fullgraph=True, backend="eager"
+    )
+    with pytest.raises(Exception, match="libjpeg is no part of a graph"):
+        compiled(torch.rand(3, 8, 8))
 
 
 def test_an_onnx_model_gives_what_the_pipeline_gives(tmp_path, camera_of_tensors):
@@ -75,9 +103,10 @@ def test_an_onnx_model_gives_what_the_pipeline_gives(tmp_path, camera_of_tensors
     assert [(o.domain, o.version) for o in model.opset_import] == [("", export.OPSET)]
     session = InferenceSession(path)
     for size in ((10, 18), (66, 44)):
-        (found,) = session.run(["srgb"], {"codes": codes(1, *size).numpy()})
+        several = torch.stack([codes(*size, seed=seed) for seed in range(3)])
+        (found,) = session.run(["srgb"], {"codes": several.numpy()})
         assert found.dtype == np.float32
-        difference = (torch.from_numpy(found) - camera_of_tensors(codes(1, *size))).abs()
+        difference = (torch.from_numpy(found) - camera_of_tensors(several)).abs()
         assert float(difference.max()) < 1.01 / 255
         assert float((difference > 1e-5).float().mean()) < 1e-3
     with pytest.raises(OutputError, match="exists already"):

@@ -9,6 +9,7 @@ from isp_meta.camera import Camera
 from isp_meta.errors import PipelineOrderError
 from isp_meta.frame import Frame
 from isp_meta.pipeline import Pipeline, bands
+from isp_meta.processors.workers import workers
 from isp_meta.stage import Stage
 from isp_meta.stages import (
     BlackLevel,
@@ -22,7 +23,6 @@ from isp_meta.stages import (
     ToneCurve,
     WhiteBalance,
 )
-from isp_meta.workers import workers
 
 
 def camera_stages():

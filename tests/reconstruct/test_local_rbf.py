@@ -18,10 +18,10 @@ from isp_meta.decoder.guess import GUESSES, fit_guesses
 from isp_meta.decoder.search import LeftOut, settings
 from isp_meta.decoder.systems import NearestSamples
 from isp_meta.frame import Frame
+from isp_meta.processors.workers import workers
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samples import Samples
 from isp_meta.stages import Sharpening
-from isp_meta.workers import workers
 
 SETTINGS = [
     LocalRBFSetting(target, kernel, 12.0, 0.2)

@@ -147,7 +147,7 @@ def test_under_any_pattern_defects_are_found_and_repaired(cfa, method, place, mo
 def test_neighbors_of_any_pattern_have_its_color_and_face_each_other():
     for cfa in (QUAD_BAYER, XTRANS, "RGBGBRBRG"):
         pattern, side = pattern_of(cfa), math.isqrt(len(cfa))
-        table = _neighbors(cfa)
+        table = torch.tensor(_neighbors(cfa))
         assert torch.equal(table[:, :, :4], -table[:, :, 4:])
         for y, x in itertools.product(range(side), repeat=2):
             offsets = table[y, x].tolist()
@@ -272,3 +272,16 @@ def test_refusals_and_repr():
         DefectivePixels(threshold=2.0)
     text = "DefectivePixels(1 known, threshold=0.1, contrast=4, method='gradient')"
     assert repr(DefectivePixels([(1, 2)])) == text
+
+
+def test_a_graph_fills_a_cluster_from_its_rim_and_leaves_the_inside_of_a_large_one(monkeypatch):
+    mosaic = torch.rand(1, 40, 40, generator=torch.Generator().manual_seed(0))
+    small, large = (torch.zeros(1, 40, 40, dtype=torch.bool) for _ in range(2))
+    small[:, 10:20, 12:22] = True  # five neighbors of each color across
+    large[:, 4:36, 4:36] = True
+    expected = defective_pixels(mosaic, small)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    torch.testing.assert_close(defective_pixels(mosaic, small), expected)
+    left = defective_pixels(mosaic, large)
+    assert torch.equal(left[:, 18:22, 18:22], mosaic[:, 18:22, 18:22])
+    assert not torch.equal(left[:, 4:10], mosaic[:, 4:10])

@@ -1,6 +1,7 @@
 """What holds for every stage: a new one is a line in the table of ``every_stage``."""
 
 import inspect
+from pathlib import Path
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from every_stage import (
     frame_of,
     hard_pictures,
     make,
+    table,
 )
 
 from isp_meta import stages
@@ -33,6 +35,10 @@ def test_every_stage_of_the_family_is_in_the_table():
         if inspect.isclass(getattr(stages, name)) and issubclass(getattr(stages, name), Stage)
     }
     assert family == set(EXAMPLES) | EXEMPT
+
+
+def test_the_documentation_says_what_is_tested():
+    assert table() in (Path(__file__).parents[2] / "docs" / "stages.md").read_text("utf-8")
 
 
 @every_stage("file")
@@ -107,6 +113,18 @@ def test_without_a_gradient_too_and_in_two_dimensions(name):
         torch.testing.assert_close(value[:, 0], alone, rtol=1e-6, atol=1e-6)
 
 
+@every_stage("traced")
+@pytest.mark.parametrize("size", [(2, 3), (18, 26), (9, 13)], ids=str)
+def test_what_it_is_in_a_graph_is_what_it_is(name, size, monkeypatch):
+    stage, frame = make(name).bind(CAMERA), frame_of(*size, batch=(2,))
+    frame.mosaic[0, 0, 1, 1] = 0.99
+    expected = outputs(stage, frame)
+    # Stages then take the way that depends on no size and no value.
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    for key, value in outputs(stage, frame).items():
+        torch.testing.assert_close(value, expected[key], rtol=0, atol=2e-6)
+
+
 @pytest.mark.parametrize("name", [n for n in EXAMPLES if getattr(stages, n).pointwise])
 def test_a_pointwise_stage_does_on_a_part_what_it_does_on_the_whole(name):
     stage, frame = make(name), frame_of(16, 64)
@@ -127,3 +145,17 @@ def test_gradient_to_its_input(name):
 
     picture = getattr(frame, taken).requires_grad_()
     assert torch.autograd.gradcheck(run, (picture,), eps=1e-6, atol=1e-5)
+
+
+@every_stage("parameters")
+def test_gradient_to_its_parameters(name):
+    stage = make(name).bind(CAMERA).double().learn()
+    held = dict(stage.named_parameters())
+    frame, (given, *_) = frame_of(4, 5, dtype=torch.float64), sorted(stage.gives)
+
+    def run(*values):
+        parameters = dict(zip(held, values, strict=True))
+        return getattr(torch.func.functional_call(stage, parameters, (frame,)), given)
+
+    # A step that is small against the smallest of them, a read noise of 1e-6.
+    assert torch.autograd.gradcheck(run, tuple(held.values()), eps=1e-9, atol=1e-5)

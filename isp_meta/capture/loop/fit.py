@@ -25,8 +25,8 @@ from ...decoder.guide import CLIPS, clipped
 from ...decoder.search import search, settings
 from ...decoder.systems import NearestSamples, predict
 from ...networks.shipped import FEATURES, shipped_features
+from ...processors.workers import workers
 from ...samples import LocalRBFModel, Samples
-from ...workers import workers
 
 __all__ = ["fit_model", "model_bytes"]
 

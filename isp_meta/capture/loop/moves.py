@@ -20,8 +20,8 @@ from torch.nn import functional
 from ...decoder import Decoder
 from ...decoder.guess import log_gain, times_gain
 from ...decoder.systems import NearestSamples, predict
+from ...processors.workers import workers
 from ...samples import Samples
-from ...workers import workers
 from .blocks import PRICE, Blocks
 
 __all__ = ["moved_samples"]

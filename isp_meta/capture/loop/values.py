@@ -21,7 +21,7 @@ from ...decoder import Decoder
 from ...decoder.guess import log_gain, times_gain
 from ...decoder.systems import block_sums
 from ...ops import local_rbf_equations
-from ...workers import workers
+from ...processors.workers import workers
 from .blocks import Blocks
 
 __all__ = ["control_values"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ...workers import workers
+from ...processors.workers import workers
 from ..refusals import damaged, unsupported
 from .codecs import NotSupported, Samples, decode_segment
 from .layout import CONVERT, Layout, Segment

@@ -1,7 +1,4 @@
-"""How a process computes: as many threads as it may run, which wait without keeping others out.
-
-All of it is to be said before PyTorch loads: its threads' library reads the environment once.
-"""
+"""What is to be said before PyTorch loads, whose threads' library reads the environment once."""
 
 from __future__ import annotations
 
