@@ -84,6 +84,9 @@ std::vector<int64_t> every_other(kGrid.pixels() / 2);
 // Systems as the decoder's: three values each of 36 samples in seven dimensions.
 const LocalRBF rbf{kGrid, 5, 36, kColors, 0, 1, 1, 0, 0.01, Radial::kExponential};
 Room<float> room(rbf, rbf.channels + 1);
+// Those whose values are chosen: what each of 16 samples adds.
+const LocalRBF chosen{kGrid, 5, 16, 16, 0, 1, 1, 0, 0.01, Radial::kExponential};
+Room<float> wide(chosen, chosen.channels, kColors);
 
 }  // namespace
 
@@ -130,6 +133,16 @@ extern "C" {
     for (int l = 0; l < room.lanes(); ++l) avx2::evaluate(rbf, room, l, kGrid.cell * kGrid.cell);
   }
 }
+[[gnu::noinline]] void count_local_rbf_equations() {
+  for (int64_t first = 0; first < kGrid.cells(); first += wide.lanes()) {
+    avx2::factorize(chosen, wide, chosen.channels);
+    avx2::substitute(chosen, wide);
+    for (int l = 0; l < wide.lanes(); ++l) {
+      avx2::evaluate(chosen, wide, l, kGrid.cell * kGrid.cell);
+      avx2::add_equations(chosen, wide, kColors, kGrid.cell * kGrid.cell);
+    }
+  }
+}
 [[gnu::noinline]] void count_local_rbf_leave_one_out() {
   for (int64_t first = 0; first < kGrid.cells(); first += room.lanes()) {
     avx2::add_left_out(rbf, room, rbf.neighbors + rbf.channels);
@@ -159,6 +172,8 @@ int main() {
   count_guess_features();
   std::copy_n(features.data(), rbf.neighbors * rbf.dims() * room.lanes(), room.points);
   count_local_rbf();
+  std::copy_n(features.data(), chosen.neighbors * chosen.dims() * wide.lanes(), wide.points);
+  count_local_rbf_equations();
   count_local_rbf_leave_one_out();
   count_superpixel_loss();
   count_superpixel_loss_backward();
