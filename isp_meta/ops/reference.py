@@ -26,6 +26,7 @@ __all__ = [
     "guess_features",
     "hidden",
     "local_rbf",
+    "local_rbf_equations",
     "local_rbf_leave_one_out",
     "log_light",
     "neighbor_cells",

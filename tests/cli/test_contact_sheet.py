@@ -54,7 +54,7 @@ def test_a_pipeline_that_cannot_start_is_told(run, raw, tmp_path):
     part, path = tmp_path / "part.toml", tmp_path / "sheet.jpg"
     part.write_text('[[stage]]\nname = "Gamma"\n')
     assert run("render", raw, "--pipeline", part, "--contact-sheet", path).failed(
-        1, "Gamma needs rgb"
+        1, "stage 0 (Gamma) needs rgb"
     )
     part.write_text("stage = []\n")
     result = run("render", raw, "--pipeline", part, "--contact-sheet", path)

@@ -138,7 +138,7 @@ def test_a_pipeline_without_a_picture_is_told(run, raw, tmp_path):
     part.write_text('[[stage]]\nname = "BlackLevel"\n')
     assert run("render", raw, "--pipeline", part).failed(1, "gives no finished picture")
     part.write_text('[[stage]]\nname = "Gamma"\n')
-    assert run("render", raw, "--pipeline", part).failed(1, "Gamma needs rgb")
+    assert run("render", raw, "--pipeline", part).failed(1, "stage 0 (Gamma) needs rgb")
 
 
 def test_embed_renders_by_a_pipeline_too(run, raw, camera, tmp_path):

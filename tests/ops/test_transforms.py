@@ -34,6 +34,8 @@ def values() -> dict[str, Any]:
         "association": random(1, 9, HEIGHT, WIDTH).softmax(1),
         "features": picture,
         "centers": random(1, 3, ROWS, COLS),
+        "guess": picture,
+        "truth": picture**2,
         "srgb": picture,
         "raw": picture**2,
         "guide": picture,

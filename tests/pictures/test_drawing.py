@@ -192,7 +192,7 @@ def test_stage_pictures_leave_out_what_is_no_picture(make_frame):
 
 
 def test_stage_pictures_need_what_the_pipeline_needs(make_frame):
-    with pytest.raises(PipelineOrderError, match="WhiteBalance needs raw"):
+    with pytest.raises(PipelineOrderError, match=r"stage 0 \(WhiteBalance\) needs raw"):
         stage_pictures(Pipeline([WhiteBalance()]), make_frame(16, 16))
 
 

@@ -234,7 +234,7 @@ def test_rendering_begins_where_raw_is_made(make_frame):
     assert torch.equal(render_scene(scene, pipeline.since("WhiteBalance")).srgb, expected)
     with pytest.raises(PipelineOrderError, match="srgb"):
         render_scene(scene, pipeline.until("Demosaic"))
-    with pytest.raises(PipelineOrderError, match="Gamma needs rgb"):
+    with pytest.raises(PipelineOrderError, match=r"stage 0 \(Gamma\) needs rgb"):
         render_scene(scene, Pipeline([Gamma()]))
 
 
