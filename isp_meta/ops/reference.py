@@ -39,8 +39,7 @@ __all__ = [
 
 
 def _grid(pixels: Tensor, cell: int) -> tuple[int, int]:
-    height, width = pixels.shape[-2:]
-    return grid_shape(height, width, cell)
+    return grid_shape(pixels.shape[-2], pixels.shape[-1], cell)
 
 
 def neighbor_cells(pixels: Tensor, cell: int) -> Tensor:
