@@ -12,86 +12,17 @@ import sys
 from collections.abc import Callable
 
 import torch
+from library import DTYPES, FirstGuess, Grid, Kernels, LocalRBF, Met, SampleBuckets
 from torch import Tensor
 
 from isp_meta.ops import Buckets, FineLayers, RadialBasis, reference
 from isp_meta.ops.first_guess import _checked
 from isp_meta.ops.grid import center_dtype, grid_shape
 
-DTYPES = {torch.float32: 0, torch.float64: 1, torch.float16: 2, torch.bfloat16: 3}
 TOLERANCE = {torch.float32: 2e-5, torch.float64: 1e-12, torch.float16: 4e-3, torch.bfloat16: 3e-2}
 # Height, width, cell: one pixel, one line, a cell larger than the picture, ragged, whole, thin.
 SHAPES = ((1, 1, 1), (1, 13, 4), (5, 7, 9), (21, 35, 8), (16, 24, 8), (19, 6, 2))
 SCHEDULES = (1, 2, 3)
-
-
-class Grid(ctypes.Structure):
-    _fields_ = tuple(
-        (name, ctypes.c_int) for name in ("height", "width", "cell", "rows", "columns")
-    )
-
-    @classmethod
-    def of(cls, height: int, width: int, cell: int) -> Grid:
-        return cls(height, width, min(cell, max(height, width)), *grid_shape(height, width, cell))
-
-
-class LocalRBF(ctypes.Structure):
-    _fields_ = (
-        ("grid", Grid),
-        *((name, ctypes.c_int) for name in ("guides", "neighbors", "channels")),
-        ("samples", ctypes.c_int64),
-        *((name, ctypes.c_double) for name in ("per_position", "per_guide", "tail", "ridge")),
-        ("radial", ctypes.c_int),
-    )
-
-
-class Met(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("now", "guess", "truth", "weight")),
-        ("colors", ctypes.c_int),
-    )
-
-
-class FirstGuess(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("srgb", "contrast", "told", "network")),
-        *((name, ctypes.c_void_p) for name in ("cubic", "weights", "table")),
-        *((name, ctypes.c_int) for name in ("height", "width", "top", "bottom", "knots")),
-        *((name, ctypes.c_int) for name in ("features", "quarter_rows", "quarter_cols")),
-        *((name, ctypes.c_int) for name in ("half_rows", "half_cols")),
-    )
-
-
-class SampleBuckets(ctypes.Structure):
-    _fields_ = (
-        *((name, ctypes.c_void_p) for name in ("place", "number", "start")),
-        *((name, ctypes.c_int64) for name in ("samples", "rows", "cols")),
-        ("side", ctypes.c_double),
-    )
-
-
-class Kernels:
-    """The library's functions, with tensors for pointers."""
-
-    def __init__(self, path: str) -> None:
-        self.library = ctypes.CDLL(path)
-
-    def __call__(self, name: str, dtype: torch.dtype, *arguments: object) -> None:
-        function = getattr(self.library, name)
-        function.restype = ctypes.c_char_p
-        converted = [
-            ctypes.c_void_p(a.data_ptr())
-            if isinstance(a, Tensor)
-            else ctypes.c_double(a)
-            if isinstance(a, float)
-            else ctypes.c_int64(a)
-            if type(a) is int
-            else a
-            for a in arguments
-        ]
-        error = function(DTYPES[dtype], *converted)
-        if error is not None:
-            raise RuntimeError(error.decode())
 
 
 def slopes(sums: Tensor, by: Tensor, grad: Tensor) -> Tensor:
