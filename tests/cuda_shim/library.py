@@ -1,4 +1,4 @@
-"""The CUDA kernels' library, compiled for the CPU, as ctypes see it: ``csrc``'s structures by field."""
+"""The kernels compiled for the CPU, as ctypes see them: structures of ``csrc``, field by field."""
 
 from __future__ import annotations
 
