@@ -5,7 +5,6 @@ payload ─▶ as a reader has it ─▶ decoded ─▶ raw, or its mosaic, less
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from dataclasses import dataclass
 

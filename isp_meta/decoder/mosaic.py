@@ -21,7 +21,7 @@ from ..camera import BAYER_PATTERNS
 from ..io import remosaic
 from ..processors.workers import workers
 from ..stages.borders import extended
-from ..stages.demosaic import METHODS, DemosaicMethod, demosaic
+from ..stages.demosaic import DemosaicMethod, demosaic
 
 __all__ = ["DemosaicedRaw"]
 
@@ -29,6 +29,8 @@ _T = TypeVar("_T")
 
 # Linear, and the same everywhere but for the pattern: others choose directions by what they see.
 _LINEAR: tuple[DemosaicMethod, ...] = ("malvar", "bilinear")
+# Those that look at nothing but the mosaic.
+_KNOWN: tuple[DemosaicMethod, ...] = (*_LINEAR, "menon")
 # Squares of the pattern that a pixel's filter reaches over, a side. With five, 0.01 dB is left to
 # gain by more.
 _TAPS = 5
@@ -46,7 +48,7 @@ class DemosaicedRaw:
 
     Args:
         cfa: RGGB, BGGR, GRBG or GBRG.
-        method: of demosaicing.
+        method: of demosaicing: malvar, bilinear or menon.
     """
 
     cfa: str
@@ -59,7 +61,7 @@ class DemosaicedRaw:
         Args:
             cfa: as :attr:`isp_meta.Camera.cfa`. method: a name, or "".
         """
-        known = next((each for each in METHODS if each == method), None)
+        known = next((each for each in _KNOWN if each == method), None)
         return None if known is None or cfa not in BAYER_PATTERNS else cls(cfa, known)
 
     @torch.no_grad()
@@ -113,7 +115,7 @@ class DemosaicedRaw:
                 at = slice(place // 2, None, 2), slice(place % 2, None, 2)
                 part["RGB".index(color)][at] = mosaic[0, top:bottom][at]
 
-        _each_strip(work, *mosaic.shape[1:])
+        _each_strip(work, mosaic.shape[1], mosaic.shape[2])
 
     @torch.no_grad()
     def share_of(self, mosaic: Tensor, raw: Tensor, truth: Tensor) -> float:
@@ -135,7 +137,8 @@ class DemosaicedRaw:
                 [each.add_(_DARK).pow_(1 / 3).sub_(root).abs_().sum() for each in found]
             ).double()
 
-        off = torch.stack(_each_strip(work, *mosaic.shape[1:], step=4)).sum(0)
+        height, width = mosaic.shape[1:]
+        off = torch.stack(_each_strip(work, height, width, step=4)).sum(0)
         return int(off.argmin()) / _SHARES
 
     def _demosaiced(self, mosaic: Tensor, top: int, bottom: int) -> Tensor:
@@ -150,9 +153,7 @@ def _means(picture: Tensor) -> Tensor:
     return functional.avg_pool2d(picture, 2, ceil_mode=True)
 
 
-def _each_strip(
-    work: Callable[[int, int], _T], height: int, width: int, step: int = 1
-) -> list[_T]:
+def _each_strip(work: Callable[[int, int], _T], height: int, width: int, step: int = 1) -> list[_T]:
     """What is made of every step-th strip of an even number of rows."""
     rows = max(_STRIP_PIXELS // width, 2 * _HALO) // 2 * 2
     tops = range(0, height, rows * step)
@@ -174,9 +175,8 @@ def _filter(cfa: str, method: DemosaicMethod) -> Tensor:
     made = demosaic(around, cfa, method)[..., _HALO:-_HALO, _HALO:-_HALO]
     window = slice(_HALO, _HALO + 2 * _TAPS)
     seen = made[..., window, window].reshape(side**2, -1)
-    middle = [
-        (_HALO + _REACH + row) * side + _HALO + _REACH + column for row in (0, 1) for column in (0, 1)
-    ]
+    corner = (_HALO + _REACH) * (side + 1)
+    middle = [corner + row * side + column for row in (0, 1) for column in (0, 1)]
     wanted = torch.eye(side**2, dtype=torch.float64)[:, middle]
     taps = torch.linalg.lstsq(seen, wanted, driver="gelsd").solution.T
     return functional.pixel_unshuffle(taps.reshape(4, 3, 2 * _TAPS, 2 * _TAPS), 2).float()
