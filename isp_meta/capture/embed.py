@@ -19,6 +19,7 @@ from typing import BinaryIO
 import torch
 
 from .. import carriers, io, presets
+from ..decoder import DemosaicedRaw
 from ..errors import IspMetaError, RawFileError
 from ..frame import Frame, Sampler
 from ..io import RawLayout
@@ -135,9 +136,8 @@ def embed(
         step("finding its place in the raw")
         finished = FinishedPicture.found(frame, data, str(existing), options.force)
     step("choosing pixels")
-    payload = choose(
-        finished, sampler, options, demosaic=_demosaic(pipeline, frame.camera.cfa), progress=step
-    )
+    demosaic = _demosaic(pipeline, finished.frame)
+    payload = choose(finished, sampler, options, demosaic=demosaic, progress=step)
     if codes is not None:
         payload = dataclasses.replace(payload, mosaic=finished.mosaic(codes, options.lossless))
     step("encoding")
@@ -152,9 +152,13 @@ def embed(
     return Embedded(target, beside, frame, len(packed), len(data), finished.registration)
 
 
-def _demosaic(pipeline: Pipeline, cfa: str) -> str:
+def _demosaic(pipeline: Pipeline, frame: Frame) -> str:
+    """How a frame's raw was demosaiced; "" where later stages have changed it."""
+    cfa = frame.camera.cfa
     stage = next((stage for stage in pipeline.modules() if isinstance(stage, Demosaic)), None)
-    return (stage and method_for(cfa, stage.method)) or ""
+    method = (stage and method_for(cfa, stage.method)) or ""
+    bayer = DemosaicedRaw.of(cfa, method)
+    return method if bayer is None or bayer.made(frame.require("raw", "embed")) else ""
 
 
 @torch.no_grad()
