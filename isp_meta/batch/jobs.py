@@ -16,7 +16,9 @@ from ..capture.embed import embed
 from ..carriers.sidecar import SUFFIX as SIDECAR
 from ..io import LAYOUT_SUFFIX, RAW_SUFFIXES, RENDERED_SUFFIXES, Compression, RawLayout
 from ..pipeline import Pipeline
-from ..recovery import Format, recover, verify, write_recovered
+from ..recovery import verify
+from ..recovery.recover import recover
+from ..recovery.write import Format, write_recovered
 
 __all__ = ["Embed", "Job", "Recover", "Verify"]
 

@@ -68,8 +68,8 @@ def command(
     """
     from .. import io
     from ..baselines import RBFReconstructor
-    from ..recovery import recover as recover_file
-    from ..recovery import write_recovered
+    from ..recovery.recover import recover as recover_file
+    from ..recovery.write import write_recovered
 
     named = output is not None and output != DASH and not is_folder(output)
     file = output if named and len(jpegs) == 1 else None

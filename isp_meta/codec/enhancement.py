@@ -12,16 +12,17 @@ import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from .. import _payload
 from ..errors import PayloadCorrupt
-from .reader import Reader, tensor_field
+from ..lazily import functional, torch
+from .reader import Reader, as_tensors, tensor_field
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Enhancement"]
 
@@ -120,7 +121,6 @@ class Enhancement:
         data = _payload.encode_enhancement(levels, torch.get_num_threads())
         return cls(exponent, basis, kinds.offsets(), data, remaining)
 
-    @torch.no_grad()
     def apply(self, recovered: Tensor) -> Tensor:
         """What recovery made, corrected.
 
@@ -133,13 +133,14 @@ class Enhancement:
         Raises:
             PayloadCorrupt: damaged.
         """
+        recovered = recovered.detach()
         height, width = recovered.shape[1:]
         rows, columns = _blocks(height, width)
         try:
             levels = _payload.decode_enhancement(self.data, rows, columns, torch.get_num_threads())
         except _payload.CorruptStream as error:
             raise PayloadCorrupt(f"the raw metadata's enhancement is damaged: {error}") from None
-        result, dct = torch.clamp(recovered, 0, 1), _dct()
+        result, dct, basis = torch.clamp(recovered, 0, 1), _dct(), torch.as_tensor(self.basis)
         first, rest = (offset / _OFFSET_SCALE for offset in self.offsets)
         for top in range(0, rows, _ROWS):
             # Most blocks hold nothing.
@@ -151,7 +152,7 @@ class Enhancement:
             size += (size == 1) * first + (size > 1) * rest
             coefficients = (size * level.sign()).mul_(self.step)
             pixels = (coefficients.view(-1, _SIDE * _SIDE) @ dct).view(level.shape)
-            planes = (self.basis @ pixels.transpose(0, 1).reshape(3, -1)).to(recovered)
+            planes = (basis @ pixels.transpose(0, 1).reshape(3, -1)).to(recovered)
             here = slice(top * _SIDE, min((top + _ROWS) * _SIDE, height))
             blocks = _in_blocks(recovered[:, here])
             blocks[:, row, :, column] += planes.view(3, -1, _SIDE, _SIDE).transpose(0, 1)
@@ -164,17 +165,24 @@ class Enhancement:
         head = struct.pack(">Bbb", self.exponent, *self.offsets)
         return head + tensor_field((self.basis * _BASIS_SCALE).round(), ">i2") + self.data
 
+    def rounded(self) -> Enhancement:
+        """As metadata keep it."""
+        found: Enhancement = as_tensors(self.unpack(self.pack()))
+        return found
+
     @classmethod
     def unpack(cls, data: bytes) -> Enhancement:
         """The enhancement of a section's bytes; what is coded in it is not looked at yet.
+
+        Its basis is an array, see :func:`isp_meta.codec.decode_arrays`.
 
         Raises:
             PayloadCorrupt: damaged.
         """
         reader = Reader(data, "section eNHA of the raw metadata")
         exponent, first, rest = reader.unpack("Bbb")
-        basis = reader.tensor(">i2", 3, 3) / _BASIS_SCALE
-        if exponent > cls.MOST_EXPONENT or not bool((basis.abs() <= 1).all()):
+        basis = reader.array(">i2", 3, 3) / _BASIS_SCALE
+        if exponent > cls.MOST_EXPONENT or not bool((abs(basis) <= 1).all()):
             raise PayloadCorrupt(f"{reader.name} has a step or channels that no writer gives it")
         return cls(exponent, basis, (first, rest), data[reader.place :])
 

@@ -7,27 +7,31 @@ import struct
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import imagecodecs
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from tifffile import PHOTOMETRIC
-from torch import Tensor
 
 from ..camera import Camera
 from ..errors import ImageFileError
+from ..lazily import torch
 from .dng.tags import last_byte, open_tiff, quiet
 from .exif import exif_segment
 from .icc import icc_profile
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "LARGEST_JPEG_SIDE",
     "MOST_PIXELS",
     "decode_image",
+    "decode_pixels",
     "display_values",
     "eight_bits",
     "encode_jpeg",
@@ -44,6 +48,7 @@ _MOST_PNG_BYTES_A_BYTE = 1032
 _MOST_TIFF_PIXELS_A_BYTE = 4096
 _DEEP = 65535
 _MARKER = re.compile(rb"\xff[^\x00]", re.DOTALL)
+Codes = TypeVar("Codes", "Tensor", NDArray[Any])
 _SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 
@@ -116,15 +121,17 @@ def encode_jpeg(
     return buffer.getvalue()
 
 
-def eight_bits(codes: Tensor) -> Tensor:
+def eight_bits(codes: Codes) -> Codes:
     """Codes of :func:`decode_image` as 8-bit codes: those of 16 bits round(code / 257).
 
     Args:
-        codes: any shape, uint8, or int32 in 0 to 65535.
+        codes: any shape, uint8, or int32 in 0 to 65535; a tensor, or an array.
 
     Returns:
         Same shape, uint8; uint8 is given back as it is.
     """
+    if isinstance(codes, np.ndarray):
+        return codes if codes.dtype == np.uint8 else ((codes + 128) // 257).astype(np.uint8)
     return codes if codes.dtype == torch.uint8 else ((codes + 128) // 257).to(torch.uint8)
 
 
@@ -158,6 +165,17 @@ def decode_image(
         (3, H, W) uint8, of 16 bits int32 in 0 to 65535; gray is repeated.
 
     Raises:
+        ImageFileError: as :func:`decode_pixels`.
+    """
+    return torch.from_numpy(decode_pixels(data, name, most_pixels=most_pixels, deep=deep))
+
+
+def decode_pixels(
+    data: bytes, name: str, *, most_pixels: int = MOST_PIXELS, deep: bool = False
+) -> NDArray[np.uint8 | np.int32]:
+    """What :func:`decode_image` gives, as an array, which PyTorch need not be loaded for.
+
+    Raises:
         ImageFileError: empty, truncated, damaged, too large, or of another kind (CMYK, 16 bits
             unless ``deep``, transparent); names file and cause.
     """
@@ -169,8 +187,8 @@ def decode_image(
         raise
     except Exception as error:  # hostile bytes make decoders raise nearly anything
         raise ImageFileError(f"{name}: damaged or cut off; get a fresh copy") from error
-    kept = np.array(pixels, np.uint8 if pixels.dtype == np.uint8 else np.int32)
-    return torch.from_numpy(kept).movedim(-1, 0).contiguous()
+    kind = np.uint8 if pixels.dtype == np.uint8 else np.int32
+    return np.array(pixels.transpose(2, 0, 1), kind, order="C")
 
 
 def _decode(data: bytes, name: str, most_pixels: int, deep: bool) -> NDArray[np.uint8 | np.uint16]:
