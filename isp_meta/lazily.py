@@ -5,7 +5,9 @@ PyTorch takes a second to load, and what reads, checks and moves metadata has no
 
 from __future__ import annotations
 
+import contextlib
 import sys
+import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
     import torch as torch
     from torch.nn import functional as functional
 
-__all__ = ["functional", "offers", "torch"]
+__all__ = ["functional", "load_torch_meanwhile", "offers", "torch"]
 
 
 class _Later:
@@ -30,6 +32,16 @@ class _Later:
 
 if not TYPE_CHECKING:
     torch, functional = _Later("torch"), _Later("torch.nn.functional")
+
+
+def load_torch_meanwhile() -> None:
+    """Loads PyTorch in a thread of its own, while this one reads files; whoever uses it waits."""
+
+    def load() -> None:
+        with contextlib.suppress(ImportError):  # told to whoever uses it
+            import_module("torch")
+
+    threading.Thread(target=load).start()
 
 
 def offers(package: str, members: Mapping[str, tuple[str, ...]]) -> Callable[[str], Any]:

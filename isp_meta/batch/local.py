@@ -16,9 +16,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-import torch
-
 from ..errors import BatchError
+from ..lazily import torch
 from ..processors import keep_freed_memory
 from .manifest import Row
 from .order import Order, failure
