@@ -38,7 +38,8 @@ def load_torch_meanwhile() -> None:
     """Loads PyTorch in a thread of its own, while this one reads files; whoever uses it waits."""
 
     def load() -> None:
-        with contextlib.suppress(ImportError):  # told to whoever uses it
+        # Whoever uses it is told; and where the process ends first, there is nobody to tell.
+        with contextlib.suppress(Exception):
             import_module("torch")
 
     threading.Thread(target=load).start()

@@ -20,7 +20,7 @@ import torch
 
 from .. import carriers, io, presets
 from ..errors import IspMetaError, RawFileError
-from ..frame import Frame, Sampler
+from ..frame import Frame, Sampler, all_finite
 from ..io import RawLayout
 from ..pipeline import Pipeline
 from ..registration import Registration
@@ -160,7 +160,7 @@ def _demosaic(pipeline: Pipeline, cfa: str) -> str:
 @torch.no_grad()
 def _render(pipeline: Pipeline, frame: Frame, sources: list[str | os.PathLike[str]]) -> Frame:
     """Only what is needed later, so that a large picture's intermediate steps are freed."""
-    if frame.codes is not None and not bool(torch.isfinite(frame.codes).all()):
+    if frame.codes is not None and not all_finite(frame.codes):
         raise ValueError("the frame's codes must be finite")
     try:
         frame = pipeline(frame, keep=("raw", "srgb", "samples"))

@@ -72,7 +72,6 @@ def command(
     from .. import io
     from ..recovery import read_metadata
 
-    load_torch_meanwhile()
     named = output is not None and output != DASH and not is_folder(output)
     file = output if named and len(jpegs) == 1 else None
     chosen = format or _named_format(file)
@@ -106,6 +105,7 @@ def command(
     possible = (*_ENDINGS[format], "") if format else tuple(_NAMED)
     files = dataclasses.replace(_FILES, gives=possible)
     paths = files.targets(jpegs, output, job.ending)
+    load_torch_meanwhile()
     each(zip(jpegs, paths, strict=True), work)
 
 

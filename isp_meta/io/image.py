@@ -47,6 +47,7 @@ _MOST_JPEG_PIXELS_A_BYTE = 1024
 _MOST_PNG_BYTES_A_BYTE = 1032
 _MOST_TIFF_PIXELS_A_BYTE = 4096
 _DEEP = 65535
+_RUN = 1 << 16
 _MARKER = re.compile(rb"\xff[^\x00]", re.DOTALL)
 Codes = TypeVar("Codes", "Tensor", NDArray[Any])
 _SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
@@ -64,9 +65,14 @@ def to_uint8(srgb: Tensor) -> Tensor:
     Raises:
         ValueError: a value is not a number.
     """
-    if bool(torch.isnan(srgb).any()):
-        raise ValueError("srgb holds NaN")
-    return (srgb.clamp(0, 1) * 255).round().to(torch.uint8)
+    codes = torch.empty(srgb.shape, dtype=torch.uint8, device=srgb.device)
+    # Piece by piece: what lies in between stays in the caches.
+    pieces = (torch.split(whole.reshape(-1), _RUN) for whole in (srgb, codes))
+    for part, made in zip(*pieces, strict=True):
+        if bool(torch.isnan(part).any()):
+            raise ValueError("srgb holds NaN")
+        made.copy_(part.clamp(0, 1).mul_(255).round_())
+    return codes
 
 
 def encode_jpeg(
