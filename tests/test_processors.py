@@ -140,8 +140,8 @@ if sys.argv[1] == "kept":
     processors.keep_freed_memory()
 
 def work():
-    for _ in range(20):
-        pieces = [bytearray(12 << 20) for _ in range(3)]
+    for _ in range(6):
+        pieces = [bytearray(12 << 20) for _ in range(8)]
         del pieces
 
 work()
