@@ -22,8 +22,8 @@ __all__ = ["Correction", "LocalRBFModel", "ParametricModel", "Samples"]
 class Correction(Protocol):
     """What is stored of the error that is left; see :class:`isp_meta.codec.Enhancement`."""
 
-    def apply(self, recovered: Tensor) -> Tensor:
-        """(3, H, W) raw in [0, 1], corrected."""
+    def apply(self, recovered: Tensor, *, out: Tensor | None = None) -> Tensor:
+        """(3, H, W) raw in [0, 1], corrected; in ``out``, which may be ``recovered`` itself."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)

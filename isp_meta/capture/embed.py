@@ -134,6 +134,7 @@ def embed(
             carriers.warn_of_offsets(data, existing)
         step("finding its place in the raw")
         finished = FinishedPicture.found(frame, data, str(existing), options.force)
+    frame = finished.frame  # of what was rendered, nobody needs the rest
     step("choosing pixels")
     payload = choose(
         finished, sampler, options, demosaic=_demosaic(pipeline, frame.camera.cfa), progress=step

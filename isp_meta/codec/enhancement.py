@@ -121,11 +121,12 @@ class Enhancement:
         data = _payload.encode_enhancement(levels, torch.get_num_threads())
         return cls(exponent, basis, kinds.offsets(), data, remaining)
 
-    def apply(self, recovered: Tensor) -> Tensor:
+    def apply(self, recovered: Tensor, *, out: Tensor | None = None) -> Tensor:
         """What recovery made, corrected.
 
         Args:
             recovered: (3, H, W) float32 raw, of the size that this was made for.
+            out: where the result goes, which may be ``recovered`` itself.
 
         Returns:
             The same, in [0, 1].
@@ -140,12 +141,15 @@ class Enhancement:
             levels = _payload.decode_enhancement(self.data, rows, columns, torch.get_num_threads())
         except _payload.CorruptStream as error:
             raise PayloadCorrupt(f"the raw metadata's enhancement is damaged: {error}") from None
-        result, dct, basis = torch.clamp(recovered, 0, 1), _dct(), torch.as_tensor(self.basis)
+        dct, basis = _dct(), torch.as_tensor(self.basis)
+        result = torch.empty_like(recovered) if out is None else out
         first, rest = (offset / _OFFSET_SCALE for offset in self.offsets)
         for top in range(0, rows, _ROWS):
             # Most blocks hold nothing.
             row, column = np.nonzero(levels[top : top + _ROWS].any((2, 3)))
+            here = slice(top * _SIDE, min((top + _ROWS) * _SIDE, height))
             if not len(row):
+                torch.clamp(recovered[:, here], 0, 1, out=result[:, here])
                 continue
             level = torch.from_numpy(levels[top + row, column]).float()
             size = level.abs()
@@ -153,7 +157,6 @@ class Enhancement:
             coefficients = (size * level.sign()).mul_(self.step)
             pixels = (coefficients.view(-1, _SIDE * _SIDE) @ dct).view(level.shape)
             planes = (basis @ pixels.transpose(0, 1).reshape(3, -1)).to(recovered)
-            here = slice(top * _SIDE, min((top + _ROWS) * _SIDE, height))
             blocks = _in_blocks(recovered[:, here])
             blocks[:, row, :, column] += planes.view(3, -1, _SIDE, _SIDE).transpose(0, 1)
             band = blocks.flatten(3).flatten(1, 2)[:, : here.stop - here.start, :width]

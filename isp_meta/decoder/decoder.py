@@ -145,7 +145,7 @@ class Decoder:
         self.each_strip(work)
         lift_specks(raw, self.guide.strips())
         if self.samples.enhancement is not None:
-            raw = self.samples.enhancement.apply(raw)
+            raw = self.samples.enhancement.apply(raw, out=raw)
         if not self.samples.control:
             raw.view(3, -1)[:, self.samples.index] = self.samples.value.T.to(raw)
         return raw

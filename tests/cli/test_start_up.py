@@ -28,6 +28,7 @@ COMMANDS = {
     "inspect as JSON": ["inspect", "photo.jpg", "--json"],
     "extract": ["extract", "photo.jpg", "-o", "out.ispmeta"],
     "strip": ["strip", "photo.jpg", "-o", "out.jpg"],
+    "batch verify": ["batch", "verify", ".", "-o", "out"],
     "attach": ["attach", "photo.jpg", "photo.jpg", "-o", "out.jpg"],
 }
 

@@ -110,9 +110,11 @@ def test_bytes_come_back_and_do_not_depend_on_threads():
     again = Enhancement.unpack(made[0])
     assert again.pack() == made[0]
     assert math.isnan(again.remaining)
-    recovered = torch.full_like(residual, 0.5)
+    recovered = torch.linspace(-0.1, 1.1, residual.numel()).view_as(residual)
     first = Enhancement.of(residual, 110).apply(recovered)
     assert torch.equal(again.apply(recovered), first)
+    assert again.apply(recovered, out=recovered) is recovered
+    assert torch.equal(recovered, first)
 
 
 def test_a_block_is_corrected_the_same_whatever_lies_beside_it():
