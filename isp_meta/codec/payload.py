@@ -98,6 +98,12 @@ class Payload:
             enhancement=as_tensors(self.enhancement),
         )
 
+    def told(self) -> Samples:
+        """The samples, with all else that is known of the raw that they are of."""
+        return dataclasses.replace(
+            self.samples, enhancement=self.enhancement, demosaic=self.demosaic
+        )
+
     def rounded(self) -> Payload:
         """What :func:`decode` gives back of :func:`encode`, whatever the coding, on the CPU.
 
@@ -113,6 +119,7 @@ class Payload:
             value=quantize(samples.value.detach().cpu(), self.steps),
             model=samples.model and samples.model.rounded(),
             enhancement=None,
+            demosaic="",
         )
         return dataclasses.replace(
             self,

@@ -201,14 +201,17 @@ class ScheduleConfig(Section):
     """The learning rate over time.
 
     Attributes:
-        kind: "constant", as the paper's; "cosine" falls to a hundredth.
+        kind: "constant", as the paper's; "cosine" falls to a hundredth; "trapezoid" is constant and
+            falls to a hundredth at its end, so that a longer training can go on from a checkpoint.
         warmup: steps in which the rate rises from near 0.
+        decay: steps in which a trapezoid falls.
     """
 
     SECTION: ClassVar[str] = "schedule"
 
-    kind: Literal["constant", "cosine"] = "constant"
+    kind: Literal["constant", "cosine", "trapezoid"] = "constant"
     warmup: int = number(0, 0)
+    decay: int = number(0, 0)
 
 
 @dataclass(frozen=True)
