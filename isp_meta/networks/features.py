@@ -81,10 +81,8 @@ class FeatureNetwork(nn.Module):
             srgb: (B, 3, H, W) in [0, 1].
         """
         height, width = srgb.shape[-2:]
-        beyond = (0, -width % self.multiple, 0, -height % self.multiple)
-        if any(beyond):
-            srgb = functional.pad(srgb, beyond, mode="replicate")
-        seen = reference.seen(srgb)
+        pad = (0, -width % self.multiple, 0, -height % self.multiple)
+        seen = reference.seen(functional.pad(srgb, pad, mode="replicate"))
         if torch.is_autocast_enabled(kind := srgb.device.type):
             # What the first layer would do anyway, before all is moved about twice.
             seen = seen.to(torch.get_autocast_dtype(kind))
