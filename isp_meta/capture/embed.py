@@ -21,7 +21,7 @@ import torch
 from .. import carriers, io, presets
 from ..decoder import DemosaicedRaw
 from ..errors import IspMetaError, RawFileError
-from ..frame import Frame, Sampler
+from ..frame import Frame, Sampler, all_finite
 from ..io import RawLayout
 from ..pipeline import Pipeline
 from ..registration import Registration
@@ -135,6 +135,7 @@ def embed(
             carriers.warn_of_offsets(data, existing)
         step("finding its place in the raw")
         finished = FinishedPicture.found(frame, data, str(existing), options.force)
+    frame = finished.frame  # of what was rendered, nobody needs the rest
     step("choosing pixels")
     demosaic = _demosaic(pipeline, finished.frame)
     payload = choose(finished, sampler, options, demosaic=demosaic, progress=step)
@@ -164,7 +165,7 @@ def _demosaic(pipeline: Pipeline, frame: Frame) -> str:
 @torch.no_grad()
 def _render(pipeline: Pipeline, frame: Frame, sources: list[str | os.PathLike[str]]) -> Frame:
     """Only what is needed later, so that a large picture's intermediate steps are freed."""
-    if frame.codes is not None and not bool(torch.isfinite(frame.codes).all()):
+    if frame.codes is not None and not all_finite(frame.codes):
         raise ValueError("the frame's codes must be finite")
     try:
         frame = pipeline(frame, keep=("raw", "srgb", "samples"))
