@@ -11,7 +11,7 @@ NATIVE := $(shell find csrc -not -name '.*')
 CXX_FILES := $(shell find csrc benchmarks examples tests/codec -name '*.h' -o -name '*.cpp' -o -name '*.cu')
 
 OLDEST_TORCH := 2.10.0
-CODER := positions values predicted enhancement mosaic mosaic_fit
+CODER := positions values predicted enhancement filter mosaic mosaic_fit
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test lint format bench bench-gpu check-speed check-cuda check-coder check-install fuzz docs clean
@@ -51,10 +51,11 @@ check-cuda: $(TESTED)  ## the CUDA kernels, compiled by nvcc and run under g++, 
 	@$(MAKE) --no-print-directory build/torch-$(OLDEST_TORCH) || true  # says what is not checked then
 	$(BIN)/python tests/cuda_shim/check_cuda.py
 
-check-coder: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic build/sanitized/fuzz_enhancement  ## the payload's coder under sanitizers, on damaged streams
+check-coder: build/sanitized/fuzz_payload build/sanitized/fuzz_mosaic build/sanitized/fuzz_enhancement build/sanitized/fuzz_filter  ## the payload's coder under sanitizers, on damaged streams
 	build/sanitized/fuzz_payload 8
 	build/sanitized/fuzz_mosaic 8
 	build/sanitized/fuzz_enhancement 8
+	build/sanitized/fuzz_filter 8
 
 check-install:  ## the source distribution alone, in an empty environment: built, installed, at work
 	PYTHON=$(PYTHON) scripts/check_install.sh

@@ -71,3 +71,9 @@ def encode_enhancement(levels: npt.NDArray[np.int16], threads: int) -> bytes: ..
 def decode_enhancement(
     data: bytes, rows: int, columns: int, channels: int, threads: int
 ) -> npt.NDArray[np.int16]: ...
+def encode_filter(
+    levels: npt.NDArray[np.int16], colors: npt.NDArray[np.uint8], before: int
+) -> bytes: ...
+def decode_filter(
+    data: bytes, colors: npt.NDArray[np.uint8], before: int
+) -> npt.NDArray[np.int16]: ...

@@ -16,7 +16,7 @@ from .printing import Brief
 if TYPE_CHECKING:
     from torch import Tensor
 
-__all__ = ["Correction", "LocalRBFModel", "ParametricModel", "Samples"]
+__all__ = ["Correction", "LocalRBFModel", "ParametricModel", "PictureFilter", "Samples"]
 
 
 class Correction(Protocol):
@@ -28,6 +28,13 @@ class Correction(Protocol):
 
     def apply(self, recovered: Tensor) -> Tensor:
         """(3, H, W) raw or (1, H, W) mosaic in [0, 1], corrected."""
+
+
+class PictureFilter(Protocol):
+    """What is filtered before that; see :class:`isp_meta.codec.AdaptiveFilter`."""
+
+    def apply(self, recovered: Tensor, srgb: Tensor, cfa: str = "") -> Tensor:
+        """(3, H, W) raw in [0, 1], filtered beside the picture; of a mosaic own colors alone."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -43,6 +50,8 @@ class Samples(Brief):
         control: the values are not what the sensor measured but what makes the result of the
             model best, so that they mean nothing without it.
         enhancement: of the result that the model, or recovery's search for one, makes of them.
+        adaptive_filter: of that result, or of the mosaic that is found in it, before the
+            enhancement.
         demosaic: method by which the raw that they are of was made of a mosaic; "" where there was
             none, or nobody knows.
 
@@ -59,6 +68,7 @@ class Samples(Brief):
     model: LocalRBFModel | None = None
     control: bool = False
     enhancement: Correction | None = None
+    adaptive_filter: PictureFilter | None = None
     demosaic: str = ""
 
     def __post_init__(self) -> None:

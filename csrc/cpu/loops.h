@@ -1,4 +1,5 @@
 // Every operator's loops, for the instruction set that ISP_META_ISA names.
+#include "adaptive_filter/loops.h"
 #include "aggregate/loops.h"
 #include "argmax_pool/loops.h"
 #include "associate/loops.h"

@@ -37,6 +37,16 @@ class Scratch {
   T* numbers_;
 };
 
+// Numbers [first, first + count) of a row of `size`, which goes on beyond its ends as it is at
+// them.
+template <class U>
+ISP_META_HD void copy_clamped(const U* row, int size, int first, int count, U* to) {
+  const int begin = most(first, 0), end = least(first + count, size);
+  std::fill_n(to, begin - first, row[0]);
+  std::copy(row + begin, row + end, to + begin - first);
+  std::fill_n(to + end - first, first + count - end, row[size - 1]);
+}
+
 struct Tile {
   int x, width;     // columns of pixels
   int y, rows;      // rows of pixels

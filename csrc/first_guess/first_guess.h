@@ -22,6 +22,7 @@
 #include "dtype.h"
 #include "log_gain.h"
 #include "number.h"
+#include "picture.h"
 
 namespace isp_meta {
 
@@ -39,7 +40,7 @@ constexpr int kSeen = 2 * kColors + 1, kTaps = 9, kFirst = 8;
 constexpr int kSecondAt = (kSeen * kTaps + 1) * kFirst;
 constexpr int kNetwork = kSecondAt + kHidden * (kFirst + 1);
 
-constexpr double kLightFloor = 5e-3, kMostGain = 2, kClipped = 254.0 / 255;
+constexpr double kLightFloor = 5e-3, kMostGain = 2;
 constexpr double kLengthFloor = 0.05;
 
 struct Size {
@@ -61,8 +62,6 @@ struct FirstGuess {
   ISP_META_HD bool has_contrast() const { return features > kClips; }
   ISP_META_HD bool has_hidden() const { return features > kClips + kContrasts; }
 };
-
-ISP_META_HD int clamped(int at, int size) { return at < 0 ? 0 : at < size ? at : size - 1; }
 
 ISP_META_HD float from_bfloat16(uint16_t bits) {
   return __builtin_bit_cast(float, uint32_t(bits) << 16);
@@ -91,21 +90,10 @@ ISP_META_HD A log_light(A color) {
   return log_positive(color * color + Element<A>(kLightFloor));
 }
 
-template <class A>
-ISP_META_HD A is_clipped(A color) {
-  return color >= Element<A>(kClipped) ? A{} + Element<A>(1) : A{};
-}
-
 // Binomial [1, 2, 1] / 4.
 template <class A>
 ISP_META_HD A smoothed(A before, A middle, A after) {
   return (before + after) * Element<A>(0.25) + middle * Element<A>(0.5);
-}
-
-template <class A>
-ISP_META_HD A limited(A x, double low, double high) {
-  const A least = A{} + Element<A>(low), most = A{} + Element<A>(high);
-  return x < least ? least : x > most ? most : x;
 }
 
 template <class A>

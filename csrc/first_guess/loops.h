@@ -42,15 +42,6 @@ ISP_META_HD Vector<float> load_as<float>(const uint16_t* from) {
   return (Vector<float>)_mm256_slli_epi32(_mm256_cvtepu16_epi32(bits), 16);
 }
 #endif
-// Numbers [first, first + count) of a row of `size`, which goes on beyond its ends as it is at
-// them.
-template <class U>
-ISP_META_HD void copy_clamped(const U* row, int size, int first, int count, U* to) {
-  const int begin = most(first, 0), end = least(first + count, size);
-  std::fill_n(to, begin - first, row[0]);
-  std::copy(row + begin, row + end, to + begin - first);
-  std::fill_n(to + end - first, first + count - end, row[size - 1]);
-}
 
 // What the formulas ask for, of one row of a tile at a time.
 template <class T>

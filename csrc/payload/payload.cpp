@@ -4,6 +4,7 @@
 // encoder cannot have written raise CorruptStream. The GIL is released while symbols are coded.
 #include "arrays.h"
 #include "enhancement_binding.h"
+#include "filter_binding.h"
 #include "mosaic_binding.h"
 #include "packing.h"
 #include "positions.h"
@@ -182,6 +183,7 @@ PYBIND11_MODULE(_payload, m) {
         arg("pixels").noconvert(), arg("cell"), arg("most"));
   payload::bind_mosaic(m);
   payload::bind_enhancement(m);
+  payload::bind_filter(m);
   m.def("pack", &payload::py_pack, arg("values").noconvert(), arg("bits"));
   m.def("unpack", &payload::py_unpack, arg("data"), arg("count"), arg("bits"));
 }

@@ -1,7 +1,7 @@
 """What is kept of a picture's raw: samples, how to interpolate them, and what that still misses.
 
 FinishedPicture ─ sampler, or a rate ─▶ samples ─ tried ─▶ Payload ─▶ bytes
-                                                             └─ decoded, less the raw ─▶ enhancement
+                                                             └─ decoded ─▶ filter, enhancement
 """
 
 from __future__ import annotations
@@ -158,10 +158,10 @@ def pack(
             return packed
         progress("coding what recovery misses")
         known, raw = payload.rounded(), picture.frame.require("raw", "embed")
-        found = enhance(known, len(packed), raw, picture.guide, plan.goal, picture.shown)
-    if found is None:
+        mended, found = enhance(known, len(packed), raw, picture.guide, plan.goal, picture.shown)
+    if mended is None and found is None:
         return packed
-    payload = dataclasses.replace(payload, enhancement=found)
+    payload = dataclasses.replace(payload, adaptive_filter=mended, enhancement=found)
     return codec.encode(payload, coding=coding, pixels=pixels)
 
 

@@ -1,6 +1,7 @@
-"""What recovery from a payload's samples misses, stored as finely as is asked for.
+"""What recovery from a payload's samples misses: what a filter mends, and the rest, stored as
+finely as is asked for.
 
-payload ─▶ as a reader has it ─▶ decoded ─▶ raw, or its mosaic, less that ─▶ Enhancement
+payload ─▶ as a reader has it ─▶ decoded ─▶ its mosaic ─▶ AdaptiveFilter ─▶ less that ─▶ Enhancement
 """
 
 from __future__ import annotations
@@ -11,12 +12,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from ..codec import Enhancement, Payload
+from ..codec import AdaptiveFilter, Enhancement, Payload
 from ..decoder import Decoder, DemosaicedRaw, Guide
 from ..errors import RateNotReached
 from ..io import remosaic
 from ..metrics import psnr
 from ..networks.shipped import shipped_features
+from .filtering import fit_filter
 from .rate import Rate
 
 __all__ = ["DEFAULT_STEP", "enhance"]
@@ -37,11 +39,11 @@ def enhance(
     guide: Guide,
     goal: float | Rate,
     shown: Tensor | None = None,
-) -> Enhancement | None:
-    """The enhancement of what recovery makes of a payload's samples.
+) -> tuple[AdaptiveFilter | None, Enhancement | None]:
+    """The filter of what recovery makes of a payload's samples, and the enhancement of that.
 
     Args:
-        payload: as a reader has it, see :meth:`isp_meta.codec.Payload.rounded`, without one.
+        payload: as a reader has it, see :meth:`isp_meta.codec.Payload.rounded`, without both.
         used: bytes that it takes.
         raw: (3, H, W), the truth. guide: the picture, as recovery will see it.
         goal: the coefficients' step in parts of full scale, 2^-11 to 1, or what the whole payload
@@ -50,24 +52,41 @@ def enhance(
             None: everywhere.
 
     Returns:
-        The enhancement; None where a budget leaves no room, the samples reach the goal, or there
-        are none.
+        The filter, None where its bytes would not pay; the enhancement, None where a budget leaves
+        no room or the goal is reached. Both None without samples.
 
     Raises:
         RateNotReached: no step reaches the goal. ValueError: a step out of range.
     """
     if not len(payload.samples):
-        return None
-    features = shipped_features()
-    decoder = Decoder.of(guide, payload.told(), features=features, cfa=payload.camera.cfa)
-    missed = _Missed.of(decoder, raw, shown)
-    if not isinstance(goal, Rate):
-        found: Enhancement | None = missed.coded(Enhancement.exponent_of(goal))
+        return None, None
+    features, cfa = shipped_features(), payload.camera.cfa
+    decoder = Decoder.of(guide, payload.told(), features=features, cfa=cfa)
+    # A rate is of the samples and what serves them; a mosaic takes what it takes.
+    used -= 0 if payload.mosaic is None else len(payload.mosaic.pack())
+    budget = goal.budget(raw[0].numel()) if isinstance(goal, Rate) else None
+    estimate, demosaiced = decoder.estimate(), decoder.demosaiced
+    mended = _filter_of(decoder, estimate, raw, budget or used, shown)
+    if mended is not None:
+        decoder = decoder.corrected(None, mended)
+        used += mended.size
+    missed = _Missed.of(estimate, decoder.base(estimate), demosaiced, raw, shown)
+    if isinstance(goal, Rate):
+        found = _for_rate(missed, goal, used)
     else:
-        # A rate is of the samples and what serves them; a mosaic takes what it takes.
-        whole = 0 if payload.mosaic is None else len(payload.mosaic.pack())
-        found = _for_rate(missed, goal, used - whole)
-    return None if found is None else missed.shared(found)
+        found = missed.coded(Enhancement.exponent_of(goal))
+    return mended, None if found is None else missed.shared(found)
+
+
+def _filter_of(
+    decoder: Decoder, estimate: Tensor, raw: Tensor, used: float, shown: Tensor | None
+) -> AdaptiveFilter | None:
+    """What mends a mosaic that is found in an estimate, or that itself."""
+    demosaiced, srgb = decoder.demosaiced, decoder.guide.srgb
+    if demosaiced is None:
+        return fit_filter(estimate, srgb, raw, used, shown=shown)
+    seen = demosaiced.with_own(estimate, demosaiced.fit(estimate))
+    return fit_filter(seen, srgb, raw, used, cfa=demosaiced.cfa, shown=shown)
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,16 +107,18 @@ class _Missed:
     residual: Tensor
 
     @classmethod
-    def of(cls, decoder: Decoder, truth: Tensor, shown: Tensor | None) -> _Missed:
-        """Of a decoder's samples; where nothing is ``shown`` it is as if nothing were missed."""
-        estimate, demosaiced = decoder.estimate(), decoder.demosaiced
-        base = true = estimate
-        if demosaiced is None:
-            true = truth if shown is None else torch.where(shown, truth, base)
-        else:
-            base = demosaiced.fit(estimate)
-            mosaic = remosaic(truth, demosaiced.cfa)
-            true = mosaic if shown is None else torch.where(shown, mosaic, base)
+    def of(
+        cls,
+        estimate: Tensor,
+        base: Tensor,
+        demosaiced: DemosaicedRaw | None,
+        truth: Tensor,
+        shown: Tensor | None,
+    ) -> _Missed:
+        """Of what recovery makes of samples; where nothing is shown nothing is missed."""
+        true = truth if demosaiced is None else remosaic(truth, demosaiced.cfa)
+        if shown is not None:
+            true = torch.where(shown, true, base)
         residual = Enhancement.residual(true, base, _KNEE)
         return cls(truth, estimate, demosaiced, base, residual)
 

@@ -38,6 +38,7 @@ def describe(metadata: Metadata) -> dict[str, Any]:
         "mosaic": _mosaic(metadata),
         "mosaic_bytes": 0 if payload.mosaic is None else len(payload.mosaic.data),
         **_depth(metadata),
+        **_filter(metadata),
         **_enhancement(metadata),
         "sampler": payload.sampler,
         "demosaic": payload.demosaic,
@@ -60,6 +61,14 @@ def _depth(metadata: Metadata) -> dict[str, Any]:
         "true_bits": depth.true,
         "bits_left": depth.left,
         "bits_recovered_by": f"{depth.recovery} {depth.network}".rstrip(),
+    }
+
+
+def _filter(metadata: Metadata) -> dict[str, Any]:
+    found = metadata.payload.adaptive_filter
+    return {
+        "filter_bytes": 0 if found is None else found.size,
+        "filter_sets_of_weights": 0 if found is None else found.sets,
     }
 
 

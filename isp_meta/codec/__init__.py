@@ -5,6 +5,7 @@
 The layout is defined in docs/format.md. Nothing here touches files or pictures.
 """
 
+from .adaptive_filter import AdaptiveFilter
 from .binding import Binding, Match
 from .depth import Depth, Recovery
 from .editing import editing_size, editing_within
@@ -14,6 +15,7 @@ from .payload import Coding, Payload, decode, decode_arrays, encode
 from .steps import Steps, quantize
 
 __all__ = [
+    "AdaptiveFilter",
     "Binding",
     "Coding",
     "Depth",

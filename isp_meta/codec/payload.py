@@ -14,6 +14,7 @@ from ..camera import Camera
 from ..errors import PayloadCorrupt, PictureMismatch
 from ..samples import LocalRBFModel, ParametricModel, Samples
 from . import sections
+from .adaptive_filter import AdaptiveFilter
 from .binding import Binding, Pixels
 from .camera import pack_camera, unpack_camera
 from .depth import Depth
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 __all__ = ["Coding", "Payload", "decode", "decode_arrays", "encode"]
 
 _KNOWN = frozenset({b"CAMR", b"IDNT", b"BIND", b"MEAN", b"POSN", b"VALU"})
-_OPTIONAL = frozenset({b"pARA", b"lRBF", b"CTRL", b"mOSA", b"DPTH", b"eNHA", b"eDIT"})
+_OPTIONAL = frozenset({b"pARA", b"lRBF", b"CTRL", b"mOSA", b"DPTH", b"fILT", b"eNHA", b"eDIT"})
 
 
 @dataclass(frozen=True, eq=False)
@@ -52,7 +53,8 @@ class Payload:
         depth: the picture is one of fewer bits, and values are the missing ones, as parts of
             2ⁿ - 1, in place of raw; or None.
         enhancement: of what :class:`isp_meta.reconstruct.LocalRBFReconstructor` makes of the
-            samples, or None.
+            samples, filtered if there is a filter, or None.
+        adaptive_filter: of what that makes of the samples, or None.
 
     Raises:
         ValueError: the binding is of a picture of another size, the mosaic of another pattern than
@@ -70,6 +72,7 @@ class Payload:
     mosaic: Mosaic | None = None
     depth: Depth | None = None
     enhancement: Enhancement | None = None
+    adaptive_filter: AdaptiveFilter | None = None
 
     def __post_init__(self) -> None:
         kept = (self.samples.width, self.samples.height)
@@ -101,7 +104,10 @@ class Payload:
     def told(self) -> Samples:
         """The samples, with all else that is known of the raw that they are of."""
         return dataclasses.replace(
-            self.samples, enhancement=self.enhancement, demosaic=self.demosaic
+            self.samples,
+            enhancement=self.enhancement,
+            adaptive_filter=self.adaptive_filter,
+            demosaic=self.demosaic,
         )
 
     def rounded(self) -> Payload:
@@ -120,6 +126,7 @@ class Payload:
             model=samples.model and samples.model.rounded(),
             enhancement=None,
             demosaic="",
+            adaptive_filter=None,
         )
         return dataclasses.replace(
             self,
@@ -182,6 +189,8 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
         content[b"mOSA"] = payload.mosaic.pack()
     if payload.depth is not None:
         content[b"DPTH"] = payload.depth.pack()
+    if payload.adaptive_filter is not None:
+        content[b"fILT"] = payload.adaptive_filter.pack()
     if payload.enhancement is not None:
         content[b"eNHA"] = payload.enhancement.pack()
     return sections.join(header, content)
@@ -241,6 +250,8 @@ def decode_arrays(data: bytes, pixels: Callable[[], Pixels] | None = None) -> Pa
         raise PayloadCorrupt("section DPTH of the metadata does not fit the steps of its values")
     stored = content.get(b"eNHA")
     enhancement = None if stored is None else Enhancement.unpack(stored)
+    stored = content.get(b"fILT")
+    adaptive_filter = None if stored is None else AdaptiveFilter.unpack(stored, camera.cfa)
     return Payload(
         samples,
         camera,
@@ -252,6 +263,7 @@ def decode_arrays(data: bytes, pixels: Callable[[], Pixels] | None = None) -> Pa
         mosaic,
         depth,
         enhancement,
+        adaptive_filter,
     )
 
 

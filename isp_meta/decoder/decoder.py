@@ -11,9 +11,10 @@ import torch
 from torch import Tensor
 
 from ..camera import LINEAR
+from ..io import remosaic
 from ..ops import local_rbf
 from ..processors.workers import workers
-from ..samples import Correction, Samples
+from ..samples import Correction, PictureFilter, Samples
 from .guess import GUESSES, FirstGuess, fit_guesses, log_gain, times_gain
 from .guide import Guide
 from .mosaic import DemosaicedRaw
@@ -119,9 +120,13 @@ class Decoder:
             return Decoder.of(self.guide, samples, cfa=self.cfa)
         return self._with(samples)
 
-    def corrected(self, enhancement: Correction) -> Decoder:
+    def corrected(
+        self, enhancement: Correction | None, adaptive_filter: PictureFilter | None = None
+    ) -> Decoder:
         """The same with what is stored of its error."""
-        return self._with(replace(self.samples, enhancement=enhancement))
+        return self._with(
+            replace(self.samples, enhancement=enhancement, adaptive_filter=adaptive_filter)
+        )
 
     def _with(self, samples: Samples) -> Decoder:
         rest = self.formula, self.setting, self.neighbors, self.cfa
@@ -159,16 +164,32 @@ class Decoder:
     def raw(self) -> Tensor:
         """(3, H, W) in [0, 1], equal to measured samples at their pixels."""
         raw, enhancement, demosaiced = self.estimate(), self.samples.enhancement, self.demosaiced
-        if demosaiced is not None:
-            mosaic, share = demosaiced.fit(raw), self.SHARE
-            if enhancement is not None:
-                mosaic, share = enhancement.apply(mosaic), enhancement.share
-            demosaiced.colors(mosaic, raw, share)
-        elif enhancement is not None:
-            raw = enhancement.apply(raw)
+        base, share = self.base(raw), self.SHARE
+        if enhancement is not None:
+            base, share = enhancement.apply(base), enhancement.share
+        if demosaiced is None:
+            raw = base
+        else:
+            demosaiced.colors(base, raw, share)
         if not self.samples.control:
             raw.view(3, -1)[:, self.samples.index] = self.samples.value.T.to(raw)
         return raw
+
+    @torch.no_grad()
+    def base(self, estimate: Tensor) -> Tensor:
+        """What an enhancement corrects: the mosaic of an estimate, or that itself, filtered.
+
+        Args:
+            estimate: of :meth:`estimate`.
+        """
+        demosaiced, found = self.demosaiced, self.samples.adaptive_filter
+        if demosaiced is None:
+            return estimate if found is None else found.apply(estimate, self.guide.srgb)
+        mosaic = demosaiced.fit(estimate)
+        if found is None:
+            return mosaic
+        seen = demosaiced.with_own(estimate, mosaic)
+        return remosaic(found.apply(seen, self.guide.srgb, self.cfa), self.cfa)
 
     @torch.no_grad()
     def estimate(self) -> Tensor:

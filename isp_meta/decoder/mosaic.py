@@ -133,11 +133,20 @@ class DemosaicedRaw:
         def work(top: int, bottom: int) -> None:
             part = raw[:, top:bottom]
             part.lerp_(self._demosaiced(mosaic, top, bottom), share)
-            for place, color in enumerate(self.cfa):
-                at = slice(place // 2, None, 2), slice(place % 2, None, 2)
-                part["RGB".index(color)][at] = mosaic[0, top:bottom][at]
+            self._put_own(mosaic[:, top:bottom], part)
 
         _each_strip(work, mosaic.shape[1], mosaic.shape[2])
+
+    def with_own(self, raw: Tensor, mosaic: Tensor) -> Tensor:
+        """A copy of a raw picture (3, H, W) with each pixel's own color of a mosaic (1, H, W)."""
+        raw = raw.clone()
+        self._put_own(mosaic, raw)
+        return raw
+
+    def _put_own(self, mosaic: Tensor, raw: Tensor) -> None:
+        for place, color in enumerate(self.cfa):
+            at = slice(place // 2, None, 2), slice(place % 2, None, 2)
+            raw["RGB".index(color)][at] = mosaic[0][at]
 
     @torch.no_grad()
     def share_of(self, mosaic: Tensor, raw: Tensor, truth: Tensor) -> float:

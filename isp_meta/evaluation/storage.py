@@ -77,13 +77,15 @@ def store(
     payload, data = payload.rounded(), codec.encode(payload)
     if enhancement is not None:
         raw, guide = frame.require("raw", "store"), Guide(srgb)
-        found = enhance(payload, len(data), raw, guide, enhancement)
-        payload = dataclasses.replace(payload, enhancement=found)
+        filtered, found = enhance(payload, len(data), raw, guide, enhancement)
+        payload = dataclasses.replace(payload, adaptive_filter=filtered, enhancement=found)
         data = codec.encode(payload)
     decoded = codec.decode(data)
     header = Header.parse(data)
     parameters = b"" if model is None else pack_parametric(model)
     parameters += b"" if samples.model is None else pack_local_rbf(samples.model)
+    mended = decoded.adaptive_filter
+    parameters += b"" if mended is None else mended.pack()
     sizes = Stored(
         samples=header.count,
         positions=8 * len(pack_positions(samples, header, packed=False)),
@@ -92,5 +94,7 @@ def store(
         enhancement=8 * len(decoded.enhancement.pack()) if decoded.enhancement else 0,
         total=8 * len(data),
     )
-    known = dataclasses.replace(decoded.samples, enhancement=decoded.enhancement)
+    known = dataclasses.replace(
+        decoded.samples, enhancement=decoded.enhancement, adaptive_filter=mended
+    )
     return Frame(decoded.camera, srgb=srgb, samples=known, space=frame.space), decoded, sizes

@@ -8,11 +8,13 @@
     guide, samples, guess, truth ──local_rbf_equations──▶ what the samples should be
     samples' places ──nearest_samples──▶ their numbers
     srgb, weights ──first_guess──▶ raw, about;  srgb ──guess_features──▶ what it weighs
+    raw, srgb, weights ──adaptive_filter──▶ raw;  raw, srgb ──filter_features──▶ what it weighs
 
 :mod:`isp_meta.ops.reference` defines every op in plain PyTorch. Results are the same to the bit for
 any number of threads.
 """
 
+from .adaptive_filter import FILTER_FEATURES, FILTER_KINDS, adaptive_filter, filter_features
 from .aggregate import aggregate, distribute
 from .argmax_pool import argmax_pool
 from .associate import associate
@@ -25,14 +27,18 @@ from .sample_mask import sample_mask
 from .superpixel_loss import superpixel_loss
 
 __all__ = [
+    "FILTER_FEATURES",
+    "FILTER_KINDS",
     "Buckets",
     "FineLayers",
     "RadialBasis",
+    "adaptive_filter",
     "aggregate",
     "argmax_pool",
     "associate",
     "associate_features",
     "distribute",
+    "filter_features",
     "first_guess",
     "guess_features",
     "local_rbf",

@@ -11,17 +11,20 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from .filter_reference import adaptive_filter, filter_features
 from .first_guess import FineLayers
 from .grid import grid_shape
 from .local_rbf import RadialBasis
 
 __all__ = [
     "accumulate",
+    "adaptive_filter",
     "aggregate",
     "argmax_pool",
     "associate",
     "associate_features",
     "distribute",
+    "filter_features",
     "first_guess",
     "guess_features",
     "hidden",
@@ -54,9 +57,8 @@ def neighbor_cells(pixels: Tensor, cell: int) -> Tensor:
 
 
 def _outside(pixels: Tensor, cell: int) -> Tensor:
-    cells = neighbor_cells(pixels, cell)
     rows, cols = _grid(pixels, cell)
-    return cells == rows * cols
+    return neighbor_cells(pixels, cell) == rows * cols
 
 
 def _beside(centers: Tensor, pixels: Tensor, cell: int) -> Tensor:
@@ -96,13 +98,8 @@ def _from_around(blocks: Tensor) -> Tensor:
     rows, cols = blocks.shape[-2:]
     padded = functional.pad(blocks, (1, 1, 1, 1))
     # Neighbor n of the block at c - offset(n) is the cell at c.
-    return torch.stack(
-        [
-            padded[..., n, 2 - n // 3 :, 2 - n % 3 :][..., :rows, :cols]
-            for n in range(blocks.shape[-3])
-        ],
-        -3,
-    )
+    moved = (padded[..., n, 2 - n // 3 :, 2 - n % 3 :] for n in range(blocks.shape[-3]))
+    return torch.stack([each[..., :rows, :cols] for each in moved], -3)
 
 
 def accumulate(features: Tensor, association: Tensor, cell: int) -> Tensor:

@@ -42,7 +42,7 @@ def recover(
             :func:`isp_meta.read_metadata` read of it.
         reconstructor: default
             :meth:`isp_meta.reconstruct.LocalRBFReconstructor.shipped`. The frame that
-            it gets holds the enhancement, if there is one, with the samples: it corrects what the
+            it gets holds filter and enhancement, if any, with the samples: they correct what the
             default makes of them, and others leave it alone. Others need measured values, unless
             their ``takes_controls`` is true.
         device: where raw is rebuilt; the reconstructor is moved there. All else is done on the CPU.

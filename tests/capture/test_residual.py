@@ -58,7 +58,8 @@ def test_it_brings_decibels(both):
     found = read_metadata(better.path).payload.enhancement
     assert found.step == DEFAULT_STEP
     assert len(found.basis) == 4
-    assert better.payload_bytes == plain.payload_bytes + found.size
+    mended = read_metadata(better.path).payload.adaptive_filter
+    assert better.payload_bytes == plain.payload_bytes + found.size + mended.size
     assert figure(better) > figure(plain) + 1
 
 
@@ -153,10 +154,13 @@ def test_nothing_is_missed_where_the_picture_shows_something_else(both):
     plain, better = (read_metadata(made.path).payload for made in both)
     frame = both[0].frame
     guide, shown = Guide(frame.srgb), torch.zeros(256, 384, dtype=torch.bool)
-    none, everywhere = (
-        enhance(plain, 0, frame.raw, guide, DEFAULT_STEP, where) for where in (shown, None)
+    used = both[0].payload_bytes
+    (no_filter, none), everywhere = (
+        enhance(plain, used, frame.raw, guide, DEFAULT_STEP, where) for where in (shown, None)
     )
-    assert everywhere.pack() == better.enhancement.pack()
+    stored = better.adaptive_filter, better.enhancement
+    assert [part.pack() for part in everywhere] == [part.pack() for part in stored]
+    assert no_filter is None
     assert none.size < 100
 
 
@@ -166,7 +170,8 @@ def test_there_is_nothing_to_correct_without_samples(tmp_path, picture):
             return Samples.at(torch.zeros(0, dtype=torch.int64), frame.raw, 8)
 
     made = embed(picture, tmp_path / "a.jpg", sampler=Nothing())
-    assert read_metadata(made.path).payload.enhancement is None
+    payload = read_metadata(made.path).payload
+    assert payload.enhancement is payload.adaptive_filter is None
 
 
 def test_a_mosaic_is_beside_the_budget(tmp_path, picture):

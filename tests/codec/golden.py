@@ -17,7 +17,17 @@ from torch import Tensor
 
 from isp_meta import _payload
 from isp_meta.camera import XTRANS, Camera, EditorTag, EditorTags
-from isp_meta.codec import Binding, Coding, Depth, Enhancement, Mosaic, Payload, Steps, encode
+from isp_meta.codec import (
+    AdaptiveFilter,
+    Binding,
+    Coding,
+    Depth,
+    Enhancement,
+    Mosaic,
+    Payload,
+    Steps,
+    encode,
+)
 from isp_meta.samples import LocalRBFModel, ParametricModel, Samples
 
 FOLDER = Path(__file__).parents[1] / "data"
@@ -113,6 +123,16 @@ def enhancement(channels: int = 1) -> Enhancement:
     return Enhancement(90, 6, torch.tensor(mixing) / 2**14, (-6, 14), data, 11)
 
 
+def adaptive_filter(cfa: str = "BGGR") -> AdaptiveFilter:
+    """Weights of every size, most of them small, those of a kind like those before it."""
+    phases, colors = (4, 1) if cfa else (1, 3)
+    place = np.arange(phases * 6 * colors * 72).reshape(phases, 6, colors, 72)
+    level = (place % 216 * 7 + place // 432 * 3) % 31 - 15
+    level = np.where(place % 72 % 12 < 8, level, 0)
+    level[-1, 2, 0, :5] = [32767, -32767, 300, -41, 9]
+    return AdaptiveFilter(level.astype(np.int16), (9, 11), 382, 40, cfa)
+
+
 def editing() -> EditorTags:
     """Text, fractions, floats, whole numbers, and an opcode list with an odd number of bytes."""
     tags = {
@@ -154,8 +174,15 @@ def files() -> Iterator[tuple[str, Coding, Payload]]:
     yield "payload-v1-control", "range", modeled(local_rbf(49, "features-1"), True)
     yield "payload-v1-enhanced", "range", dataclasses.replace(whole, enhancement=enhancement())
     linear = whole.camera.replace(cfa="RGB", black_level=(60.0, 61.0, 62.0))
-    corrected = dataclasses.replace(whole, camera=linear, enhancement=enhancement(3))
+    corrected = dataclasses.replace(
+        whole, camera=linear, enhancement=enhancement(3), adaptive_filter=adaptive_filter("")
+    )
     yield "payload-v1-enhanced-linear", "range", corrected
+    yield (
+        "payload-v1-filtered",
+        "range",
+        dataclasses.replace(whole, adaptive_filter=adaptive_filter(), enhancement=enhancement()),
+    )
     told = whole.camera.replace(editing=editing())
     yield "payload-v1-editing", "range", dataclasses.replace(whole, camera=told)
     alone = Mosaic.of(codes(), "BGGR")

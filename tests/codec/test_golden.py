@@ -31,7 +31,7 @@ def assert_same_fields(found, wanted):
         assert same, field.name
 
 
-def assert_same_enhancement(found, wanted):
+def assert_same_packed(found, wanted):
     assert (found is None) == (wanted is None)
     assert found is None or found.pack() == wanted.pack()
 
@@ -62,7 +62,8 @@ def test_golden_files_decode_for_ever(file, assert_same):
     assert decoded.samples.control == payload.samples.control
     assert decoded.depth == payload.depth
     assert decoded.mosaic == payload.mosaic
-    assert_same_enhancement(decoded.enhancement, payload.enhancement)
+    assert_same_packed(decoded.enhancement, payload.enhancement)
+    assert_same_packed(decoded.adaptive_filter, payload.adaptive_filter)
     assert_same_editing(decoded.camera.editing, payload.camera.editing)
 
 

@@ -1,4 +1,5 @@
 // Every CUDA kernel of the project, compiled for the CPU, behind a C interface.
+#include "adaptive_filter/adaptive_filter.cu"
 #include "aggregate/aggregate.cu"
 #include "argmax_pool/argmax_pool.cu"
 #include "associate/associate.cu"
@@ -113,6 +114,15 @@ const char* first_guess(Dtype dtype, void* levels, void* guess, FirstGuessTensor
 const char* guess_features(Dtype dtype, void* levels, const int64_t* index, int64_t count,
                            void* features, FirstGuessTensors of) {
   return launch_guess_features(on(dtype), of, levels, index, count, features);
+}
+
+const char* adaptive_filter(Dtype dtype, void* result, AdaptiveFilterTensors of) {
+  return launch_adaptive_filter(on(dtype), of, result);
+}
+
+const char* filter_features(Dtype dtype, const int64_t* index, int64_t count, void* features,
+                            int64_t* kinds, AdaptiveFilterTensors of) {
+  return launch_filter_features(on(dtype), of, index, count, features, kinds);
 }
 
 const char* nearest_samples(Dtype dtype, const void* position, int64_t queries, double* squared,

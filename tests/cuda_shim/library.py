@@ -49,6 +49,14 @@ class FirstGuess(ctypes.Structure):
     )
 
 
+class AdaptiveFilter(ctypes.Structure):
+    _fields_ = (
+        *((name, ctypes.c_void_p) for name in ("srgb", "raw", "weights")),
+        *((name, ctypes.c_double) for name in ("bright", "active")),
+        *((name, ctypes.c_int) for name in ("height", "width")),
+    )
+
+
 class SampleBuckets(ctypes.Structure):
     _fields_ = (
         *((name, ctypes.c_void_p) for name in ("place", "number", "start")),

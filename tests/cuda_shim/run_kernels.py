@@ -12,7 +12,7 @@ import sys
 from collections.abc import Callable
 
 import torch
-from library import DTYPES, FirstGuess, Grid, Kernels, LocalRBF, Met, SampleBuckets
+from library import DTYPES, AdaptiveFilter, FirstGuess, Grid, Kernels, LocalRBF, Met, SampleBuckets
 from torch import Tensor
 
 from isp_meta.ops import Buckets, FineLayers, RadialBasis, reference
@@ -282,6 +282,37 @@ def check_first_guess(
     return 2
 
 
+def check_adaptive_filter(kernels: Kernels, size: tuple[int, int], dtype: torch.dtype) -> int:
+    """A picture of all kinds, filtered; features and kinds of some of its pixels."""
+    height, width = size
+    center = center_dtype(dtype)
+    srgb = (1.1 * torch.rand(3, height, width) ** 2).clamp(max=1).to(dtype)
+    raw = torch.rand(3, height, width).square().to(center)
+    weights = (torch.randn(4, 6, 3, 72) / 16).to(center)
+    limits = (1.0, 0.6)
+    of = AdaptiveFilter(*(t.data_ptr() for t in (srgb, raw, weights)), *limits, height, width)
+    # In the precision of the op: a sum that is near a threshold falls on the same side.
+    shown = srgb.to(center)
+    expected = reference.adaptive_filter(raw, shown, weights, *limits)
+
+    def filtered(result: Tensor) -> None:
+        kernels("adaptive_filter", dtype, result, of)
+
+    out = torch.empty_like(expected)
+    check(f"adaptive_filter {size} {dtype}", kernels, out, expected, filtered, dtype)
+    index = torch.arange(0, height * width, 3)
+    features, kinds = reference.filter_features(raw, shown, index, *limits)
+    found = torch.empty_like(kinds)
+
+    def tell(result: Tensor) -> None:
+        kernels("filter_features", dtype, index, len(index), result, found, of)
+
+    out = torch.empty_like(features)
+    check(f"filter_features {size} {dtype}", kernels, out, features, tell, dtype)
+    assert torch.equal(found, kinds)
+    return 2
+
+
 def check_nearest_samples(kernels: Kernels, samples: int, count: int, dtype: torch.dtype) -> int:
     """Places of which some are equally far, from positions inside and beyond."""
     place = torch.randint(0, 24, (samples, 2))
@@ -301,6 +332,7 @@ def check_nearest_samples(kernels: Kernels, samples: int, count: int, dtype: tor
     return 1
 
 
+FILTER_SIZES = ((1, 1), (9, 40), (70, 5))
 NEAREST_CASES = ((1, 1), (60, 7), (300, 36))
 
 GUESS_CASES = (((1, 1), (0, 1), 3), ((9, 21), (2, 7), 3), ((5, 3), (0, 5), 2), ((8, 12), (7, 8), 1))
@@ -345,6 +377,9 @@ def main() -> None:
         return
     cases = sum(check_shape(kernels, *case) for case in itertools.product(SHAPES, DTYPES))
     cases += sum(check_first_guess(kernels, *c, dtype) for c in GUESS_CASES for dtype in DTYPES)
+    cases += sum(
+        check_adaptive_filter(kernels, *c) for c in itertools.product(FILTER_SIZES, DTYPES)
+    )
     cases += sum(check_nearest_samples(kernels, *c, d) for c in NEAREST_CASES for d in DTYPES)
     cases += sum(check_local_rbf(kernels, *case, dtype) for case in RBF_CASES for dtype in DTYPES)
     cases += sum(

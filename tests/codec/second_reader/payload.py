@@ -12,6 +12,7 @@ import numpy as np
 
 from .editing import read_editing
 from .enhancement import correct
+from .filter import read_filter
 from .models import read_formula, read_local_rbf
 from .mosaic import read_mosaic
 from .positions import read_positions
@@ -93,6 +94,8 @@ def read_optional(
         found["local_rbf"] = read_local_rbf(sections["lRBF"])
     if "DPTH" in sections:
         found["depth"] = (*sections["DPTH"][:3], *texts(sections["DPTH"][3:]))
+    if "fILT" in sections:
+        found["filter"] = read_filter(sections["fILT"], cfa)
     if "eNHA" in sections:
         gray = np.full((3 if sections["eNHA"][2] == 3 else 1, height, width), 0.5)
         found["enhancement"] = correct(sections["eNHA"], gray)
