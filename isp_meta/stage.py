@@ -46,6 +46,7 @@ class Stage(nn.Module, ABC):
     Attributes:
         needs, gives: fields of Frame read, and filled.
         ranges: of its parameters, by name.
+        files: parameters that name files; in a pipeline's file they are relative to it.
         pointwise: every pixel of the result depends on the same pixel alone, whatever its place;
             the pipeline may then run it on a part of the picture.
     """
@@ -53,6 +54,7 @@ class Stage(nn.Module, ABC):
     needs: frozenset[str] = frozenset()
     gives: frozenset[str] = frozenset()
     ranges: ClassVar[Mapping[str, Range]] = {}
+    files: ClassVar[frozenset[str]] = frozenset()
     pointwise: ClassVar[bool] = False
 
     @abstractmethod

@@ -29,6 +29,11 @@ MAPS = [
     {"gains": [[[1.2], [1.0]], [[0.9], [1.1]]], "rectangle": (0, 1, 999, 999), "pitch": (2, 2)},
     {"gains": [[[0.8]], [[1.0]]], "rectangle": (2, 2, 9, 9), "spacing": (0.5, 1.0)},
 ]
+# Red, green and blue of 2x2x2 corners: nothing special, but in range.
+LOOK = [
+    [[[0.1, 0.0, 0.1], [0.0, 0.1, 0.9]], [[0.2, 0.8, 0.1], [0.1, 1.0, 0.8]]],
+    [[[0.9, 0.1, 0.0], [0.8, 0.2, 1.0]], [[1.0, 0.8, 0.2], [0.9, 1.0, 0.9]]],
+]
 RANDOM = "every pixel of a batch has noise of its own"
 SEED = "a seed needs a generator of its own, which no graph can hold"
 EXAMPLES = {
@@ -52,6 +57,7 @@ EXAMPLES = {
     "Linearize": Example({"table": [i * (1 + i / 4095) for i in range(4096)]}),
     "LocalToneMapping": Example(),
     "LookTable": Example({"table": [[[[10.0, 0.9, 1.0]], [[5.0, 0.8, 1.0]]]] * 3}),
+    "Lut3D": Example({"table": LOOK}),
     "MosaicNoiseReduction": Example(),
     "NoiseReduction": Example(),
     "Quantize": Example({"bits": 10}, {"gradient": "it goes straight through"}),

@@ -9,6 +9,7 @@ Each is a thin :class:`isp_meta.stage.Stage` over a pure function that lies besi
 from .black_level import BlackLevel, black_level
 from .color_matrix import ColorMatrix, camera_to_srgb, color_matrix
 from .color_space import CameraToWorking, WorkingToDisplay, compress_gamut
+from .cube_file import cube_text, read_cube
 from .defective_pixels import DefectivePixels, defective_pixels, detect_defects
 from .demosaic import Demosaic, demosaic
 from .exposure import Exposure, exposure
@@ -24,6 +25,7 @@ from .jpeg import Jpeg, jpeg
 from .lens_shading import LensShading, Vignette, lens_shading, vignette
 from .linearize import Linearize, linearize
 from .local_tone import LocalToneMapping, local_tone_mapping
+from .lut3d import Lut3D, identity_lut, lut3d
 from .noise import SensorNoise, add_noise, noisy_codes
 from .noise_reduction import (
     MosaicNoiseReduction,
@@ -54,6 +56,7 @@ __all__ = [
     "Linearize",
     "LocalToneMapping",
     "LookTable",
+    "Lut3D",
     "MosaicNoiseReduction",
     "NoiseReduction",
     "Quantize",
@@ -72,6 +75,7 @@ __all__ = [
     "color_matrix",
     "compress_gamut",
     "compress_highlights",
+    "cube_text",
     "decode",
     "defective_pixels",
     "demosaic",
@@ -81,14 +85,17 @@ __all__ = [
     "filmic",
     "gray_world",
     "hue_saturation_map",
+    "identity_lut",
     "jpeg",
     "lens_shading",
     "linearize",
     "local_tone_mapping",
+    "lut3d",
     "mosaic_noise_reduction",
     "noise_reduction",
     "noisy_codes",
     "quantize",
+    "read_cube",
     "reconstruct_highlights",
     "saturation",
     "sharpen",
