@@ -37,6 +37,8 @@ LOOK = [
 RANDOM = "every pixel of a batch has noise of its own"
 SEED = "a seed needs a generator of its own, which no graph can hold"
 EXAMPLES = {
+    "AutoExposure": Example({"metering": "scene"}),
+    "AutoWhiteBalance": Example({"statistic": "gray-edge", "norm": 2.0, "clip": False}),
     "BlackLevel": Example(),
     "CameraToWorking": Example(),
     "ColorMatrix": Example({"matrix": MIX}),

@@ -6,6 +6,8 @@
 Each is a thin :class:`isp_meta.stage.Stage` over a pure function that lies beside it.
 """
 
+from .auto_exposure import AutoExposure, metered_stops
+from .auto_white_balance import AutoWhiteBalance, light_of_edges, light_of_extremes
 from .black_level import BlackLevel, black_level
 from .color_matrix import ColorMatrix, camera_to_srgb, color_matrix
 from .color_space import CameraToWorking, WorkingToDisplay, compress_gamut
@@ -40,6 +42,8 @@ from .tone_curve import ToneCurve, filmic, tone_curve
 from .white_balance import GrayWorld, WhiteBalance, as_shot_gains, gray_world, white_balance
 
 __all__ = [
+    "AutoExposure",
+    "AutoWhiteBalance",
     "BlackLevel",
     "CameraToWorking",
     "ColorMatrix",
@@ -88,9 +92,12 @@ __all__ = [
     "identity_lut",
     "jpeg",
     "lens_shading",
+    "light_of_edges",
+    "light_of_extremes",
     "linearize",
     "local_tone_mapping",
     "lut3d",
+    "metered_stops",
     "mosaic_noise_reduction",
     "noise_reduction",
     "noisy_codes",

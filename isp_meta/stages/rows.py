@@ -15,7 +15,9 @@ from torch import Tensor
 from ..processors.workers import workers
 
 __all__ = [
+    "CELLS",
     "Bands",
+    "area_means",
     "at_pixels",
     "gaussian",
     "in_bands",
@@ -27,6 +29,10 @@ __all__ = [
 
 Bands = list[tuple[int, int]]
 T = TypeVar("T")
+
+CELLS = 64
+"""Along each side, where something is measured in a picture as a whole: noise and glints do not
+count, and no picture takes longer than another."""
 
 # Pixels of a band.
 _BAND = 1 << 16
@@ -86,6 +92,28 @@ def in_bands(make: Callable[[int, int], Tensor], like: Tensor, bands: Bands) -> 
 
     of_bands(fill, bands)
     return whole
+
+
+def area_means(picture: Tensor, cells: int = CELLS) -> Tensor:
+    """Means over as many cells for every picture: sums of pixels by the area they share with each.
+
+    Args:
+        picture: (..., H, W), any size from 1x1.
+        cells: along each side.
+
+    Returns:
+        (..., cells, cells)
+    """
+    planes = picture.reshape(-1, *picture.shape[-2:])
+    for _ in ("columns", "rows"):
+        size = planes.shape[-1]
+        edge = torch.arange(cells + 1, device=picture.device).to(picture.dtype) * (size / cells)
+        pixel = torch.arange(size, device=picture.device).to(picture.dtype).unsqueeze(1)
+        share = torch.minimum(pixel + 1, edge[1:]) - torch.maximum(pixel, edge[:-1])
+        weight = share.clamp(min=0) * (cells / size)
+        # As in gaussian; the first product leaves the picture's rows as its columns.
+        planes = torch.bmm(planes, weight.expand(planes.shape[0], -1, -1)).mT
+    return planes.reshape(*picture.shape[:-2], cells, cells)
 
 
 def at_pixels(grid: Tensor, dim: int, first: int, last: int, block: int) -> Tensor:
