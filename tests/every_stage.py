@@ -56,6 +56,16 @@ EXAMPLES = {
         {"quality": 90.0}, {"parameters": "that of the tables before they are rounded"}
     ),
     "LensShading": Example({"maps": MAPS}),
+    "LensWarp": Example(
+        {
+            "coefficients": [
+                [1.0, -0.05, 0.01, 0.0, 0.003, -0.002],
+                [0.98, 0.04, 0.01, 0.005, 0.0, 0.0],
+                [1.01, 0.05, 0.0, 0.0, 0.0, 0.001],
+            ],
+            "center": [0.45, 0.52],
+        }
+    ),
     "Linearize": Example({"table": [i * (1 + i / 4095) for i in range(4096)]}),
     "LocalToneMapping": Example(),
     "LookTable": Example({"table": [[[[10.0, 0.9, 1.0]], [[5.0, 0.8, 1.0]]]] * 3}),

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "isp_meta"
 # From the ground up. Whatever stands on one floor may import from those below, and from no other.
 FLOORS: list[set[str]] = [
     {"_ops", "_payload", "data", "processors", "weights"},
-    {"colorimetry", "errors", "metrics", "ops", "printing"},
+    {"colorimetry", "errors", "metrics", "ops", "optics", "printing"},
     {"camera", "samples"},
     {"frame"},
     {"stage"},
@@ -35,7 +35,7 @@ FLOORS: list[set[str]] = [
 ]
 # Modules that are no folders, beside __init__.
 MOST_LOOSE = 8
-VALUES = {"camera", "colorimetry", "errors", "frame", "samples", "stage"}
+VALUES = {"camera", "colorimetry", "errors", "frame", "optics", "samples", "stage"}
 THIRD_PARTY_OF = {
     **{part: {"torch", "numpy"} for part in VALUES},
     "ops": {"torch"},

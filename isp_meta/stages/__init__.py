@@ -25,6 +25,7 @@ from .highlights import (
 from .hue_saturation import HueSaturationMap, LookTable, Saturation, hue_saturation_map, saturation
 from .jpeg import Jpeg, jpeg
 from .lens_shading import LensShading, Vignette, lens_shading, vignette
+from .lens_warp import LensWarp, lens_warp
 from .linearize import Linearize, linearize
 from .local_tone import LocalToneMapping, local_tone_mapping
 from .lut3d import Lut3D, identity_lut, lut3d
@@ -57,6 +58,7 @@ __all__ = [
     "HueSaturationMap",
     "Jpeg",
     "LensShading",
+    "LensWarp",
     "Linearize",
     "LocalToneMapping",
     "LookTable",
@@ -92,6 +94,7 @@ __all__ = [
     "identity_lut",
     "jpeg",
     "lens_shading",
+    "lens_warp",
     "light_of_edges",
     "light_of_extremes",
     "linearize",
