@@ -29,6 +29,16 @@ MAPS = [
     {"gains": [[[1.2], [1.0]], [[0.9], [1.1]]], "rectangle": (0, 1, 999, 999), "pitch": (2, 2)},
     {"gains": [[[0.8]], [[1.0]]], "rectangle": (2, 2, 9, 9), "spacing": (0.5, 1.0)},
 ]
+# 1x2x2 matrices of colors, and 1.
+GRID = [
+    [
+        [[[0.8, 0.1, 0.0, 0.05], [0.0, 0.9, 0.1, 0.0], [0.1, 0.0, 0.8, 0.02]]] * 2,
+        [
+            [[0.5, 0.0, 0.0, 0.1], [0.0, 0.7, 0.0, 0.0], [0.0, 0.0, 0.9, 0.0]],
+            [[*row, 0.0] for row in MIX],
+        ],
+    ]
+]
 # Red, green and blue of 2x2x2 corners: nothing special, but in range.
 LOOK = [
     [[[0.1, 0.0, 0.1], [0.0, 0.1, 0.9]], [[0.2, 0.8, 0.1], [0.1, 1.0, 0.8]]],
@@ -39,6 +49,7 @@ SEED = "a seed needs a generator of its own, which no graph can hold"
 EXAMPLES = {
     "AutoExposure": Example({"metering": "scene"}),
     "AutoWhiteBalance": Example({"statistic": "gray-edge", "norm": 2.0, "clip": False}),
+    "BilateralGrid": Example({"grid": GRID}),
     "BlackLevel": Example(),
     "CameraToWorking": Example(),
     "ColorMatrix": Example({"matrix": MIX}),

@@ -8,6 +8,7 @@ Each is a thin :class:`isp_meta.stage.Stage` over a pure function that lies besi
 
 from .auto_exposure import AutoExposure, metered_stops
 from .auto_white_balance import AutoWhiteBalance, light_of_edges, light_of_extremes
+from .bilateral_grid import BilateralGrid, bilateral_grid, identity_grid
 from .black_level import BlackLevel, black_level
 from .color_matrix import ColorMatrix, camera_to_srgb, color_matrix
 from .color_space import CameraToWorking, WorkingToDisplay, compress_gamut
@@ -45,6 +46,7 @@ from .white_balance import GrayWorld, WhiteBalance, as_shot_gains, gray_world, w
 __all__ = [
     "AutoExposure",
     "AutoWhiteBalance",
+    "BilateralGrid",
     "BlackLevel",
     "CameraToWorking",
     "ColorMatrix",
@@ -76,6 +78,7 @@ __all__ = [
     "WorkingToDisplay",
     "add_noise",
     "as_shot_gains",
+    "bilateral_grid",
     "black_level",
     "camera_to_srgb",
     "color_matrix",
@@ -91,6 +94,7 @@ __all__ = [
     "filmic",
     "gray_world",
     "hue_saturation_map",
+    "identity_grid",
     "identity_lut",
     "jpeg",
     "lens_shading",
