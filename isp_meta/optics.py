@@ -48,7 +48,7 @@ def source_of(place: Tensor, coefficients: Tensor) -> Tensor:
     Args:
         place: (2, ...) y and x from the optical center, 1 being the distance of the picture's
             farthest corner.
-        coefficients: (6,) kr0 to kr3, kt0, kt1.
+        coefficients: (6,) kr0 to kr3, kt0, kt1; or (N, 6), for N pictures' (2, N or 1, H, W).
 
     Returns:
         (2, ...) likewise.
@@ -56,7 +56,7 @@ def source_of(place: Tensor, coefficients: Tensor) -> Tensor:
     Source: Brown, "Decentering distortion of lenses", Photogrammetric Engineering 32(3), 1966; in
     the form of the DNG specification 1.7.1, chapter 7, opcode WarpRectilinear.
     """
-    k0, k1, k2, k3, t0, t1 = coefficients.unbind()
+    k0, k1, k2, k3, t0, t1 = _each(coefficients)
     y, x = place.unbind()
     square = y * y + x * x
     factor = k0 + square * (k1 + square * (k2 + square * k3))
@@ -76,15 +76,21 @@ def undone(place: Tensor, coefficients: Tensor) -> Tensor:
         (2, ...).
     """
     held = coefficients.detach()
-    found = place.detach() / held[0]
+    found = place.detach() / _each(held)[0]
     for _ in range(_STEPS):
         found = found - _divided(source_of(found, held) - place.detach(), found, held)
     return found - _divided(source_of(found, coefficients) - place, found, held)
 
 
+def _each(coefficients: Tensor) -> list[Tensor]:
+    """Each of six, of all pictures or of every one."""
+    values = coefficients.unbind(-1)
+    return [v[:, None, None] for v in values] if coefficients.dim() > 1 else list(values)
+
+
 def _divided(error: Tensor, place: Tensor, coefficients: Tensor) -> Tensor:
     """An error of the source as one of the place: by the inverse of the Jacobian."""
-    k0, k1, k2, k3, t0, t1 = coefficients.unbind()
+    k0, k1, k2, k3, t0, t1 = _each(coefficients)
     y, x = place.unbind()
     square = y * y + x * x
     factor = k0 + square * (k1 + square * (k2 + square * k3))
@@ -109,7 +115,7 @@ def resampled(
     Args:
         picture: (N, C, H, W), float32 or float64, any size from 1x1; beyond its edges it goes on as
             at them.
-        coefficients: (6,) of :func:`source_of`.
+        coefficients: (6,) of :func:`source_of`, or (N, 6) of each picture.
         center: (2,) of the optical axis, (vertical, horizontal), relative to the picture's size.
         inverse: distort, in place of correcting.
         rows: first and last + 1 of the result; None: all.
@@ -127,7 +133,7 @@ def resampled(
     column = torch.arange(sizes[1], device=picture.device).to(picture.dtype)
     down, across = row + 0.5 - middle[0], column + 0.5 - middle[1]
     place = torch.stack([down[:, None].expand(-1, sizes[1]), across.expand(bottom - top, -1)])
-    place = place / farthest
+    place = (place if coefficients.dim() == 1 else place.unsqueeze(1)) / farthest
     # By how far it moves, so that what does not move stays where it is to the bit.
     moved = ((undone if inverse else source_of)(place, coefficients) - place) * farthest
     return interpolated(picture, row[:, None] + moved[0], column + moved[1])
@@ -140,7 +146,7 @@ def interpolated(picture: Tensor, y: Tensor, x: Tensor) -> Tensor:
 
     Args:
         picture: (N, C, H, W); beyond its edges it goes on as at them.
-        y, x: (h, w) rows and columns, 0 being the center of the first pixel.
+        y, x: (h, w) rows and columns, 0 being the center of the first pixel; or (N, h, w).
 
     Returns:
         (N, C, h, w), which may go a little beyond the picture's range.
@@ -149,17 +155,28 @@ def interpolated(picture: Tensor, y: Tensor, x: Tensor) -> Tensor:
     1981, Eq. 15.
     """
     height, width = picture.shape[-2:]
-    planes = picture.flatten(0, 1).flatten(1)
+    planes = picture.flatten(-2)
     rows, down = _taps(y, height)
     columns, across = _taps(x, width)
+    if y.dim() > 2:
+        down, across = ([w.unsqueeze(1) for w in weights] for weights in (down, across))
     lines = []
     for row in rows:
-        found = [planes.index_select(1, (row * width + c).flatten()) for c in columns]
-        line = [f.view(-1, *y.shape) * weight for f, weight in zip(found, across, strict=True)]
+        found = [_picked(planes, row * width + column) for column in columns]
+        line = [pixel * weight for pixel, weight in zip(found, across, strict=True)]
         lines.append(line[0] + line[1] + line[2] + line[3])
     mixed = [line * weight for line, weight in zip(lines, down, strict=True)]
-    total = mixed[0] + mixed[1] + mixed[2] + mixed[3]
-    return total.view(*picture.shape[:2], *y.shape)
+    return mixed[0] + mixed[1] + mixed[2] + mixed[3]
+
+
+def _picked(planes: Tensor, index: Tensor) -> Tensor:
+    """(N, C, h, w): pixels of (N, C, P) by an index (h, w) of all pictures, or (N, h, w)."""
+    count, channels, _ = planes.shape
+    if index.dim() == 2:
+        found = planes.flatten(0, 1).index_select(1, index.flatten())
+    else:
+        found = planes.gather(2, index.flatten(1).unsqueeze(1).expand(-1, channels, -1))
+    return found.view(count, channels, *index.shape[-2:])
 
 
 def _taps(place: Tensor, size: int) -> tuple[list[Tensor], list[Tensor]]:

@@ -52,6 +52,9 @@ EXAMPLES = {
     "BilateralGrid": Example({"grid": GRID}),
     "BlackLevel": Example(),
     "CameraToWorking": Example(),
+    "ChromaticAberration": Example(
+        {"red": [0.004, -0.002, 0.001], "blue": [-0.003, 0.001, 0.0], "center": [0.48, 0.53]}
+    ),
     "ColorMatrix": Example({"matrix": MIX}),
     "DefectivePixels": Example(
         {"defects": [[0, 0]]}, {"parameters": "a pixel is found or is not: none"}

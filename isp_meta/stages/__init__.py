@@ -10,6 +10,7 @@ from .auto_exposure import AutoExposure, metered_stops
 from .auto_white_balance import AutoWhiteBalance, light_of_edges, light_of_extremes
 from .bilateral_grid import BilateralGrid, bilateral_grid, identity_grid
 from .black_level import BlackLevel, black_level
+from .chromatic_aberration import ChromaticAberration, chromatic_aberration, lateral_color
 from .color_matrix import ColorMatrix, camera_to_srgb, color_matrix
 from .color_space import CameraToWorking, WorkingToDisplay, compress_gamut
 from .cube_file import cube_text, read_cube
@@ -49,6 +50,7 @@ __all__ = [
     "BilateralGrid",
     "BlackLevel",
     "CameraToWorking",
+    "ChromaticAberration",
     "ColorMatrix",
     "DefectivePixels",
     "Demosaic",
@@ -81,6 +83,7 @@ __all__ = [
     "bilateral_grid",
     "black_level",
     "camera_to_srgb",
+    "chromatic_aberration",
     "color_matrix",
     "compress_gamut",
     "compress_highlights",
@@ -97,6 +100,7 @@ __all__ = [
     "identity_grid",
     "identity_lut",
     "jpeg",
+    "lateral_color",
     "lens_shading",
     "lens_warp",
     "light_of_edges",
