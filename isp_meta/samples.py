@@ -17,8 +17,12 @@ __all__ = ["Correction", "LocalRBFModel", "ParametricModel", "Samples"]
 class Correction(Protocol):
     """What is stored of the error that is left; see :class:`isp_meta.codec.Enhancement`."""
 
+    @property
+    def share(self) -> float:
+        """Of demosaicing in the colors that a corrected mosaic does not have, 0 to 1."""
+
     def apply(self, recovered: Tensor) -> Tensor:
-        """(3, H, W) raw in [0, 1], corrected."""
+        """(3, H, W) raw or (1, H, W) mosaic in [0, 1], corrected."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,6 +38,8 @@ class Samples(Brief):
         control: the values are not what the sensor measured but what makes the result of the
             model best, so that they mean nothing without it.
         enhancement: of the result that the model, or recovery's search for one, makes of them.
+        demosaic: method by which the raw that they are of was made of a mosaic; "" where there was
+            none, or nobody knows.
 
     Raises:
         ValueError: shapes that do not fit, an index out of range or out of order, control values
@@ -48,6 +54,7 @@ class Samples(Brief):
     model: LocalRBFModel | None = None
     control: bool = False
     enhancement: Correction | None = None
+    demosaic: str = ""
 
     def __post_init__(self) -> None:
         if self.index.dtype != torch.int64 or self.index.dim() != 1:

@@ -86,6 +86,12 @@ class Payload:
         if self.depth is not None and self.steps != self.depth.steps:
             raise ValueError(f"{self.depth.taken} missing bits need {self.depth.steps}")
 
+    def told(self) -> Samples:
+        """The samples, with all else that is known of the raw that they are of."""
+        return dataclasses.replace(
+            self.samples, enhancement=self.enhancement, demosaic=self.demosaic
+        )
+
     def rounded(self) -> Payload:
         """What :func:`decode` gives back of :func:`encode`, whatever the coding, on the CPU.
 
@@ -101,6 +107,7 @@ class Payload:
             value=quantize(samples.value.detach().cpu(), self.steps),
             model=samples.model and samples.model.rounded(),
             enhancement=None,
+            demosaic="",
         )
         return dataclasses.replace(
             self,

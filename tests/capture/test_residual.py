@@ -18,7 +18,7 @@ from isp_meta import (
     read_raw,
     recover,
 )
-from isp_meta.capture.residual import enhance
+from isp_meta.capture.residual import DEFAULT_STEP, enhance
 from isp_meta.data import sample_path
 from isp_meta.decoder import Guide
 from isp_meta.errors import RateNotReached
@@ -52,7 +52,8 @@ def test_it_brings_decibels(both):
     plain, better = both
     assert read_metadata(plain.path).payload.enhancement is None
     found = read_metadata(better.path).payload.enhancement
-    assert found.step == 1 / 32
+    assert found.step == DEFAULT_STEP
+    assert len(found.basis) == 4
     assert better.payload_bytes == plain.payload_bytes + found.size
     assert figure(better) > figure(plain) + 1
 
@@ -149,7 +150,7 @@ def test_nothing_is_missed_where_the_picture_shows_something_else(both):
     frame = both[0].frame
     guide, shown = Guide(frame.srgb), torch.zeros(256, 384, dtype=torch.bool)
     none, everywhere = (
-        enhance(plain, 0, frame.raw, guide, 1 / 32, where) for where in (shown, None)
+        enhance(plain, 0, frame.raw, guide, DEFAULT_STEP, where) for where in (shown, None)
     )
     assert everywhere.pack() == better.enhancement.pack()
     assert none.size < 100
