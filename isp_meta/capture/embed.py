@@ -167,6 +167,8 @@ def _check_geometry(pipeline: Pipeline, options: CaptureOptions) -> None:
 
 
 def _demosaic(pipeline: Pipeline, cfa: str) -> str:
+    if any(isinstance(stage, LensWarp) for stage in pipeline.modules()):
+        return ""  # none of a warped raw's colors is a mosaic's any more
     stage = next((stage for stage in pipeline.modules() if isinstance(stage, Demosaic)), None)
     return (stage and method_for(cfa, stage.method)) or ""
 

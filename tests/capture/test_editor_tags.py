@@ -102,6 +102,8 @@ def test_a_lens_is_not_corrected_twice(frame, tmp_path):
             overwrite=True,
         )
         assert {"OpcodeList3"} & set(told(made.path).names) == names
+        # Nor is a warped raw taken for a demosaiced one.
+        assert read_metadata(made.path).payload.demosaic == ("" if stages else "malvar")
     assert "OpcodeList2" in told(made.path).names
 
 
