@@ -18,6 +18,7 @@ from ..frame import Frame
 from ..optics import interpolated, resampled
 from ..stage import Range, Stage
 from .demosaic import demosaic
+from .rows import channel
 from .white_balance import unclipped
 
 __all__ = ["ChromaticAberration", "chromatic_aberration", "lateral_color"]
@@ -169,11 +170,11 @@ def lateral_color(mosaic: Tensor, cfa: str, red: Tensor, blue: Tensor, center: T
     axis, warps = center.to(flat), [_warp(k.to(flat)) for k in (red, blue)]
     if cfa == LINEAR:
         red_there, blue_there = (
-            resampled(flat[:, c : c + 1], warp, axis) for c, warp in zip((0, 2), warps, strict=True)
+            resampled(channel(flat, c), warp, axis) for c, warp in zip((0, 2), warps, strict=True)
         )
         done = torch.cat([red_there, flat[:, 1:2], blue_there], 1)
         return done.view(mosaic.shape).to(mosaic.dtype)
-    green = demosaic(flat, cfa)[:, 1:2]
+    green = channel(demosaic(flat, cfa), 1)
     places = [_is_color(flat, cfa, color) for color in (0, 2)]
     difference = torch.zeros_like(flat)
     for here, warp in zip(places, warps, strict=True):
@@ -182,7 +183,7 @@ def lateral_color(mosaic: Tensor, cfa: str, red: Tensor, blue: Tensor, center: T
     smooth = demosaic(difference, cfa, "bilinear")
     done = flat
     for color, here, warp in zip((0, 2), places, warps, strict=True):
-        moved = resampled(smooth[:, color : color + 1], warp, axis)
+        moved = resampled(channel(smooth, color), warp, axis)
         done = torch.where(here, green + moved, done)
     return done.view(mosaic.shape).to(mosaic.dtype)
 

@@ -13,7 +13,7 @@ from ..camera import Camera
 from ..frame import Frame
 from ..optics import NO_WARP, resampled
 from ..stage import Range, Stage
-from .rows import in_bands, row_bands
+from .rows import channel, in_bands, row_bands
 
 __all__ = ["LensWarp", "WarpField", "lens_warp"]
 
@@ -55,7 +55,7 @@ def lens_warp(
     flat = flat if flat.dtype == torch.float64 else flat.float()
     k, axis = coefficients.to(flat), center.to(flat)
     # Colors of one warp are resampled together.
-    channels = [(flat, k)] if k.dim() == 1 else [(flat[:, i : i + 1], k[i]) for i in range(3)]
+    channels = [(flat, k)] if k.dim() == 1 else [(channel(flat, i), k[i]) for i in range(3)]
 
     def make(top: int, bottom: int) -> Tensor:
         done = [resampled(color, own, axis, inverse, (top, bottom)) for color, own in channels]

@@ -19,6 +19,7 @@ __all__ = [
     "Bands",
     "area_means",
     "at_pixels",
+    "channel",
     "gaussian",
     "in_bands",
     "mixed",
@@ -156,6 +157,12 @@ def gaussian(grid: Tensor, sigma: Tensor) -> Tensor:
         # torch.matmul would fold dimensions as sizes allow, which a tracer cannot follow.
         planes = torch.bmm(weight.expand(planes.shape[0], -1, -1), planes.mT)
     return planes.reshape(grid.shape)
+
+
+def channel(planes: Tensor, number: int) -> Tensor:
+    """(..., 1, H, W): a copy of one channel; a view's strides hinder a tracer."""
+    one = planes[..., number : number + 1, :, :]
+    return one.clone(memory_format=torch.contiguous_format)
 
 
 def mixed(planes: Tensor, matrix: Tensor) -> Tensor:
