@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+from .lazily import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["NO_WARP", "Warp", "interpolated", "resampled", "source_of", "undone"]
 

@@ -13,16 +13,17 @@ import math
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from .. import _payload
 from ..errors import PayloadCorrupt
-from .reader import Reader, tensor_field
+from ..lazily import functional, torch
+from .reader import Reader, as_tensors, tensor_field
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Enhancement"]
 
@@ -160,7 +161,6 @@ class Enhancement:
         data = _payload.encode_enhancement(levels, torch.get_num_threads())
         return cls(exponent, knee, basis, kinds.offsets(), data)
 
-    @torch.no_grad()
     def apply(self, recovered: Tensor) -> Tensor:
         """What recovery made, corrected.
 
@@ -174,6 +174,7 @@ class Enhancement:
         Raises:
             PayloadCorrupt: damaged, or of the other kind.
         """
+        recovered = recovered.detach()
         kind = _PLACES if len(recovered) == 1 else _COLORS
         if len(self.basis) != kind:
             raise PayloadCorrupt("the raw metadata's enhancement is none of this camera's mosaic")
@@ -195,7 +196,7 @@ class Enhancement:
             levels = _payload.decode_enhancement(self.data, rows, columns, channels, threads)
         except _payload.CorruptStream as error:
             raise PayloadCorrupt(f"the raw metadata's enhancement is damaged: {error}") from None
-        dct = _dct()
+        dct, basis = _dct(), torch.as_tensor(self.basis)
         first, rest = (offset / _OFFSET_SCALE for offset in self.offsets)
         for top in range(0, rows, _ROWS):
             # Most blocks hold nothing.
@@ -207,7 +208,7 @@ class Enhancement:
             size += (size == 1) * first + (size > 1) * rest
             coefficients = (size * level.sign()).mul_(self.step)
             pixels = (coefficients.view(-1, _SIDE * _SIDE) @ dct).view(level.shape)
-            change = (self.basis @ pixels.transpose(0, 1).reshape(channels, -1)).to(planes)
+            change = (basis @ pixels.transpose(0, 1).reshape(channels, -1)).to(planes)
             here = slice(top * _SIDE, min((top + _ROWS) * _SIDE, height))
             blocks = _in_blocks(planes[:, here])
             old = blocks[:, row, :, column]
@@ -223,9 +224,16 @@ class Enhancement:
         head = struct.pack(">4B2b", self.exponent, self.knee, *kind, *self.offsets)
         return head + tensor_field((self.basis * _BASIS_SCALE).round(), ">i2") + self.data
 
+    def rounded(self) -> Enhancement:
+        """As metadata keep it."""
+        found: Enhancement = as_tensors(self.unpack(self.pack()))
+        return found
+
     @classmethod
     def unpack(cls, data: bytes) -> Enhancement:
         """The enhancement of a section's bytes; what is coded in it is not looked at yet.
+
+        Its basis is an array, see :func:`isp_meta.codec.decode_arrays`.
 
         Raises:
             PayloadCorrupt: damaged.
@@ -239,8 +247,8 @@ class Enhancement:
             or share > _SHARE_SCALE
         ):
             raise PayloadCorrupt(f"{reader.name} has a step or a kind that no writer gives it")
-        basis = reader.tensor(">i2", channels, channels) / _BASIS_SCALE
-        if not bool((basis.abs() <= 1).all()):
+        basis = reader.array(">i2", channels, channels) / _BASIS_SCALE
+        if not bool((abs(basis) <= 1).all()):
             raise PayloadCorrupt(f"{reader.name} has channels that no writer gives it")
         return cls(exponent, knee, basis, (first, rest), data[reader.place :], share)
 

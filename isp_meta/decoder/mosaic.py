@@ -40,6 +40,8 @@ _LEAST_SIDE = 2 * _HALO
 _STRIP_PIXELS = 1 << 18
 # Shares that are tried, and what keeps the root of black from being steep.
 _SHARES, _DARK = 16, 1e-3
+# Root mean square by which rounding may change what was demosaiced.
+_SAME = 1e-4
 
 
 @dataclass(frozen=True)
@@ -63,6 +65,26 @@ class DemosaicedRaw:
         """
         known = next((each for each in _KNOWN if each == method), None)
         return None if known is None or cfa not in BAYER_PATTERNS else cls(cfa, known)
+
+    @torch.no_grad()
+    def made(self, raw: Tensor) -> bool:
+        """Whether a raw picture is what the method makes of its own mosaic, and nothing came after.
+
+        Args:
+            raw: (3, H, W); every eighth strip is looked at, borders, which may be a crop's, not.
+        """
+        height, width = raw.shape[1:]
+        if min(height, width) <= _LEAST_SIDE:
+            return True
+        mosaic = remosaic(raw, self.cfa)
+
+        def work(top: int, bottom: int) -> Tensor:
+            change = self._demosaiced(mosaic, top, bottom) - raw[:, top:bottom]
+            rows = slice(max(_HALO - top, 0), max(min(bottom, height - _HALO) - top, 0))
+            return change[:, rows, _HALO:-_HALO].square_().flatten()
+
+        change = torch.cat(_each_strip(work, height, width, step=8))
+        return float(change.mean(dtype=torch.float64)) < _SAME**2
 
     @torch.no_grad()
     def fit(self, raw: Tensor) -> Tensor:

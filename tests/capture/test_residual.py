@@ -11,9 +11,12 @@ from PIL import Image
 from isp_meta import (
     CaptureOptions,
     Frame,
+    Pipeline,
     Reconstructor,
+    Stage,
     carriers,
     embed,
+    presets,
     read_metadata,
     read_raw,
     recover,
@@ -25,6 +28,7 @@ from isp_meta.errors import RateNotReached
 from isp_meta.frame import Sampler
 from isp_meta.metrics import psnr
 from isp_meta.samples import Samples
+from isp_meta.stages import Demosaic
 
 
 @pytest.fixture(scope="module")
@@ -170,3 +174,20 @@ def test_a_mosaic_is_beside_the_budget(tmp_path, picture):
     payload = read_metadata(embed(picture, tmp_path / "a.jpg", options).path).payload
     assert payload.mosaic is not None
     assert payload.enhancement is not None
+
+
+def test_raw_that_was_changed_after_demosaicing_is_no_mosaic(tmp_path, picture):
+    class Shifted(Stage):
+        needs = gives = frozenset({"raw"})
+
+        def forward(self, frame):
+            return frame.replace(raw=(frame.raw + frame.raw.roll((2, 1), (1, 2))) / 2)
+
+    stages = list(presets.minimal())
+    at = next(i for i, stage in enumerate(stages) if isinstance(stage, Demosaic)) + 1
+    pipeline = Pipeline([*stages[:at], Shifted(), *stages[at:]])
+    made = embed(picture, tmp_path / "a.jpg", pipeline=pipeline)
+    payload = read_metadata(made.path).payload
+    assert payload.demosaic == ""
+    assert len(payload.enhancement.basis) == 3
+    assert figure(made) > 44

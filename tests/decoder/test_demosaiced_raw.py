@@ -45,6 +45,17 @@ def test_most_of_an_error_is_of_no_mosaic():
     assert psnr(colors, raw) > psnr(noisy, raw) + 4
 
 
+@pytest.mark.parametrize("method", [*LINEAR, "menon"])
+def test_whether_raw_was_changed_later(method):
+    raw = demosaic(mosaic_of(90, 64), "GBRG", method).clamp(0, 1)
+    made = DemosaicedRaw("GBRG", method)
+    assert made.made(raw)
+    # A crop's borders were not the sensor's.
+    assert DemosaicedRaw("RGGB", method).made(raw[:, 33:, 8:].contiguous())
+    assert not made.made((raw + raw.roll(1, 2)) / 2)
+    assert not DemosaicedRaw("RGGB", method).made(raw)
+
+
 @pytest.mark.parametrize(("height", "width"), [(1, 1), (15, 40), (2, 3)])
 def test_a_small_picture_keeps_its_own_colors(height, width):
     raw = torch.rand(3, height, width)
