@@ -9,7 +9,8 @@ Each is a thin :class:`isp_meta.stage.Stage` over a pure function that lies besi
 from .black_level import BlackLevel, black_level
 from .color_matrix import ColorMatrix, camera_to_srgb, color_matrix
 from .color_space import CameraToWorking, WorkingToDisplay, compress_gamut
-from .defective_pixels import DefectivePixels, defective_pixels, detect_defects
+from .defect_detection import detect_defects
+from .defective_pixels import DefectivePixels, defective_pixels
 from .demosaic import Demosaic, demosaic
 from .exposure import Exposure, exposure
 from .gamma import Gamma, decode, encode, srgb_decode, srgb_encode
