@@ -48,12 +48,19 @@ class Stage(nn.Module, ABC):
         ranges: of its parameters, by name.
         pointwise: every pixel of the result depends on the same pixel alone, whatever its place;
             the pipeline may then run it on a part of the picture.
+        tensors_alone: its result is a function of tensors that a graph and ``torch.vmap`` can
+            follow; libjpeg, lists of what is found and seeds are none.
     """
 
     needs: frozenset[str] = frozenset()
     gives: frozenset[str] = frozenset()
     ranges: ClassVar[Mapping[str, Range]] = {}
     pointwise: ClassVar[bool] = False
+
+    @property
+    def tensors_alone(self) -> bool:
+        """See the class."""
+        return True
 
     @abstractmethod
     def forward(self, frame: Frame) -> Frame:

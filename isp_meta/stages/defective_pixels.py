@@ -194,6 +194,11 @@ class DefectivePixels(Stage):
         self.hold("contrast", contrast)
         self.method: DefectMethod = method
 
+    @property
+    def tensors_alone(self) -> bool:
+        """Whether nothing is looked up in a list of what is found: in a graph alone."""
+        return torch.compiler.is_compiling()
+
     def forward(self, frame: Frame) -> Frame:
         """Replaces ``mosaic``."""
         mosaic = frame.require("mosaic", by="DefectivePixels")
