@@ -62,6 +62,9 @@ class TensorPipeline(nn.Module):
             (..., C, H, W), as Frame says of ``gives``.
         """
         frame = Frame(self.camera).replace(**{self.takes: picture})
+        if not torch.compiler.is_compiling():
+            frame = self.pipeline(frame, keep=(self.gives,))
+            return getattr(frame, self.gives)  # type: ignore[no-any-return]
         for position, stage in enumerate(self.pipeline):
             # What compiles a graph takes no part in errors, but it shows the line.
             with (

@@ -15,6 +15,7 @@ from every_stage import (
     frame_of,
     hard_pictures,
     make,
+    recorded,
     table,
 )
 
@@ -145,6 +146,26 @@ def test_gradient_to_its_input(name):
 
     picture = getattr(frame, taken).requires_grad_()
     assert torch.autograd.gradcheck(run, (picture,), eps=1e-6, atol=1e-5)
+
+
+@every_stage("second")
+def test_second_order_of_its_input(name):
+    stage, frame = make(name).double(), frame_of(3, 4, dtype=torch.float64)
+    (taken, *_), (given, *_) = sorted(stage.needs), sorted(stage.gives)
+
+    def run(picture):
+        return getattr(stage(frame.replace(**{taken: picture})), given)
+
+    picture = getattr(frame, taken).requires_grad_()
+    assert torch.autograd.gradgradcheck(run, (picture,), eps=1e-6, atol=1e-4, fast_mode=True)
+
+
+@every_stage("traced")
+def test_compiled_and_as_onnx_it_was_found_to_be_what_it_is(name):
+    found = recorded().get(name)
+    assert found, f"run: python benchmarks/graphs.py {name}"
+    assert found["compiled_levels"] <= 1
+    assert found["onnx_levels"] <= 1
 
 
 @every_stage("parameters")
