@@ -68,7 +68,7 @@ def compiled(name: str) -> dict[str, float]:
     program(picture(part, SIZES[0]))
     spent = seconds() - begun
     off = max(levels(program(picture(part, s)), part(picture(part, s))) for s in SIZES[1:])
-    return {"compile": round(spent, 1), "compiled_levels": off}
+    return {"compile_seconds": round(spent, 1), "compiled_levels": off}
 
 
 @torch.no_grad()
@@ -113,9 +113,11 @@ def main() -> None:
     print(describe(where))
     record = json.loads(arguments.json.read_text("utf-8")) if arguments.json.exists() else {}
     for name in arguments.names or [*names, *PRESETS]:
-        with contextlib.redirect_stderr(open(os.devnull, "w")):
+        with Path(os.devnull).open("w") as nowhere, contextlib.redirect_stderr(nowhere):
             found = measure(name)
-        print(f"{name:26}" + ", ".join(f"{key} {value}" for key, value in found.items()), flush=True)
+        print(
+            f"{name:26}" + ", ".join(f"{key} {value}" for key, value in found.items()), flush=True
+        )
         record = {"machine": where, "opset": graph.OPSET} | record
         record.setdefault("graphs", {})[name] = found
         arguments.json.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")

@@ -38,7 +38,13 @@ Layer = Callable[[Tensor], Tensor]
 # Malvar's filters (ICASSP 2004, figure 2), eighths: green at red, red at green in its own row, and
 # red at blue; that in a column is the second turned.
 _GREEN = [[0, 0, -1, 0, 0], [0, 0, 2, 0, 0], [-1, 2, 4, 2, -1], [0, 0, 2, 0, 0], [0, 0, -1, 0, 0]]
-_ROW = [[0, 0, 0.5, 0, 0], [0, -1, 0, -1, 0], [-1, 4, 5, 4, -1], [0, -1, 0, -1, 0], [0, 0, 0.5, 0, 0]]
+_ROW = [
+    [0, 0, 0.5, 0, 0],
+    [0, -1, 0, -1, 0],
+    [-1, 4, 5, 4, -1],
+    [0, -1, 0, -1, 0],
+    [0, 0, 0.5, 0, 0],
+]
 _CORNERS = [
     [0, 0, -1.5, 0, 0],
     [0, 2, 0, 2, 0],

@@ -69,9 +69,10 @@ def pairs(camera: Pipeline, frame: Frame, noise: SensorNoise) -> tuple[Tensor, T
 
 
 def main() -> None:
+    """Trains both, tries both."""
     parser = argparse.ArgumentParser(description="A denoiser trained through random cameras.")
     parser.add_argument("raw", type=Path, nargs="?", default=sample_path())
-    parser.add_argument("--steps", type=int, default=300)
+    parser.add_argument("--steps", type=int, default=120)
     arguments = parser.parse_args()
     torch.manual_seed(0)
     frame = BlackLevel()(read_raw(arguments.raw))

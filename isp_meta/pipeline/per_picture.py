@@ -73,7 +73,9 @@ class PerPicture(Stage):
                     f"not {tuple(picture.shape)}"
                 )
         made = {name: taken[name] for name in self.gives & self.needs}
-        lights = [_neutral(frame.camera, place) for place in range(self.pictures)]
+        lights: list[Neutral | None] = [
+            _neutral(frame.camera, place) for place in range(self.pictures)
+        ]
         space = frame.space
         for places, stages in self._groups(lights):
             index = torch.tensor(places, device=next(iter(taken.values())).device)
@@ -149,7 +151,7 @@ def _together(stages: Sequence[Stage], frame: Frame) -> Frame:
     pictures = {name: getattr(frame, name) for name in frame.filled}
     camera, spaces = frame.camera, [frame.space]
     if not torch.compiler.is_compiling():
-        camera = camera.replace(neutral=_all([s.camera_after(camera).neutral for s in stages]))
+        camera = camera.replace(neutral=_all([_neutral(s.camera_after(camera), 0) for s in stages]))
 
     def one(numbers: dict[str, Tensor], single: dict[str, Tensor]) -> dict[str, Tensor]:
         given = frame.replace(**single)

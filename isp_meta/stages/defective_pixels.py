@@ -45,7 +45,7 @@ def defective_pixels(
         mosaic: (..., H, W), float32 or float64, any size.
         defects: bool, of a shape that broadcasts to the mosaic's.
         method: "gradient" or "median".
-        cfa: as :attr:`isp_meta.Camera.cfa`; see :func:`isp_meta.stages.detect_defects` for who is a neighbor.
+        cfa: as :attr:`isp_meta.Camera.cfa`; see :func:`detect_defects` for who is a neighbor.
         apart: each has a sound neighbor; a traced graph is a third as long then.
 
     Returns:
@@ -158,10 +158,10 @@ class DefectivePixels(Stage):
             :meth:`isp_meta.io.dng.opcodes.BadPixelsList.mask` gives; None: none are known. Those
             outside a picture are ignored.
         threshold: by which a pixel must stand out to be found defective, see
-            :func:`isp_meta.stages.detect_defects`; 0 to 1, where 1 finds none in a mosaic within [0, 1].
+            :func:`detect_defects`; 0 to 1, where 1 finds none in a mosaic within [0, 1].
         method: "gradient" or "median".
         contrast: how many times as far as any pixel beside it, 0 to 100, see
-            :func:`isp_meta.stages.detect_defects`.
+            :func:`detect_defects`.
 
     Raises:
         ValueError: another method or shape, threshold out of range.

@@ -237,7 +237,9 @@ def test_a_batch_has_a_random_camera_for_each_picture(jpeg):
     camera = random_camera(generator)
     codes = camera.white_level * torch.rand(10, 1, 24, 34, generator=generator)
     found = together(Frame(camera, codes=codes)).srgb
-    alone = torch.stack([s(Frame(camera, codes=c)).srgb for s, c in zip(singles, codes, strict=True)])
+    alone = torch.stack(
+        [s(Frame(camera, codes=c)).srgb for s, c in zip(singles, codes, strict=True)]
+    )
     # One level, where rounding tips: behind libjpeg another level may be several.
     off = (found - alone).abs()
     assert float((off > 1e-5).float().mean()) < 1e-3
