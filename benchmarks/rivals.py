@@ -135,14 +135,10 @@ def _memory(name: str) -> int:
     return next(int(line.split()[1]) for line in lines if line.startswith(f"{name}:"))
 
 
-def quality(got: Tensor, of: Subject) -> Point:
-    """Figures of a recovered raw, (3, H, W), or mosaic, (1, H, W)."""
+def quality(mosaic: Tensor, of: Subject) -> Point:
+    """Figures of a recovered mosaic, (1, H, W), which is what everybody's DNG holds."""
     camera = of.frame.camera
-    if len(got) == 1:
-        mosaic, raw = got, demosaiced(Frame(camera, mosaic=got))
-    else:
-        mosaic, raw = io.remosaic(got, camera.cfa), got
-    edits = edit_errors(raw, of.raw, camera)
+    edits = edit_errors(demosaiced(Frame(camera, mosaic=mosaic)), of.raw, camera)
     found: Point = {
         "psnr": psnr(mosaic, of.mosaic),
         "psnr_sqrt": psnr(mosaic.sqrt(), of.mosaic.sqrt()),
@@ -168,7 +164,7 @@ def ours(options: CaptureOptions, of: Subject) -> Point | None:
         "bits": made.bits_per_pixel,
         "seconds": [there, back],
         "memory_mb": max(memory, memory_back),
-        **quality(frame.require("raw", "rivals"), of),
+        **quality(io.remosaic(frame.require("raw", "rivals"), of.frame.camera.cfa), of),
     }
 
 

@@ -8,9 +8,9 @@ What the package offers is loaded when it is first asked for: `import isp_meta` 
 PyTorch.
 """
 
-from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
+
+from .lazily import offers
 
 if TYPE_CHECKING:  # what _MEMBERS says, for programs that read without running
     from . import ops as ops
@@ -72,16 +72,7 @@ _HOME = {name: module for module, names in _MEMBERS.items() for name in names}
 __all__ = sorted([*_HOME, *_MODULES])
 
 
-def __getattr__(name: str) -> object:
-    """A name or module of the package, loaded now (PEP 562)."""
-    if name in _HOME:
-        value = getattr(import_module(f".{_HOME[name]}", __name__), name)
-    elif find_spec(f"{__name__}.{name}"):
-        value = import_module(f".{name}", __name__)
-    else:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    globals()[name] = value
-    return value
+__getattr__ = offers(__name__, _MEMBERS)
 
 
 def __dir__() -> list[str]:

@@ -22,7 +22,14 @@ from .errors import PipelineOrderError
 from .printing import Brief
 from .samples import Samples
 
-__all__ = ["Frame", "Reconstructor", "Sampler"]
+__all__ = ["Frame", "Reconstructor", "Sampler", "all_finite"]
+
+
+def all_finite(picture: Tensor) -> bool:
+    """Whether no value of any shape is infinite or not a number; takes no memory for the answer."""
+    if not picture.numel():
+        return True
+    return all(bool(extreme.isfinite()) for extreme in torch.aminmax(picture.detach()))
 
 
 @dataclass(frozen=True, eq=False, repr=False)

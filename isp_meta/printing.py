@@ -7,8 +7,6 @@ import textwrap
 from collections.abc import Mapping, Sized
 from typing import Any
 
-from torch import Tensor
-
 __all__ = ["Brief", "brief"]
 
 _WIDTH = 100
@@ -35,7 +33,7 @@ class Brief:
             value = getattr(self, field.name)
             made = field.default_factory
             default = field.default if made is dataclasses.MISSING else made()
-            if isinstance(value, Tensor) or not (value is default or value == default):
+            if _is_numbers(value) or not (value is default or value == default):
                 shown.append(f"{field.name}={brief(value)}")
         return f"{type(self).__name__}({', '.join(shown)})"
 
@@ -47,7 +45,7 @@ def brief(value: Any) -> str:
         value: tensors as dtype and shape; long tuples, texts, bytes and mappings as their length;
             numbers to six digits; all else as ``repr`` has it.
     """
-    if isinstance(value, Tensor):
+    if _is_numbers(value):
         shape = "x".join(map(str, value.shape)) or "()"
         return f"<{str(value.dtype).removeprefix('torch.')} {shape}>"
     if isinstance(value, Brief):
@@ -63,6 +61,11 @@ def brief(value: Any) -> str:
     if isinstance(value, tuple):
         return _sequence(value)
     return repr(value)
+
+
+def _is_numbers(value: Any) -> bool:
+    """Whether it is a tensor or an array."""
+    return hasattr(value, "dtype") and hasattr(value, "shape")
 
 
 def _sequence(values: tuple[Any, ...]) -> str:

@@ -1,15 +1,20 @@
-"""What is kept of one picture's raw: pixels with their values, and formulas for the rest."""
+"""What is kept of one picture's raw: pixels with their values, and formulas for the rest.
+
+Numbers are PyTorch's tensors. Checks ask of them only what NumPy's arrays know as well, of which
+:func:`isp_meta.codec.decode_arrays` makes the same.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass
-from typing import ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
-import torch
-from torch import Tensor
-
+from .lazily import torch
 from .printing import Brief
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Correction", "LocalRBFModel", "ParametricModel", "Samples"]
 
@@ -17,8 +22,12 @@ __all__ = ["Correction", "LocalRBFModel", "ParametricModel", "Samples"]
 class Correction(Protocol):
     """What is stored of the error that is left; see :class:`isp_meta.codec.Enhancement`."""
 
+    @property
+    def share(self) -> float:
+        """Of demosaicing in the colors that a corrected mosaic does not have, 0 to 1."""
+
     def apply(self, recovered: Tensor) -> Tensor:
-        """(3, H, W) raw in [0, 1], corrected."""
+        """(3, H, W) raw or (1, H, W) mosaic in [0, 1], corrected."""
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -34,6 +43,8 @@ class Samples(Brief):
         control: the values are not what the sensor measured but what makes the result of the
             model best, so that they mean nothing without it.
         enhancement: of the result that the model, or recovery's search for one, makes of them.
+        demosaic: method by which the raw that they are of was made of a mosaic; "" where there was
+            none, or nobody knows.
 
     Raises:
         ValueError: shapes that do not fit, an index out of range or out of order, control values
@@ -48,9 +59,10 @@ class Samples(Brief):
     model: LocalRBFModel | None = None
     control: bool = False
     enhancement: Correction | None = None
+    demosaic: str = ""
 
     def __post_init__(self) -> None:
-        if self.index.dtype != torch.int64 or self.index.dim() != 1:
+        if _kind(self.index) != "int64" or self.index.ndim != 1:
             raise ValueError("index must be (N,) int64")
         if self.value.shape != (len(self.index), 3):
             raise ValueError(
@@ -142,13 +154,13 @@ class ParametricModel(Brief):
             ("weights", (count, 3), -most, most),
         ):
             value: Tensor = getattr(self, name)
-            if value.shape != shape or value.dtype != torch.float32:
+            if value.shape != shape or _kind(value) != "float32":
                 raise ValueError(f"{name} must be {shape} float32, not {tuple(value.shape)}")
             if not bool(((value >= low) & (value <= high)).all()):
                 raise ValueError(f"{name} must be finite and within {low:g} to {high:g}")
         if not 1 / most <= self.radius <= most:
             raise ValueError(f"radius must be {1 / most:g} to {most:g}, not {self.radius}")
-        if not bool((self.curves.diff() >= 0).all()):
+        if not bool((self.curves[:, 1:] >= self.curves[:, :-1]).all()):
             raise ValueError("curves must never fall")
 
     def rounded(self) -> ParametricModel:
@@ -224,7 +236,7 @@ class LocalRBFModel(Brief):
             ("weights", (3, features), -most, most),
         ):
             value: Tensor = getattr(self, name)
-            if value.shape != shape or value.dtype != torch.float32:
+            if value.shape != shape or _kind(value) != "float32":
                 raise ValueError(f"{name} must be {shape} float32, not {tuple(value.shape)}")
             if not bool(((value >= low) & (value <= high)).all()):
                 raise ValueError(f"{name} must be finite and within {low:g} to {high:g}")
@@ -242,6 +254,11 @@ class LocalRBFModel(Brief):
             gains=_in_steps(self.gains, self.GAIN_STEPS).clamp(max=32767 / self.GAIN_STEPS),
             weights=self.weights.half().float(),
         )
+
+
+def _kind(value: Tensor) -> str:
+    """What a tensor's numbers are, or an array's: "float32"."""
+    return str(value.dtype).removeprefix("torch.")
 
 
 def _in_steps(value: Tensor, steps: int) -> Tensor:

@@ -6,10 +6,12 @@ import signal
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from hard_frames import CASES
+from numpy.typing import NDArray
 
 from isp_meta import Camera, CaptureOptions, Embedded, Frame, Pipeline, embed, io
 from isp_meta.capture.options import declared
@@ -110,11 +112,11 @@ def files(
 @pytest.fixture
 def decoded(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
     """How often each picture was decoded, by its file's name."""
-    counts, decode = Counter[str](), io.decode_image
+    counts, decode = Counter[str](), io.decode_pixels
 
-    def counted(data: bytes, name: str, **options: bool) -> torch.Tensor:
+    def counted(data: bytes, name: str, **options: bool) -> NDArray[Any]:
         counts[Path(name).name] += 1
         return decode(data, name, **options)
 
-    monkeypatch.setattr(io, "decode_image", counted)
+    monkeypatch.setattr(io, "decode_pixels", counted)
     return counts

@@ -13,7 +13,7 @@ from isp_meta.camera import (
     pattern_of,
 )
 from isp_meta.errors import IspMetaError, PipelineOrderError
-from isp_meta.frame import Frame, Reconstructor, Sampler
+from isp_meta.frame import Frame, Reconstructor, Sampler, all_finite
 from isp_meta.samples import Samples
 from isp_meta.stage import Stage
 
@@ -164,3 +164,17 @@ class TestFrame:
 def test_families_are_abstract(family):
     with pytest.raises(TypeError, match="abstract"):
         family()
+
+
+@pytest.mark.parametrize("odd", [float("nan"), float("inf"), -float("inf")])
+@pytest.mark.parametrize("place", [0, 7, -1])
+def test_one_value_that_is_not_finite_is_found(odd, place):
+    picture = torch.rand(3, 4, 5, requires_grad=True)
+    assert all_finite(picture)
+    with torch.no_grad():
+        picture.view(-1)[place] = odd
+    assert not all_finite(picture)
+
+
+def test_nothing_is_finite():
+    assert all_finite(torch.zeros(3, 0, 4))

@@ -23,8 +23,9 @@ def run(script):
     assert done.returncode == 0, done.stderr
 
 
-def test_names_for_type_checkers_are_those_at_run_time():
-    tree = ast.parse(Path(isp_meta.__file__).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("package", [isp_meta, isp_meta.io], ids=lambda package: package.__name__)
+def test_names_for_type_checkers_are_those_at_run_time(package):
+    tree = ast.parse(Path(package.__file__).read_text(encoding="utf-8"))
     (block,) = (node for node in tree.body if isinstance(node, ast.If))
     read = {
         (line.module, alias.name)
@@ -32,11 +33,10 @@ def test_names_for_type_checkers_are_those_at_run_time():
         for alias in line.names
         if alias.asname == alias.name
     }
-    members = isp_meta._MEMBERS.items()
-    assert read == {
-        *((module, name) for module, names in members for name in names),
-        *((None, module) for module in isp_meta._MODULES),
-    }
+    modules = getattr(package, "_MODULES", ())
+    members = {(module, name) for module, names in package._MEMBERS.items() for name in names}
+    assert read == {*members, *((None, module) for module in modules)}
+    assert sorted(package.__all__) == sorted([*(name for _, name in members), *modules])
 
 
 def test_importing_the_package_loads_no_torch():
@@ -53,6 +53,15 @@ def test_a_function_is_not_hidden_by_a_module_that_is_loaded():
         "names = (*isp_meta._MEMBERS, *isp_meta._MODULES)\n"
         "for name in names: importlib.import_module('isp_meta.' + name)\n"
         "for name in isp_meta._HOME: assert callable(getattr(isp_meta, name)), name"
+    )
+
+
+def test_a_function_of_files_is_not_hidden_by_a_module_that_is_loaded():
+    run(
+        "import importlib, isp_meta.io as io\n"
+        "for name in io._MEMBERS: importlib.import_module('isp_meta.io.' + name)\n"
+        "for name in io.__all__:\n"
+        "    assert type(getattr(io, name)).__name__ != 'module', name"
     )
 
 

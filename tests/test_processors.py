@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+import platform
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+import torch
 
 from isp_meta import processors
-from isp_meta.processors import environment
+from isp_meta.processors import environment, precision
 
 ALL = processors.available(own=Path(os.devnull))
 
@@ -92,3 +95,71 @@ def test_commands_take_threads() -> None:
         check=True,
     )
     assert done.stdout.splitlines()[-1] == "1"
+
+
+@pytest.mark.parametrize(
+    ("pytorch", "machine", "instructions", "dtype"),
+    [
+        (False, "x86_64", True, torch.float32),
+        (True, "x86_64", False, torch.float32),
+        (True, "AMD64", True, torch.bfloat16),
+        (True, "aarch64", False, torch.bfloat16),
+    ],
+)
+def test_bfloat16_is_for_processors_that_multiply_in_it(
+    monkeypatch: pytest.MonkeyPatch,
+    pytorch: bool,
+    machine: str,
+    instructions: bool,
+    dtype: torch.dtype,
+) -> None:
+    mkldnn = SimpleNamespace(_is_mkldnn_bf16_supported=lambda: pytorch)
+    monkeypatch.setattr(precision.torch.ops, "mkldnn", mkldnn, raising=False)
+    monkeypatch.setattr(precision.platform, "machine", lambda: machine)
+    for name in precision._INSTRUCTIONS:
+        monkeypatch.setattr(precision.torch.cpu, name, lambda: instructions, raising=False)
+    precision._has_bfloat16.cache_clear()
+    try:
+        assert precision.fastest_dtype(torch.device("cpu")) == dtype
+    finally:
+        precision._has_bfloat16.cache_clear()
+    assert precision.fastest_dtype(torch.device("cuda")) == torch.bfloat16
+
+
+def test_pytorch_still_tells_what_processors_multiply_in() -> None:
+    # Where it does not, all is right and takes longer than it need.
+    assert isinstance(torch.ops.mkldnn._is_mkldnn_bf16_supported(), bool)
+    assert all(isinstance(getattr(torch.cpu, name)(), bool) for name in precision._INSTRUCTIONS)
+
+
+FAULTS = """
+import resource, sys, threading
+from isp_meta import processors
+
+if sys.argv[1] == "kept":
+    processors.keep_freed_memory()
+
+def work():
+    for _ in range(6):
+        pieces = [bytearray(12 << 20) for _ in range(8)]
+        del pieces
+
+work()
+threads = [threading.Thread(target=work) for _ in range(2)]
+before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+for thread in threads:
+    thread.start()
+for thread in threads:
+    thread.join()
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="is glibc's to do")
+def test_threads_use_memory_again_that_others_freed() -> None:
+    called = [sys.executable, "-c", FAULTS]
+    kept, given_back = (
+        int(subprocess.run([*called, how], capture_output=True, text=True, check=True).stdout)
+        for how in ("kept", "not")
+    )
+    assert kept < given_back / 3

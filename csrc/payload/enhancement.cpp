@@ -11,7 +11,7 @@
 namespace isp_meta::payload {
 namespace {
 
-constexpr int kChannels = 3;
+constexpr int kChannels = kMostChannels;
 constexpr std::int64_t kStripeRows = 64;  // of blocks
 constexpr int kMostBits = 15;
 
@@ -69,13 +69,17 @@ class Mixed {
 template <class Coder, class Level>
 class Stripe {
  public:
-  Stripe(Coder& coder, Level* levels, std::int64_t columns)
-      : coder_(coder), levels_(levels), columns_(columns), ends_(kChannels * (columns + 2) * 2) {}
+  Stripe(Coder& coder, Level* levels, const BlockGrid& grid)
+      : coder_(coder),
+        levels_(levels),
+        columns_(grid.columns),
+        channels_(static_cast<int>(grid.channels)),
+        ends_(kChannels * (grid.columns + 2) * 2) {}
 
   void code(std::int64_t rows) {
     for (row_ = 0; row_ < rows; ++row_) {
       for (column_ = 0; column_ < columns_; ++column_) {
-        for (channel_ = 0; channel_ < kChannels; ++channel_) code_block();
+        for (channel_ = 0; channel_ < channels_; ++channel_) code_block();
       }
     }
   }
@@ -87,7 +91,7 @@ class Stripe {
   Level* block(int rows, int columns, int channel) const {
     const std::int64_t y = row_ + rows, x = column_ + columns;
     if (y < 0 || x < 0 || x >= columns_) return nullptr;
-    return levels_ + ((y * columns_ + x) * kChannels + channel) * kBlockArea;
+    return levels_ + ((y * columns_ + x) * channels_ + channel) * kBlockArea;
   }
 
   // Ends of this row of blocks and the one above; 0 outside.
@@ -167,7 +171,7 @@ class Stripe {
         (channel_ * kSizes + out) * 6 + band,
         (channel_ * kSizes + back) * 6 + in / 2,
         (std::min(found, 7) * 8 + (length - 1) / 8) * 8 + place / 8,
-        (in * kSizes + out) * 3 + channel_,
+        (in * kSizes + out) * kChannels + channel_,
     };
     const int wanted = std::abs(own_[where]);
     int size = place == length - 1;
@@ -196,37 +200,35 @@ class Stripe {
   Coder& coder_;
   Level* levels_;
   std::int64_t columns_, row_ = 0, column_ = 0;
-  int channel_ = 0;
+  int channels_, channel_ = 0;
   Level* own_ = nullptr;
   std::array<const Level*, 4> around_{};  // left, above, above left, above right
   std::array<const Level*, 2> before_{};  // the channels before this one, the last first
   std::vector<std::uint8_t> ends_;
   Mixed<4, kChannels * kEnds * kEnds * kEnds> some_;
   std::array<std::array<std::array<MagnitudeModel, kEnds>, kEnds>, kChannels> ends_model_;
-  std::array<Mixed<6, 512>, kSteps> step_;
+  std::array<Mixed<6, 576>, kSteps> step_;
   std::array<MagnitudeModel, kChannels> far_;
-  Mixed<2, 128> sign_;
+  Mixed<2, 144> sign_;
 };
 
 std::int64_t stripes_of(std::int64_t rows) { return (rows + kStripeRows - 1) / kStripeRows; }
 
 template <class Coder, class Level>
-void code_stripe(Coder& coder, Level* levels, std::int64_t rows, std::int64_t columns,
-                 std::int64_t stripe) {
+void code_stripe(Coder& coder, Level* levels, const BlockGrid& grid, std::int64_t stripe) {
   const std::int64_t first = stripe * kStripeRows;
-  const auto work = std::make_unique<Stripe<Coder, Level>>(
-      coder, levels + first * columns * kBlockLevels, columns);
-  work->code(std::min(kStripeRows, rows - first));
+  const auto work =
+      std::make_unique<Stripe<Coder, Level>>(coder, levels + first * grid.row_levels(), grid);
+  work->code(std::min(kStripeRows, grid.rows - first));
 }
 
 }  // namespace
 
-Bytes encode_enhancement(std::span<const std::int16_t> levels, std::int64_t rows,
-                         std::int64_t columns, int threads) {
-  std::vector<Bytes> parts(stripes_of(rows));
+Bytes encode_enhancement(std::span<const std::int16_t> levels, const BlockGrid& grid, int threads) {
+  std::vector<Bytes> parts(stripes_of(grid.rows));
   for_each_stripe(std::ssize(parts), threads, [&](std::int64_t i) {
     Encoder coder;
-    code_stripe(coder, levels.data(), rows, columns, i);
+    code_stripe(coder, levels.data(), grid, i);
     parts[i] = coder.finish();
   });
   Bytes bytes;
@@ -239,12 +241,12 @@ Bytes encode_enhancement(std::span<const std::int16_t> levels, std::int64_t rows
   return bytes;
 }
 
-std::vector<std::int16_t> decode_enhancement(std::span<const std::uint8_t> bytes, std::int64_t rows,
-                                             std::int64_t columns, int threads) {
-  const auto count = static_cast<std::size_t>(stripes_of(rows));
-  // No block takes less than three coded bits, 0.0113 bits each at the least.
+std::vector<std::int16_t> decode_enhancement(std::span<const std::uint8_t> bytes,
+                                             const BlockGrid& grid, int threads) {
+  const auto count = static_cast<std::size_t>(stripes_of(grid.rows));
+  // No channel of a block takes less than a coded bit, 0.0113 bits at the least.
   if (bytes.size() < 4 * count ||
-      bytes.size() < static_cast<std::size_t>(rows * columns * kChannels / 1024)) {
+      bytes.size() < static_cast<std::size_t>(grid.rows * grid.columns * grid.channels / 1024)) {
     throw CorruptStream("its data is too short");
   }
   std::vector<std::span<const std::uint8_t>> parts;
@@ -257,10 +259,10 @@ std::vector<std::int16_t> decode_enhancement(std::span<const std::uint8_t> bytes
     place += length;
   }
   if (place != bytes.size()) throw CorruptStream("its data is too long");
-  std::vector<std::int16_t> levels(rows * columns * kBlockLevels);
+  std::vector<std::int16_t> levels(grid.rows * grid.row_levels());
   for_each_stripe(std::ssize(parts), threads, [&](std::int64_t i) {
     Decoder coder(parts[i]);
-    code_stripe(coder, levels.data(), rows, columns, i);
+    code_stripe(coder, levels.data(), grid, i);
     coder.finish();
   });
   return levels;

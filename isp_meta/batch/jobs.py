@@ -1,4 +1,7 @@
-"""What a batch does to each file, as values: they travel to other machines and into manifests."""
+"""What a batch does to each file, as values: they travel to other machines and into manifests.
+
+What a job works with is loaded when it is done, in the process that does it.
+"""
 
 from __future__ import annotations
 
@@ -9,14 +12,17 @@ import json
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
 from ..capture import CaptureOptions
-from ..capture.embed import embed
 from ..carriers.sidecar import SUFFIX as SIDECAR
-from ..io import LAYOUT_SUFFIX, RAW_SUFFIXES, RENDERED_SUFFIXES, Compression, RawLayout
-from ..pipeline import Pipeline
-from ..recovery import Format, recover, verify, write_recovered
+from ..io import LAYOUT_SUFFIX, RAW_SUFFIXES, RENDERED_SUFFIXES
+from ..recovery import verify
+
+if TYPE_CHECKING:
+    from ..io import Compression, RawLayout
+    from ..pipeline import Pipeline
+    from ..recovery.write import Format
 
 __all__ = ["Embed", "Job", "Recover", "Verify"]
 
@@ -102,6 +108,8 @@ class Embed(Job):
 
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Renders one raw file."""
+        from ..capture.embed import embed
+
         pipeline = _pipeline(self.pipeline) if self.pipeline else None
         made = embed(source, target, self.options, pipeline=pipeline, layout=self.layout)
         samples = made.frame.require("samples", "batch")
@@ -114,6 +122,8 @@ def _megapixels(height: int, width: int) -> float:
 
 @functools.cache
 def _pipeline(text: str) -> Pipeline:
+    from ..pipeline import Pipeline
+
     return Pipeline.from_toml(text)
 
 
@@ -152,6 +162,9 @@ class Recover(Job):
 
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Rebuilds the raw of one picture."""
+        from ..recovery.recover import recover
+        from ..recovery.write import write_recovered
+
         frame = recover(source, device=device, force=self.force)
         write_recovered(target, frame, self.format, self.linear, self.compress)
         return _megapixels(*frame.require("raw", "batch").shape[1:])
@@ -170,4 +183,4 @@ class Verify(Job):
 
     def perform(self, source: Path, target: Path, device: str = "cpu") -> float:
         """Checks one picture."""
-        return _megapixels(*verify(source).codes.shape[1:])
+        return _megapixels(*verify(source).picture.shape[1:])

@@ -16,10 +16,8 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
 from multiprocessing.process import BaseProcess
 
-import torch
-
 from ..errors import BatchError
-from ..processors import keep_freed_memory
+from ..processors import prepare
 from .manifest import Row
 from .order import Order, failure
 from .tree import Task
@@ -147,8 +145,7 @@ def _serve(order: Order, pipe: Connection, parent: int, scratch: str) -> None:
     # The terminal interrupts us all; the parent decides what becomes of it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    torch.set_num_threads(1)
-    keep_freed_memory()
+    prepare(threads=1)
     tempfile.tempdir = scratch
     with contextlib.suppress(EOFError, OSError):
         pipe.send(None)

@@ -6,13 +6,14 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import torch
-from torch import Tensor
-
+from ..lazily import torch
 from ..printing import Brief
 from .editing import EditorTags
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "BAYER_PATTERNS",

@@ -19,8 +19,9 @@ from typing import BinaryIO
 import torch
 
 from .. import carriers, io, presets
+from ..decoder import DemosaicedRaw
 from ..errors import IspMetaError, RawFileError
-from ..frame import Frame, Sampler
+from ..frame import Frame, Sampler, all_finite
 from ..io import RawLayout
 from ..pipeline import Pipeline
 from ..registration import Registration
@@ -134,10 +135,10 @@ def embed(
             carriers.warn_of_offsets(data, existing)
         step("finding its place in the raw")
         finished = FinishedPicture.found(frame, data, str(existing), options.force)
+    frame = finished.frame  # of what was rendered, nobody needs the rest
     step("choosing pixels")
-    payload = choose(
-        finished, sampler, options, demosaic=_demosaic(pipeline, frame.camera.cfa), progress=step
-    )
+    demosaic = _demosaic(pipeline, finished.frame)
+    payload = choose(finished, sampler, options, demosaic=demosaic, progress=step)
     if codes is not None:
         payload = dataclasses.replace(payload, mosaic=finished.mosaic(codes, options.lossless))
     step("encoding")
@@ -152,15 +153,19 @@ def embed(
     return Embedded(target, beside, frame, len(packed), len(data), finished.registration)
 
 
-def _demosaic(pipeline: Pipeline, cfa: str) -> str:
+def _demosaic(pipeline: Pipeline, frame: Frame) -> str:
+    """How a frame's raw was demosaiced; "" where later stages have changed it."""
+    cfa = frame.camera.cfa
     stage = next((stage for stage in pipeline.modules() if isinstance(stage, Demosaic)), None)
-    return (stage and method_for(cfa, stage.method)) or ""
+    method = (stage and method_for(cfa, stage.method)) or ""
+    bayer = DemosaicedRaw.of(cfa, method)
+    return method if bayer is None or bayer.made(frame.require("raw", "embed")) else ""
 
 
 @torch.no_grad()
 def _render(pipeline: Pipeline, frame: Frame, sources: list[str | os.PathLike[str]]) -> Frame:
     """Only what is needed later, so that a large picture's intermediate steps are freed."""
-    if frame.codes is not None and not bool(torch.isfinite(frame.codes).all()):
+    if frame.codes is not None and not all_finite(frame.codes):
         raise ValueError("the frame's codes must be finite")
     try:
         frame = pipeline(frame, keep=("raw", "srgb", "samples"))

@@ -75,7 +75,7 @@ class CaptureOptions:
         1, "Search for what recovers best: 0 none, 2 where samples lie, too; slower.", high=2
     )
     enhancement: float | None = option(
-        None, "Steps of what recovery still misses, in parts of full scale: 0.03; 0: none.", high=1
+        None, "Steps of what recovery still misses, in parts of full scale: 0.015; 0: none.", high=1
     )
     carrier: Literal["app11", "com", "chunk", "tag", "sidecar"] | None = option(
         None, "Where metadata goes: app11 or com of a JPEG, chunk of a PNG, tag of a TIFF ..."

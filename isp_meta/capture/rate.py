@@ -139,7 +139,7 @@ def fit_rate(
     if enhanced:
         cell, levels = _base(rate.budget(pixels.shape[1] * pixels.shape[2]), size)
     elif rate.psnr is not None:
-        cell, levels = _reach(rate.psnr, frame.require("raw", "fit_rate"), guide, sampled)
+        cell, levels = _reach(rate.psnr, frame, demosaic, guide, sampled)
     else:
         cell, levels = _fill(rate.budget(pixels.shape[1] * pixels.shape[2]), size)
     return frame.replace(samples=sampled(cell)), rate.sampler(cell), Steps(levels)
@@ -172,15 +172,22 @@ def _base(budget: float | None, size: Callable[[int, int], int]) -> tuple[int, i
 
 
 def _reach(
-    goal: float, raw: Tensor, guide: Guide, sampled: Callable[[int], Samples]
+    goal: float,
+    frame: Frame,
+    demosaic: str,
+    guide: Guide,
+    sampled: Callable[[int], Samples],
 ) -> tuple[int, int]:
     """The largest cell, and then the fewest levels, from which recovery reaches a PSNR."""
+    raw = frame.require("raw", "fit_rate")
 
     @functools.cache
     def reached(cell: int, levels: int) -> float:
         samples = sampled(cell)
-        kept = dataclasses.replace(samples, value=quantize(samples.value, Steps(levels)))
-        return psnr(Decoder.of(guide, kept, features=shipped_features()).raw(), raw)
+        value = quantize(samples.value, Steps(levels))
+        kept = dataclasses.replace(samples, value=value, demosaic=demosaic)
+        features, cfa = shipped_features(), frame.camera.cfa
+        return psnr(Decoder.of(guide, kept, features=features, cfa=cfa).raw(), raw)
 
     descending = CELLS[::-1]
     place = _first(lambda i: reached(descending[i], _LEVELS[_BALANCED]) >= goal, len(CELLS))

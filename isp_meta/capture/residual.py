@@ -1,28 +1,32 @@
 """What recovery from a payload's samples misses, stored as finely as is asked for.
 
-payload ─▶ as a reader has it ─▶ decoded ─▶ raw less that ─▶ Enhancement
+payload ─▶ as a reader has it ─▶ decoded ─▶ raw, or its mosaic, less that ─▶ Enhancement
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 
 from ..codec import Enhancement, Payload
-from ..decoder import Decoder, Guide
+from ..decoder import Decoder, DemosaicedRaw, Guide
 from ..errors import RateNotReached
+from ..io import remosaic
+from ..metrics import psnr
 from ..networks.shipped import shipped_features
 from .rate import Rate
 
 __all__ = ["DEFAULT_STEP", "enhance"]
 
-DEFAULT_STEP = 1 / 32
+DEFAULT_STEP = 1 / 64
 """Of an enhancement's coefficients, in parts of full scale."""
 
 _EXPONENTS = range(Enhancement.MOST_EXPONENT + 1)
+# Square roots above an eighth of white: no decibels are lost to speak of, and edits gain.
+_KNEE = 3
 
 
 @torch.no_grad()
@@ -54,44 +58,99 @@ def enhance(
     """
     if not len(payload.samples):
         return None
-    residual = Decoder.of(guide, payload.samples, features=shipped_features()).raw().neg_()
-    residual += raw
-    if shown is not None:
-        residual *= shown
+    features = shipped_features()
+    decoder = Decoder.of(guide, payload.told(), features=features, cfa=payload.camera.cfa)
+    missed = _Missed.of(decoder, raw, shown)
     if not isinstance(goal, Rate):
-        return Enhancement.of(residual, Enhancement.exponent_of(goal))
-    # A rate is of the samples and what serves them; a mosaic takes what it takes.
-    whole = 0 if payload.mosaic is None else len(payload.mosaic.pack())
-    return _for_rate(residual, goal, used - whole)
+        found: Enhancement | None = missed.coded(Enhancement.exponent_of(goal))
+    else:
+        # A rate is of the samples and what serves them; a mosaic takes what it takes.
+        whole = 0 if payload.mosaic is None else len(payload.mosaic.pack())
+        found = _for_rate(missed, goal, used - whole)
+    return None if found is None else missed.shared(found)
 
 
-def _for_rate(residual: Tensor, rate: Rate, used: int) -> Enhancement | None:
+@dataclass(frozen=True, eq=False)
+class _Missed:
+    """What recovery makes of samples, and what that misses.
+
+    Attributes:
+        truth, estimate: (3, H, W) raw.
+        demosaiced: how it was made of a mosaic, where that is known.
+        base: the estimate, or the mosaic that is found in it.
+        residual: of the base.
+    """
+
+    truth: Tensor
+    estimate: Tensor
+    demosaiced: DemosaicedRaw | None
+    base: Tensor
+    residual: Tensor
+
+    @classmethod
+    def of(cls, decoder: Decoder, truth: Tensor, shown: Tensor | None) -> _Missed:
+        """Of a decoder's samples; where nothing is ``shown`` it is as if nothing were missed."""
+        estimate, demosaiced = decoder.estimate(), decoder.demosaiced
+        base = true = estimate
+        if demosaiced is None:
+            true = truth if shown is None else torch.where(shown, truth, base)
+        else:
+            base = demosaiced.fit(estimate)
+            mosaic = remosaic(truth, demosaiced.cfa)
+            true = mosaic if shown is None else torch.where(shown, mosaic, base)
+        residual = Enhancement.residual(true, base, _KNEE)
+        return cls(truth, estimate, demosaiced, base, residual)
+
+    def coded(self, exponent: int) -> Enhancement:
+        return Enhancement.of(self.residual, exponent, _KNEE)
+
+    def shared(self, found: Enhancement) -> Enhancement:
+        """An enhancement with the share of demosaicing that suits it."""
+        if self.demosaiced is None:
+            return found
+        mosaic = found.apply(self.base)
+        return found.with_share(self.demosaiced.share_of(mosaic, self.estimate, self.truth))
+
+    def psnr(self, found: Enhancement | None) -> float:
+        """Of the raw that recovery makes with it, dB."""
+        base, share = self.base, Decoder.SHARE
+        if found is not None:
+            found = self.shared(found)
+            base, share = found.apply(base), found.share
+        if self.demosaiced is None:
+            return psnr(base, self.truth)
+        made = self.estimate.clone()
+        self.demosaiced.colors(base, made, share)
+        return psnr(made, self.truth)
+
+
+def _for_rate(missed: _Missed, rate: Rate, used: int) -> Enhancement | None:
     """The finest that the rest of a budget pays for, or the coarsest that reaches a PSNR."""
-    budget = rate.budget(residual[0].numel())
+    budget = rate.budget(missed.truth[0].numel())
     if budget is not None:
-        return _search(residual, lambda made: made.size <= budget - used, finest=True)
-    assert rate.psnr is not None
-    goal = 10 ** (-rate.psnr / 10)
-    if float(residual.square().mean(dtype=torch.float64)) <= goal:
+        return _search(missed, lambda made: made.size <= budget - used, finest=True)
+    goal = rate.psnr
+    assert goal is not None
+    if missed.psnr(None) >= goal:
         return None
-    found = _search(residual, lambda made: made.remaining <= goal, finest=False)
+    found = _search(missed, lambda made: missed.psnr(made) >= goal, finest=False)
     if found is None:
-        best = -10 * math.log10(Enhancement.of(residual, _EXPONENTS[-1]).remaining)
+        best = missed.psnr(missed.coded(_EXPONENTS[-1]))
         raise RateNotReached(
-            f"{rate.psnr:g} dB cannot be reached: the finest enhancement gives {best:.2f}"
+            f"{goal:g} dB cannot be reached: the finest enhancement gives {best:.2f}"
         )
     return found
 
 
 def _search(
-    residual: Tensor, good: Callable[[Enhancement], bool], *, finest: bool
+    missed: _Missed, good: Callable[[Enhancement], bool], *, finest: bool
 ) -> Enhancement | None:
     """The finest enhancement that is good, where coarser ones are too; or the other way round."""
     low, high, best = 0, len(_EXPONENTS), None
     while low < high:
         # Searched from the coarse end, where trials are quick.
         middle = (2 * low + high) // 3
-        made = Enhancement.of(residual, _EXPONENTS[middle])
+        made = missed.coded(_EXPONENTS[middle])
         suits = good(made)
         best = made if suits else best
         low, high = (middle + 1, high) if suits == finest else (low, middle)

@@ -59,7 +59,8 @@ def _run(source: Path, stem: Path, sampler: Sampler) -> tuple[str, ...]:
     from ..capture.embed import embed
     from ..comparison import compare
     from ..pictures import error_map, sample_overlay
-    from ..recovery import read_metadata, recover
+    from ..recovery import read_metadata
+    from ..recovery.recover import recover
 
     jpeg = stem.with_suffix(".jpg")
     start = time.perf_counter()

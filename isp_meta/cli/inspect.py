@@ -18,7 +18,7 @@ __all__ = ["command", "describe"]
 
 def describe(metadata: Metadata) -> dict[str, Any]:
     """The metadata as plain values, for JSON."""
-    payload, samples, camera = metadata.payload, metadata.payload.samples, metadata.payload.camera
+    payload, samples, camera = metadata.stored, metadata.stored.samples, metadata.stored.camera
     pixels = samples.height * samples.width
     return {
         "picture": metadata.match,
@@ -54,7 +54,7 @@ def describe(metadata: Metadata) -> dict[str, Any]:
 
 
 def _depth(metadata: Metadata) -> dict[str, Any]:
-    if (depth := metadata.payload.depth) is None:
+    if (depth := metadata.stored.depth) is None:
         return {}
     return {
         "true_bits": depth.true,
@@ -64,7 +64,7 @@ def _depth(metadata: Metadata) -> dict[str, Any]:
 
 
 def _enhancement(metadata: Metadata) -> dict[str, Any]:
-    enhancement = metadata.payload.enhancement
+    enhancement = metadata.stored.enhancement
     return {
         "enhancement_bytes": 0 if enhancement is None else enhancement.size,
         "enhancement_step": 0 if enhancement is None else enhancement.step,
@@ -74,7 +74,7 @@ def _enhancement(metadata: Metadata) -> dict[str, Any]:
 def _editing(metadata: Metadata) -> dict[str, Any]:
     from .. import codec
 
-    editing = metadata.payload.camera.editing
+    editing = metadata.stored.camera.editing
     return {
         "editor_tags": [] if editing is None else list(editing.names),
         "editor_bytes": codec.editing_size(editing),
@@ -82,7 +82,7 @@ def _editing(metadata: Metadata) -> dict[str, Any]:
 
 
 def _mosaic(metadata: Metadata) -> str:
-    mosaic = metadata.payload.mosaic
+    mosaic = metadata.stored.mosaic
     if mosaic is None:
         return "none"
     if metadata.usable_mosaic is None:

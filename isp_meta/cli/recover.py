@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
+from ..lazily import load_torch_meanwhile
 from .choices import Compression, Format
 from .console import each, progress, say, stop
 from .files import TIFF, Files, is_folder
@@ -15,6 +17,7 @@ from .pipes import DASH, source
 
 if TYPE_CHECKING:
     from ..batch import Recover
+    from ..frame import Reconstructor
 
 __all__ = ["LinearOption", "CompressOption", "ForceOption", "command", "make_job"]
 
@@ -67,21 +70,31 @@ def command(
       isp-meta recover - -o - < photo.jpg > photo.dng
     """
     from .. import io
-    from ..baselines import RBFReconstructor
-    from ..recovery import recover as recover_file
-    from ..recovery import write_recovered
+    from ..recovery import read_metadata
 
     named = output is not None and output != DASH and not is_folder(output)
     file = output if named and len(jpegs) == 1 else None
     chosen = format or _named_format(file)
     job = make_job(format=chosen, linear=linear, compress=compress, force=force)
-    reconstructor = RBFReconstructor() if method == "rbf" else None
+
+    @cache
+    def reconstructor() -> Reconstructor | None:
+        from ..baselines import RBFReconstructor
+
+        return RBFReconstructor() if method == "rbf" else None
 
     def work(item: tuple[Path, Path]) -> None:
         jpeg, path = source(item[0]), item[1]
         io.check_target(path, overwrite=overwrite, sources=[jpeg])
         with progress(jpeg.name) as step:
-            frame = recover_file(jpeg, reconstructor=reconstructor, force=force, progress=step)
+            step("reading")
+            metadata = read_metadata(jpeg)
+            from ..recovery.recover import recover as recover_file
+            from ..recovery.write import write_recovered
+
+            frame = recover_file(
+                metadata, reconstructor=reconstructor(), force=force, progress=step
+            )
             step("writing")
             write_recovered(path, frame, job.format, linear, compress, overwrite=overwrite)
         raw = frame.require("raw", "recover")
@@ -92,6 +105,7 @@ def command(
     possible = (*_ENDINGS[format], "") if format else tuple(_NAMED)
     files = dataclasses.replace(_FILES, gives=possible)
     paths = files.targets(jpegs, output, job.ending)
+    load_torch_meanwhile()
     each(zip(jpegs, paths, strict=True), work)
 
 

@@ -43,7 +43,7 @@ def command(
             if isinstance(error, PictureMismatch) and error.match:
                 verdict["match"] = error.match
             raise
-        samples, where = len(metadata.payload.samples), str(metadata.source)
+        samples, where = len(metadata.stored.samples), str(metadata.source)
         verdict.update(match=metadata.match, samples=samples, source=named(where))
         if not as_json:
             say(f"{source(jpeg)}: exact, {samples:,} samples in {where}")

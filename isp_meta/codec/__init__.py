@@ -10,7 +10,7 @@ from .depth import Depth, Recovery
 from .editing import editing_size, editing_within
 from .enhancement import Enhancement
 from .mosaic import Mosaic
-from .payload import Coding, Payload, decode, encode
+from .payload import Coding, Payload, decode, decode_arrays, encode
 from .steps import Steps, quantize
 
 __all__ = [
@@ -24,6 +24,7 @@ __all__ = [
     "Recovery",
     "Steps",
     "decode",
+    "decode_arrays",
     "editing_size",
     "editing_within",
     "encode",

@@ -9,19 +9,22 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Any, Literal, Union
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from ..errors import PayloadCorrupt
 from .header import Header
-from .reader import Reader
+from .reader import Reader, as_array
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Binding", "Match"]
 
+Planes = npt.NDArray[np.uint8]
+Pixels = Union["Tensor", npt.NDArray[Any]]
 Match = Literal["exact", "recompressed", "edited", "foreign"]
 
 BLOCK = 64
@@ -62,7 +65,7 @@ class Binding:
             )
 
     @classmethod
-    def of(cls, pixels: Tensor, scan_digest: bytes) -> Binding:
+    def of(cls, pixels: Pixels, scan_digest: bytes) -> Binding:
         """The binding to a finished picture.
 
         Args:
@@ -72,30 +75,30 @@ class Binding:
         Raises:
             ValueError: shape or dtype of pixels, length of the digest.
         """
-        _check_pixels(pixels)
-        _, height, width = pixels.shape
-        means = _block_means(pixels).tobytes()
-        return cls(bytes(scan_digest), _pixel_digest(pixels), means, width, height)
+        planes = _planes(pixels)
+        _, height, width = planes.shape
+        means = _block_means(planes).tobytes()
+        return cls(bytes(scan_digest), _pixel_digest(planes), means, width, height)
 
-    def holds(self, pixels: Tensor) -> bool:
+    def holds(self, pixels: Pixels) -> bool:
         """Whether these are the very pixels that this binding was made from.
 
         Args:
-            pixels: (3, H, W) uint8.
+            pixels: (3, H, W) uint8, a tensor or an array.
 
         Raises:
             ValueError: shape or dtype of pixels.
         """
-        _check_pixels(pixels)
+        planes = _planes(pixels)
         # A forged payload may hold the digest of a picture of another size than its own.
-        same_size = tuple(pixels.shape[1:]) == (self.height, self.width)
-        return same_size and _pixel_digest(pixels) == self.pixels
+        same_size = planes.shape[1:] == (self.height, self.width)
+        return same_size and _pixel_digest(planes) == self.pixels
 
-    def compare(self, pixels: Tensor, scan_digest: bytes) -> Match:
+    def compare(self, pixels: Pixels, scan_digest: bytes) -> Match:
         """How a picture relates to the one that this binding was made from.
 
         Args:
-            pixels: (3, H, W) uint8.
+            pixels: (3, H, W) uint8, a tensor or an array.
             scan_digest: (32,) SHA-256 of its compressed data.
 
         Returns:
@@ -107,12 +110,12 @@ class Binding:
         Raises:
             ValueError: shape or dtype of pixels.
         """
-        _check_pixels(pixels)
-        if tuple(pixels.shape[1:]) != (self.height, self.width):
+        planes = _planes(pixels)
+        if planes.shape[1:] != (self.height, self.width):
             return "foreign"
         if scan_digest == self.scan or self.holds(pixels):
             return "exact"
-        here = _block_means(pixels).ravel().astype(np.int16)
+        here = _block_means(planes).ravel().astype(np.int16)
         there = np.frombuffer(self.means, dtype=np.uint8)
         moved = int((np.abs(here - there) > TOLERANCE).sum())
         if moved == 0:
@@ -144,27 +147,28 @@ def blocks(side: int) -> int:
     return max(1, side // BLOCK)
 
 
-def _check_pixels(pixels: Tensor) -> None:
-    if pixels.dtype != torch.uint8 or pixels.dim() != 3 or pixels.shape[0] != 3:
-        raise ValueError(
-            f"pixels must be (3, H, W) uint8, not {tuple(pixels.shape)} {pixels.dtype}"
-        )
+def _planes(pixels: Pixels) -> Planes:
+    """Pixels as an array, if they are some."""
+    planes = as_array(pixels)
+    if planes.dtype != np.uint8 or planes.ndim != 3 or planes.shape[0] != 3:
+        raise ValueError(f"pixels must be (3, H, W) uint8, not {planes.shape} {planes.dtype}")
+    return planes
 
 
-def _pixel_digest(pixels: Tensor) -> bytes:
+def _pixel_digest(pixels: Planes) -> bytes:
     """SHA-256 of width and height (uint32 each) and the pixels, row-major, R G B interleaved."""
     _, height, width = pixels.shape
     digest = hashlib.sha256(width.to_bytes(4, "big") + height.to_bytes(4, "big"))
-    digest.update(pixels.permute(1, 2, 0).cpu().contiguous().numpy().data)
+    digest.update(np.ascontiguousarray(pixels.transpose(1, 2, 0)).data)
     return digest.digest()
 
 
-def _block_means(pixels: Tensor) -> npt.NDArray[np.uint8]:
+def _block_means(pixels: Planes) -> npt.NDArray[np.uint8]:
     """(rows, columns): mean of (77 R + 150 G + 29 B) / 256 (BT.601), rounded, in integers."""
     _, height, width = pixels.shape
     tops, lefts = (np.arange(blocks(side)) * BLOCK for side in (height, width))
     # reduceat lets the last block run to the end, which is the rule for what remains.
-    rows = np.add.reduceat(pixels.cpu().numpy(), tops, axis=1, dtype=np.int32)
+    rows = np.add.reduceat(pixels, tops, axis=1, dtype=np.int32)
     red, green, blue = np.add.reduceat(rows, lefts, axis=2, dtype=np.int64)
     sizes = np.outer(np.diff(tops, append=height), np.diff(lefts, append=width))
     weighted = 77 * red + 150 * green + 29 * blue

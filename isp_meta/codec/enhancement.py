@@ -1,9 +1,10 @@
 """Section eNHA: what recovery from samples still misses, coarsely, where it misses most.
 
-    raw - recovered ─▶ 3 channels of its own ─▶ 8×8 DCT ─▶ steps ─▶ range coder
+    mosaic, recovered ─▶ √ ─▶ less ─▶ channels of its own ─▶ 8×8 DCT ─▶ steps ─▶ range coder
 
 One step for all coefficients is what the least squared error for the bits asks for: where recovery
-is right nearly all of them round to 0, which costs next to nothing.
+is right nearly all of them round to 0, which costs next to nothing. Square roots make that step
+finer in the dark, as noise is.
 """
 
 from __future__ import annotations
@@ -11,23 +12,27 @@ from __future__ import annotations
 import math
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
-import torch
-from torch import Tensor
-from torch.nn import functional
 
 from .. import _payload
 from ..errors import PayloadCorrupt
-from .reader import Reader, tensor_field
+from ..lazily import functional, torch
+from .reader import Reader, as_tensors, tensor_field
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Enhancement"]
 
 _SIDE = 8
 _BASIS_SCALE = 1 << 14
 _OFFSET_SCALE = 256
+_SHARE_SCALE = 16
+# Channels of what is coded: colors of every pixel, or places of a Bayer mosaic's squares.
+_COLORS, _PLACES = 3, 4
 # Name, length and checksum of a section.
 _FRAME = 12
 # Rows of blocks at a time: a few megabytes.
@@ -48,23 +53,29 @@ def _dct() -> Tensor:
 class Enhancement:
     """A correction to what recovery makes of the samples, in coded form.
 
+    It is of a raw's square roots: t(v) = (√(v + k) − √k) / (√(1 + k) − √k).
+
     Attributes:
         exponent: the coefficients' step is 2^(-exponent / 16), in parts of full scale, 0 to 176.
-        basis: (3, 3) float32, multiples of 2^-14 within ±1: a channel of its own in each column, in
-            raw-RGB.
+        knee: k is 2^-knee, 0 to 15: below it, t is nearly a line.
+        basis: (C, C) float32, multiples of 2^-14 within ±1: a channel of its own in each column. C
+            is 3, raw-RGB, or 4, the places of a Bayer mosaic's squares, row-major.
         offsets: what is added to a coefficient's size in steps, 256ths, -128 to 127: to one of 1,
             to greater ones.
         data: the coded coefficients.
-        remaining: mean squared error that it leaves; nan to a reader, who cannot know.
+        sixteenths: of demosaicing in the colors that a corrected mosaic does not have, 0 to 16; see
+            :meth:`isp_meta.decoder.DemosaicedRaw.colors`.
     """
 
     exponent: int
+    knee: int
     basis: Tensor
     offsets: tuple[int, int]
     data: bytes
-    remaining: float = math.nan
+    sixteenths: int = _SHARE_SCALE
 
     MOST_EXPONENT: ClassVar[int] = 176
+    MOST_KNEE: ClassVar[int] = 15
 
     @property
     def size(self) -> int:
@@ -75,6 +86,11 @@ class Enhancement:
     def step(self) -> float:
         """Of a coefficient, in parts of full scale; the DCT is orthonormal."""
         return _step(self.exponent)
+
+    @property
+    def share(self) -> float:
+        """Of demosaicing, 0 to 1."""
+        return self.sixteenths / _SHARE_SCALE
 
     @staticmethod
     def exponent_of(step: float) -> int:
@@ -88,58 +104,99 @@ class Enhancement:
             raise ValueError(f"an enhancement's step must be {least:g} to 1, not {step:g}")
         return round(-16 * math.log2(step))
 
+    def with_share(self, share: float) -> Enhancement:
+        """The same with the nearest share of demosaicing that can be stored."""
+        return replace(self, sixteenths=round(share * _SHARE_SCALE))
+
     @classmethod
-    def of(cls, residual: Tensor, exponent: int) -> Enhancement:
+    def residual(cls, truth: Tensor, recovered: Tensor, knee: int) -> Tensor:
+        """What is to be coded.
+
+        Args:
+            truth, recovered: raw (3, H, W) or Bayer mosaic (1, H, W) in [0, 1].
+            knee: 0 to 15.
+
+        Returns:
+            Difference of their square roots, (3, H, W) or (4, ⌈H / 2⌉, ⌈W / 2⌉), within ±1.
+
+        Raises:
+            ValueError: a knee out of range, or another shape.
+        """
+        if not 0 <= knee <= cls.MOST_KNEE:
+            raise ValueError(f"knee must be 0 to {cls.MOST_KNEE}, not {knee}")
+        if truth.shape != recovered.shape or truth.dim() != 3 or len(truth) not in (1, _COLORS):
+            raise ValueError(
+                "raw must be (3, H, W), a mosaic (1, H, W), of one size, not "
+                f"{tuple(truth.shape)} and {tuple(recovered.shape)}"
+            )
+        true, found = (each.detach().cpu().float().clamp(0, 1) for each in (truth, recovered))
+        difference = _root(true, knee).sub_(_root(found, knee))
+        return _planes(difference) if len(truth) == 1 else difference
+
+    @classmethod
+    def of(cls, residual: Tensor, exponent: int, knee: int) -> Enhancement:
         """Codes what recovery misses; the number of threads changes no byte.
 
         Args:
-            residual: (3, H, W) raw less what recovery makes of it, within ±1.
+            residual: of :meth:`residual`, for this knee.
             exponent: of the step, 0 to 176.
 
         Raises:
             ValueError: an exponent out of range, or another shape.
         """
-        if residual.dim() != 3 or residual.shape[0] != 3 or not residual.numel():
-            raise ValueError(f"residual must be (3, H, W), not {tuple(residual.shape)}")
+        if residual.dim() != 3 or len(residual) not in (_COLORS, _PLACES) or not residual.numel():
+            raise ValueError(f"residual must be (3 or 4, H, W), not {tuple(residual.shape)}")
         if not 0 <= exponent <= cls.MOST_EXPONENT:
             raise ValueError(f"exponent must be 0 to {cls.MOST_EXPONENT}, not {exponent}")
-        residual = residual.detach().cpu().float()
-        basis = _basis(residual)
+        basis, channels = _basis(residual), len(residual)
         rows, columns = _blocks(*residual.shape[1:])
-        levels = np.zeros((rows, columns, 3, _SIDE * _SIDE), np.int16)
-        squares, kinds = 0.0, _Kinds()
+        levels = np.zeros((rows, columns, channels, _SIDE * _SIDE), np.int16)
+        kinds = _Kinds()
         for band, coefficients in _transformed(residual, basis):
             size = coefficients.abs().div_(_step(exponent))
             level = (size + _ROUNDING).floor_()
-            off = size.sub_(level)
-            squares += float(off.square().sum(dtype=torch.float64))
-            kinds.count(level, off)
+            kinds.count(level, size.sub_(level))
             level.copysign_(coefficients)
             levels[band] = level.to(torch.int16).view(-1, *levels.shape[1:]).numpy()
-        remaining = (squares - kinds.gain()) * _step(exponent) ** 2 / residual.numel()
         data = _payload.encode_enhancement(levels, torch.get_num_threads())
-        return cls(exponent, basis, kinds.offsets(), data, remaining)
+        return cls(exponent, knee, basis, kinds.offsets(), data)
 
-    @torch.no_grad()
     def apply(self, recovered: Tensor) -> Tensor:
         """What recovery made, corrected.
 
         Args:
-            recovered: (3, H, W) float32 raw, of the size that this was made for.
+            recovered: (3, H, W) float32 raw or (1, H, W) mosaic in [0, 1], of the size and the kind
+                that this was made for.
 
         Returns:
             The same, in [0, 1].
 
         Raises:
-            PayloadCorrupt: damaged.
+            PayloadCorrupt: damaged, or of the other kind.
         """
-        height, width = recovered.shape[1:]
+        recovered = recovered.detach()
+        kind = _PLACES if len(recovered) == 1 else _COLORS
+        if len(self.basis) != kind:
+            raise PayloadCorrupt("the raw metadata's enhancement is none of this camera's mosaic")
+        if kind == _COLORS:
+            result = torch.clamp(recovered, 0, 1)
+            self._add(result)
+            return result
+        planes = _planes(torch.clamp(recovered, 0, 1))
+        self._add(planes)
+        mosaic = functional.pixel_shuffle(planes, 2)
+        return mosaic[:, : recovered.shape[1], : recovered.shape[2]].contiguous()
+
+    def _add(self, planes: Tensor) -> None:
+        """Adds what is coded to (C, h, w), and confines the result to [0, 1]."""
+        _, height, width = planes.shape
         rows, columns = _blocks(height, width)
+        threads, channels = torch.get_num_threads(), len(planes)
         try:
-            levels = _payload.decode_enhancement(self.data, rows, columns, torch.get_num_threads())
+            levels = _payload.decode_enhancement(self.data, rows, columns, channels, threads)
         except _payload.CorruptStream as error:
             raise PayloadCorrupt(f"the raw metadata's enhancement is damaged: {error}") from None
-        result, dct = torch.clamp(recovered, 0, 1), _dct()
+        dct, basis = _dct(), torch.as_tensor(self.basis)
         first, rest = (offset / _OFFSET_SCALE for offset in self.offsets)
         for top in range(0, rows, _ROWS):
             # Most blocks hold nothing.
@@ -151,32 +208,73 @@ class Enhancement:
             size += (size == 1) * first + (size > 1) * rest
             coefficients = (size * level.sign()).mul_(self.step)
             pixels = (coefficients.view(-1, _SIDE * _SIDE) @ dct).view(level.shape)
-            planes = (self.basis @ pixels.transpose(0, 1).reshape(3, -1)).to(recovered)
+            change = (basis @ pixels.transpose(0, 1).reshape(channels, -1)).to(planes)
             here = slice(top * _SIDE, min((top + _ROWS) * _SIDE, height))
-            blocks = _in_blocks(recovered[:, here])
-            blocks[:, row, :, column] += planes.view(3, -1, _SIDE, _SIDE).transpose(0, 1)
+            blocks = _in_blocks(planes[:, here])
+            old = blocks[:, row, :, column]
+            root = _root(old, self.knee)
+            root += change.view(channels, -1, _SIDE, _SIDE).transpose(0, 1)
+            blocks[:, row, :, column] = _square(root, self.knee).clamp_(0, 1)
             band = blocks.flatten(3).flatten(1, 2)[:, : here.stop - here.start, :width]
-            torch.clamp(band, 0, 1, out=result[:, here])
-        return result
+            planes[:, here] = band
 
     def pack(self) -> bytes:
         """The section's bytes."""
-        head = struct.pack(">Bbb", self.exponent, *self.offsets)
+        kind = len(self.basis), self.sixteenths
+        head = struct.pack(">4B2b", self.exponent, self.knee, *kind, *self.offsets)
         return head + tensor_field((self.basis * _BASIS_SCALE).round(), ">i2") + self.data
+
+    def rounded(self) -> Enhancement:
+        """As metadata keep it."""
+        found: Enhancement = as_tensors(self.unpack(self.pack()))
+        return found
 
     @classmethod
     def unpack(cls, data: bytes) -> Enhancement:
         """The enhancement of a section's bytes; what is coded in it is not looked at yet.
 
+        Its basis is an array, see :func:`isp_meta.codec.decode_arrays`.
+
         Raises:
             PayloadCorrupt: damaged.
         """
         reader = Reader(data, "section eNHA of the raw metadata")
-        exponent, first, rest = reader.unpack("Bbb")
-        basis = reader.tensor(">i2", 3, 3) / _BASIS_SCALE
-        if exponent > cls.MOST_EXPONENT or not bool((basis.abs() <= 1).all()):
-            raise PayloadCorrupt(f"{reader.name} has a step or channels that no writer gives it")
-        return cls(exponent, basis, (first, rest), data[reader.place :])
+        exponent, knee, channels, share, first, rest = reader.unpack("4B2b")
+        if (
+            exponent > cls.MOST_EXPONENT
+            or knee > cls.MOST_KNEE
+            or channels not in (_COLORS, _PLACES)
+            or share > _SHARE_SCALE
+        ):
+            raise PayloadCorrupt(f"{reader.name} has a step or a kind that no writer gives it")
+        basis = reader.array(">i2", channels, channels) / _BASIS_SCALE
+        if not bool((abs(basis) <= 1).all()):
+            raise PayloadCorrupt(f"{reader.name} has channels that no writer gives it")
+        return cls(exponent, knee, basis, (first, rest), data[reader.place :], share)
+
+
+def _root(value: Tensor, knee: int) -> Tensor:
+    """t(v), a new tensor."""
+    low, span = _line(knee)
+    return (value + 2.0**-knee).sqrt_().sub_(low).div_(span)
+
+
+def _square(root: Tensor, knee: int) -> Tensor:
+    """v of t(v), written over it."""
+    low, span = _line(knee)
+    return root.mul_(span).add_(low).clamp_(min=0).square_().sub_(2.0**-knee)
+
+
+def _line(knee: int) -> tuple[float, float]:
+    """√k, and √(1 + k) − √k."""
+    low = math.sqrt(2.0**-knee)
+    return low, math.sqrt(1 + 2.0**-knee) - low
+
+
+def _planes(mosaic: Tensor) -> Tensor:
+    """(4, ⌈H / 2⌉, ⌈W / 2⌉) of a (1, H, W) mosaic, 0 where it has no pixel."""
+    height, width = mosaic.shape[1:]
+    return functional.pixel_unshuffle(functional.pad(mosaic, (0, width % 2, 0, height % 2)), 2)
 
 
 def _step(exponent: int) -> float:
@@ -200,28 +298,23 @@ class _Kinds:
         first, rest = np.rint(_OFFSET_SCALE * means).clip(-128, 127).astype(int).tolist()
         return first, rest
 
-    def gain(self) -> float:
-        """By how much that lessens the sum of squares."""
-        offset = np.array(self.offsets()) / _OFFSET_SCALE
-        return float((2 * offset * self.excess - offset**2 * self.number).sum())
-
 
 def _blocks(height: int, width: int) -> tuple[int, int]:
     return -(-height // _SIDE), -(-width // _SIDE)
 
 
 def _in_blocks(band: Tensor) -> Tensor:
-    """(3, rows, 8, columns, 8) of a (3, H, W) band that goes on beyond its edges; a copy."""
-    _, height, width = band.shape
+    """(C, rows, 8, columns, 8) of a (C, h, w) band that goes on beyond its edges; a copy."""
+    channels, height, width = band.shape
     rows, columns = _blocks(height, width)
     pad = (0, columns * _SIDE - width, 0, rows * _SIDE - height)
     padded = functional.pad(band[None], pad, "replicate")[0]
-    return padded.clone().view(3, rows, _SIDE, columns, _SIDE)
+    return padded.clone().view(channels, rows, _SIDE, columns, _SIDE)
 
 
 def _basis(residual: Tensor) -> Tensor:
     """The channels in which a residual is uncorrelated, the strongest first (Karhunen, Loève)."""
-    moments = torch.zeros(3, 3, dtype=torch.float64)
+    moments = torch.zeros(len(residual), len(residual), dtype=torch.float64)
     for top in range(0, residual.shape[1], _ROWS * _SIDE):
         band = residual[:, top : top + _ROWS * _SIDE].flatten(1)
         moments += (band @ band.T).double()
@@ -232,12 +325,13 @@ def _basis(residual: Tensor) -> Tensor:
 
 
 def _transformed(residual: Tensor, basis: Tensor) -> Iterator[tuple[slice, Tensor]]:
-    """Rows of blocks, and their coefficients (blocks, 3, 64)."""
+    """Rows of blocks, and their coefficients (blocks, C, 64)."""
+    channels = len(residual)
     (rows, columns), dct = _blocks(*residual.shape[1:]), _dct()
     right = columns * _SIDE - residual.shape[2]
     for top in range(0, rows, _ROWS):
         band = residual[:, top * _SIDE : (top + _ROWS) * _SIDE]
         band = functional.pad(band[None], (0, right, 0, -band.shape[1] % _SIDE), "replicate")[0]
-        planes = (basis.T @ band.reshape(3, -1)).view(3, -1, _SIDE, columns, _SIDE)
+        planes = (basis.T @ band.reshape(channels, -1)).view(channels, -1, _SIDE, columns, _SIDE)
         pixels = planes.permute(1, 3, 0, 2, 4).reshape(-1, _SIDE * _SIDE)
-        yield slice(top, top + _ROWS), (pixels @ dct.T).view(-1, 3, _SIDE * _SIDE)
+        yield slice(top, top + _ROWS), (pixels @ dct.T).view(-1, channels, _SIDE * _SIDE)

@@ -49,10 +49,10 @@ def unpack_local_rbf(data: bytes) -> LocalRBFModel:
     kernel, neighbors, position_scale, color_scale, ridge, count, features = reader.unpack(_SETTING)
     if kernel >= len(LocalRBFModel.KERNELS):
         raise PayloadCorrupt(f"{reader.name} names an unknown kernel")
-    cubic = reader.tensor(">f4", 3, 20)
-    centers = reader.tensor(">u1", count, 3) / LocalRBFModel.COLOR_STEPS
-    gains = reader.tensor(">i2", count, 3) / LocalRBFModel.GAIN_STEPS
-    weights = reader.tensor(">f2", 3, features)
+    cubic = reader.array(">f4", 3, 20)
+    centers = reader.array(">u1", count, 3) / LocalRBFModel.COLOR_STEPS
+    gains = reader.array(">i2", count, 3) / LocalRBFModel.GAIN_STEPS
+    weights = reader.array(">f2", 3, features)
     network = reader.text() if features > max(LocalRBFModel.FEATURES) else ""
     reader.finish()
     name, scales = LocalRBFModel.KERNELS[kernel], (position_scale, color_scale, ridge)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import struct
 import zlib
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from .. import _payload
 from ..camera import LINEAR, MONOCHROME, check_cfa, period_of
 from ..errors import PayloadCorrupt
+from ..lazily import torch
 from .reader import Reader
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Mosaic"]
 

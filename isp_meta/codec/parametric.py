@@ -31,11 +31,11 @@ def unpack_parametric(data: bytes) -> ParametricModel:
     """
     reader = Reader(data, "section pARA of the raw metadata")
 
-    gains, matrix = reader.tensor(">f4", 3), reader.tensor(">f4", 3, 3)
-    curves = reader.tensor(">f4", 3, ParametricModel.KNOTS)
+    gains, matrix = reader.array(">f4", 3), reader.array(">f4", 3, 3)
+    curves = reader.array(">f4", 3, ParametricModel.KNOTS)
     radius, count = reader.unpack("fH")
-    points = reader.tensor(">u2", count, 3) / ParametricModel.COLOR_STEPS
-    weights = reader.tensor(">f2", count, 3)
+    points = reader.array(">u2", count, 3) / ParametricModel.COLOR_STEPS
+    weights = reader.array(">f2", count, 3)
     reader.finish()
     try:
         return ParametricModel(gains, matrix, curves, points, weights, radius)

@@ -5,16 +5,16 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import get_args
+from typing import TYPE_CHECKING, cast, get_args
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from ..camera import Camera
 from ..errors import PayloadCorrupt, PictureMismatch
 from ..samples import LocalRBFModel, ParametricModel, Samples
 from . import sections
-from .binding import Binding
+from .binding import Binding, Pixels
 from .camera import pack_camera, unpack_camera
 from .depth import Depth
 from .editing import pack_editing, unpack_editing
@@ -24,11 +24,14 @@ from .local_rbf import pack_local_rbf, unpack_local_rbf
 from .mosaic import Mosaic
 from .parametric import pack_parametric, unpack_parametric
 from .positions import pack_positions, unpack_positions
-from .reader import Reader, text_field
+from .reader import Reader, as_array, as_tensors, text_field
 from .steps import Steps, quantize
 from .values import Coding, check_room, needs_pixels, pack_values, unpack_values
 
-__all__ = ["Coding", "Payload", "decode", "encode"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Coding", "Payload", "decode", "decode_arrays", "encode"]
 
 _KNOWN = frozenset({b"CAMR", b"IDNT", b"BIND", b"MEAN", b"POSN", b"VALU"})
 _OPTIONAL = frozenset({b"pARA", b"lRBF", b"CTRL", b"mOSA", b"DPTH", b"eNHA", b"eDIT"})
@@ -86,6 +89,21 @@ class Payload:
         if self.depth is not None and self.steps != self.depth.steps:
             raise ValueError(f"{self.depth.taken} missing bits need {self.depth.steps}")
 
+    def tensors(self) -> Payload:
+        """The same with tensors for the arrays that :func:`decode_arrays` put there."""
+        return dataclasses.replace(
+            self,
+            samples=as_tensors(self.samples),
+            parametric=as_tensors(self.parametric),
+            enhancement=as_tensors(self.enhancement),
+        )
+
+    def told(self) -> Samples:
+        """The samples, with all else that is known of the raw that they are of."""
+        return dataclasses.replace(
+            self.samples, enhancement=self.enhancement, demosaic=self.demosaic
+        )
+
     def rounded(self) -> Payload:
         """What :func:`decode` gives back of :func:`encode`, whatever the coding, on the CPU.
 
@@ -101,6 +119,7 @@ class Payload:
             value=quantize(samples.value.detach().cpu(), self.steps),
             model=samples.model and samples.model.rounded(),
             enhancement=None,
+            demosaic="",
         )
         return dataclasses.replace(
             self,
@@ -109,7 +128,7 @@ class Payload:
                 editing=camera.editing
             ),
             parametric=self.parametric and self.parametric.rounded(),
-            enhancement=self.enhancement and Enhancement.unpack(self.enhancement.pack()),
+            enhancement=self.enhancement and self.enhancement.rounded(),
         )
 
 
@@ -168,8 +187,24 @@ def encode(payload: Payload, *, coding: Coding = "range", pixels: Tensor | None 
     return sections.join(header, content)
 
 
-def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
+def decode(data: bytes, pixels: Callable[[], Pixels] | None = None) -> Payload:
     """The payload of bytes that :func:`encode` made, on the CPU.
+
+    Args:
+        pixels: gives the picture that carries it, (3, H, W) uint8; asked only where values were
+            predicted from it.
+
+    Raises:
+        PayloadCorrupt: no payload, damaged, or of a version that this reader does not know.
+        PictureMismatch: predicted values, and the picture's pixels are not those any more.
+    """
+    return decode_arrays(data, pixels).tensors()
+
+
+def decode_arrays(data: bytes, pixels: Callable[[], Pixels] | None = None) -> Payload:
+    """What :func:`decode` gives, with NumPy's arrays for tensors: PyTorch need not be loaded.
+
+    Whatever is wrong with the bytes is found here. :meth:`Payload.tensors` makes the rest of it.
 
     Args:
         pixels: gives the picture that carries it, (3, H, W) uint8; asked only where values were
@@ -192,7 +227,8 @@ def decode(data: bytes, pixels: Callable[[], Tensor] | None = None) -> Payload:
     index = unpack_positions(content[b"POSN"], header)
     value = unpack_values(content[b"VALU"], index, header, picture)
     size = header.height, header.width, header.cell
-    samples = Samples(torch.from_numpy(index), value, *size, *_unpack_model(content))
+    model, control = _unpack_model(content)
+    samples = Samples(cast("Tensor", index), cast("Tensor", value), *size, model, control)
     stored = content.get(b"pARA")
     parametric = None if stored is None else unpack_parametric(stored)
     stored = content.get(b"mOSA")
@@ -229,7 +265,7 @@ def _unpack_model(content: Mapping[bytes, bytes]) -> tuple[LocalRBFModel | None,
     return None if stored is None else unpack_local_rbf(stored), control is not None
 
 
-def _bound(pixels: Callable[[], Tensor] | None, binding: Binding) -> Tensor:
+def _bound(pixels: Callable[[], Pixels] | None, binding: Binding) -> NDArray[np.uint8]:
     """The pixels that a binding is for.
 
     Raises:
@@ -247,4 +283,4 @@ def _bound(pixels: Callable[[], Tensor] | None, binding: Binding) -> Tensor:
             "it was compressed again or edited since, or its decoder is another one than the "
             "writer's; only those very pixels give the values back"
         )
-    return picture
+    return as_array(picture)

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import dataclasses
 import struct
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import torch
-from torch import Tensor
+from numpy.typing import NDArray
 
 from ..errors import PayloadCorrupt
+from ..lazily import torch
 
-__all__ = ["Reader", "tensor_field", "text_field"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Reader", "as_array", "as_tensors", "tensor_field", "text_field"]
 
 
 def text_field(text: str) -> bytes:
@@ -28,10 +32,27 @@ def text_field(text: str) -> bytes:
     return struct.pack(">H", len(data)) + data
 
 
+def as_array(value: Tensor | NDArray[Any]) -> NDArray[Any]:
+    """A tensor's numbers, without a copy where it is on the CPU; an array as it is."""
+    if isinstance(value, np.ndarray):
+        return value
+    array: NDArray[Any] = value.detach().cpu().numpy()
+    return array
+
+
+def as_tensors(value: Any) -> Any:
+    """An array as a tensor of the same memory; a dataclass with tensors for its arrays."""
+    if isinstance(value, np.ndarray):
+        return torch.from_numpy(value)
+    if not dataclasses.is_dataclass(value) or isinstance(value, type):
+        return value
+    held = {part.name: getattr(value, part.name) for part in dataclasses.fields(value)}
+    return dataclasses.replace(value, **{name: as_tensors(part) for name, part in held.items()})
+
+
 def tensor_field(value: Tensor, dtype: str) -> bytes:
     """A tensor's numbers as stored, row-major, in a NumPy layout such as ">f4"."""
-    stored: bytes = value.detach().cpu().numpy().astype(dtype).tobytes()
-    return stored
+    return as_array(value).astype(dtype).tobytes()
 
 
 class Reader:
@@ -70,11 +91,11 @@ class Reader:
         except UnicodeDecodeError:
             raise PayloadCorrupt(f"{self.name} holds a text that is not UTF-8") from None
 
-    def tensor(self, dtype: str, *shape: int) -> Tensor:
-        """The next numbers, as :func:`tensor_field` wrote them; float32."""
+    def array(self, dtype: str, *shape: int) -> Any:
+        """The next numbers, as :func:`tensor_field` wrote them; a float32 array."""
         layout = np.dtype(dtype)
         stored = self.take(layout.itemsize * int(np.prod(shape)))
-        return torch.from_numpy(np.frombuffer(stored, layout).astype(np.float32)).view(shape)
+        return np.frombuffer(stored, layout).astype(np.float32).reshape(shape)
 
     def finish(self) -> None:
         """Raises PayloadCorrupt where bytes are left over."""

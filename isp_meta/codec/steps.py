@@ -9,9 +9,18 @@ them lies a sensor that also has noise in the dark. Black and white are codes of
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, TypeVar
 
-import torch
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
+
+from ..lazily import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+Numbers = TypeVar("Numbers", "Tensor", NDArray[np.float64])
+
 
 __all__ = ["Steps", "quantize"]
 
@@ -83,12 +92,16 @@ class Steps:
 
     def decode(self, codes: Tensor) -> Tensor:
         """Values of codes, (...) float32: the formula, exact and then rounded to binary32."""
+        return self._decoded(codes.double()).float()
+
+    def decode_array(self, codes: NDArray[np.integer]) -> NDArray[np.float32]:
+        """The same of an array."""
+        return self._decoded(codes.astype(np.float64)).astype(np.float32)
+
+    def _decoded(self, codes: Numbers) -> Numbers:
         # Both sides of the quotient are whole numbers below 2^53.
-        c = codes.double()
-        value: Tensor = (c * (self.slope * self.levels + (_LINEAR - self.slope) * c)) / (
-            _LINEAR * self.levels**2
-        )
-        return value.float()
+        value = codes * (self.slope * self.levels + (_LINEAR - self.slope) * codes)
+        return value / (_LINEAR * self.levels**2)
 
 
 def quantize(value: Tensor, steps: Steps) -> Tensor:

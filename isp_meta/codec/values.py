@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
 import numpy.typing as npt
-import torch
-from torch import Tensor
 
 from .. import _payload
 from ..errors import PayloadCorrupt
 from ..samples import Samples
 from .header import Header
+from .reader import as_array
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Coding", "check_room", "needs_pixels", "pack_values", "unpack_values"]
 
@@ -46,7 +48,7 @@ def pack_values(
         )
     assert pixels is not None
     return _PREDICTED + _payload.encode_predicted(
-        codes, index, _planes(pixels), header.cell, steps.levels
+        codes, index, np.ascontiguousarray(as_array(pixels)), header.cell, steps.levels
     )
 
 
@@ -65,9 +67,12 @@ def needs_pixels(data: bytes) -> bool:
 
 
 def unpack_values(
-    data: bytes, index: npt.NDArray[np.int64], header: Header, pixels: Tensor | None = None
-) -> Tensor:
-    """(N, 3) float32 of a section's bytes.
+    data: bytes,
+    index: npt.NDArray[np.int64],
+    header: Header,
+    pixels: npt.NDArray[np.uint8] | None = None,
+) -> npt.NDArray[np.float32]:
+    """(N, 3) of a section's bytes.
 
     Args:
         pixels: (3, H, W) uint8, those of :func:`pack_values`, where :func:`needs_pixels`.
@@ -87,15 +92,10 @@ def unpack_values(
             )
         elif coding == _PREDICTED and pixels is not None:
             codes = _payload.decode_predicted(
-                coded, index, _planes(pixels), header.cell, steps.levels
+                coded, index, np.ascontiguousarray(pixels), header.cell, steps.levels
             )
         else:
             raise PayloadCorrupt("the raw metadata's values are in an unknown coding")
     except _payload.CorruptStream as error:
         raise PayloadCorrupt(f"the raw metadata's values are damaged: {error}") from None
-    return steps.decode(torch.from_numpy(codes.astype(np.int32)).view(-1, 3))
-
-
-def _planes(pixels: Tensor) -> npt.NDArray[np.uint8]:
-    planes: npt.NDArray[np.uint8] = pixels.cpu().contiguous().numpy()
-    return planes
+    return steps.decode_array(codes.reshape(-1, 3))

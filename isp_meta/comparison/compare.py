@@ -19,7 +19,8 @@ from ..frame import Frame
 from ..io import RawLayout
 from ..metrics import psnr, ssim
 from ..pipeline import Pipeline
-from ..recovery import Metadata, read_metadata, recover
+from ..recovery import Metadata, read_metadata
+from ..recovery.recover import recover
 from ..registration import Placement, between, register
 from ..stages import BlackLevel, Demosaic, as_shot_gains
 from ..stages.demosaic import DemosaicMethod

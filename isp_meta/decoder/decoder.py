@@ -5,16 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, ClassVar, TypeVar
 
 import torch
 from torch import Tensor
 
+from ..camera import LINEAR
 from ..ops import local_rbf
 from ..processors.workers import workers
 from ..samples import Correction, Samples
 from .guess import GUESSES, FirstGuess, fit_guesses, log_gain, times_gain
 from .guide import Guide
+from .mosaic import DemosaicedRaw
 from .search import LeftOut, search, settings
 from .specks import lift_specks
 from .systems import LocalRBFSetting, NearestSamples, block_side, block_sums, spacing_of
@@ -35,10 +37,17 @@ class Decoder:
         samples: at least one, of that picture, on its device.
         formula: the first guess. setting: of the systems that correct it.
         neighbors: samples in each block's system, 1 to 96.
+        cfa: of the sensor, as :attr:`isp_meta.Camera.cfa`.
+
+    Attributes:
+        SHARE: of demosaicing where nothing corrects the mosaic: smoother than all of it, and nearer
+            than none.
 
     Source: SAM's five-dimensional interpolation (Punnappurath and Brown, WACV 2021), localized; the
     leave-one-out errors from one factorization as in Rippa, *Adv. Comput. Math.* 11, 1999.
     """
+
+    SHARE: ClassVar[float] = 0.5
 
     def __init__(
         self,
@@ -47,9 +56,11 @@ class Decoder:
         formula: FirstGuess,
         setting: LocalRBFSetting,
         neighbors: int,
+        cfa: str = LINEAR,
     ) -> None:
         self.guide, self.samples, self.formula = guide, samples, formula
         self.setting, self.neighbors = setting, min(neighbors, len(samples))
+        self.cfa = cfa
         self.side = block_side(samples)
 
     @classmethod
@@ -62,6 +73,7 @@ class Decoder:
         setting: LocalRBFSetting | None = None,
         neighbors: int = 36,
         trials: int = 16384,
+        cfa: str = LINEAR,
     ) -> Decoder:
         """By the model that the samples bring, or by what suits them best.
 
@@ -72,11 +84,12 @@ class Decoder:
                 its first guess.
             neighbors: samples in each block's system.
             trials: samples left out, one by one, to choose the setting; 0 takes the first.
+            cfa: of the sensor; without it, nothing is known of its mosaic.
         """
         if samples.model is not None:
             formula = FirstGuess.of(samples.model, guide.srgb)
             chosen = LocalRBFSetting.of(samples.model)
-            return cls(guide, samples, formula, chosen, samples.model.neighbors)
+            return cls(guide, samples, formula, chosen, samples.model.neighbors, cfa)
         value = samples.value.to(guide.srgb)
         guesses = fit_guesses(guide, samples.index, value, features)
         if setting is None:
@@ -95,7 +108,7 @@ class Decoder:
                         setting = search(candidates, left_out.error, pool)
         if setting.guess not in guesses:
             setting = replace(setting, guess=GUESSES[0])
-        return cls(guide, samples, guesses[setting.guess].formula, setting, neighbors)
+        return cls(guide, samples, guesses[setting.guess].formula, setting, neighbors, cfa)
 
     def with_samples(self, samples: Samples) -> Decoder:
         """Other samples of the picture by their own model, or by what was found for these.
@@ -103,13 +116,21 @@ class Decoder:
         A model of the same first guess shares what the guide has worked out of it.
         """
         if samples.model is not None:
-            return Decoder.of(self.guide, samples)
-        return Decoder(self.guide, samples, self.formula, self.setting, self.neighbors)
+            return Decoder.of(self.guide, samples, cfa=self.cfa)
+        return self._with(samples)
 
     def corrected(self, enhancement: Correction) -> Decoder:
         """The same with what is stored of its error."""
-        samples = replace(self.samples, enhancement=enhancement)
-        return Decoder(self.guide, samples, self.formula, self.setting, self.neighbors)
+        return self._with(replace(self.samples, enhancement=enhancement))
+
+    def _with(self, samples: Samples) -> Decoder:
+        rest = self.formula, self.setting, self.neighbors, self.cfa
+        return Decoder(self.guide, samples, *rest)
+
+    @property
+    def demosaiced(self) -> DemosaicedRaw | None:
+        """How its raw was made of a Bayer mosaic, where that is known."""
+        return DemosaicedRaw.of(self.cfa, self.samples.demosaic)
 
     @property
     def guess(self) -> Tensor:
@@ -137,6 +158,21 @@ class Decoder:
     @torch.no_grad()
     def raw(self) -> Tensor:
         """(3, H, W) in [0, 1], equal to measured samples at their pixels."""
+        raw, enhancement, demosaiced = self.estimate(), self.samples.enhancement, self.demosaiced
+        if demosaiced is not None:
+            mosaic, share = demosaiced.fit(raw), self.SHARE
+            if enhancement is not None:
+                mosaic, share = enhancement.apply(mosaic), enhancement.share
+            demosaiced.colors(mosaic, raw, share)
+        elif enhancement is not None:
+            raw = enhancement.apply(raw)
+        if not self.samples.control:
+            raw.view(3, -1)[:, self.samples.index] = self.samples.value.T.to(raw)
+        return raw
+
+    @torch.no_grad()
+    def estimate(self) -> Tensor:
+        """(3, H, W) in [0, 1] of the systems: what the mosaic is found in, or is corrected."""
         raw = self.guide.srgb.new_empty(self.guide.srgb.shape)
 
         def work(rows: tuple[int, int]) -> None:
@@ -144,10 +180,6 @@ class Decoder:
 
         self.each_strip(work)
         lift_specks(raw, self.guide.strips())
-        if self.samples.enhancement is not None:
-            raw = self.samples.enhancement.apply(raw)
-        if not self.samples.control:
-            raw.view(3, -1)[:, self.samples.index] = self.samples.value.T.to(raw)
         return raw
 
     @torch.no_grad()

@@ -17,7 +17,7 @@ from torch.nn import functional
 from ..ops import guess_features
 from ..ops.reference import log_light, pyramid
 
-__all__ = ["coarse_contrast", "contrast"]
+__all__ = ["coarse_contrast", "contrast", "square_means"]
 
 # Distances between the taps of the coarse bands, in coarse pixels, and how many pixels one is.
 _COARSE, _SHRINK = (2, 4), 4
@@ -29,11 +29,16 @@ def coarse_contrast(srgb: Tensor) -> Tensor:
     Args:
         srgb: (3, H, W) in [0, 1], any size.
     """
-    _, height, width = srgb.shape
-    pad = (0, -width % _SHRINK, 0, -height % _SHRINK)
-    small = functional.avg_pool2d(functional.pad(srgb[None], pad, mode="replicate"), _SHRINK)
-    bands, rest = pyramid(log_light(small[0]), _COARSE)
+    bands, rest = pyramid(log_light(square_means(srgb, _SHRINK)), _COARSE)
     return torch.cat([*bands, rest])
+
+
+def square_means(planes: Tensor, side: int) -> Tensor:
+    """(C, h, w) means over squares of (C, H, W), which goes on beyond its edges as it is there."""
+    beyond = (0, -planes.shape[2] % side, 0, -planes.shape[1] % side)
+    if any(beyond):  # or the whole would be copied for nothing
+        planes = functional.pad(planes[None], beyond, mode="replicate")[0]
+    return functional.avg_pool2d(planes, side)
 
 
 def contrast(srgb: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from torch.nn import functional
 from ..ops import FineLayers, guess_features
 from ..ops.first_guess import CONTRAST_FEATURES
 from ..processors.workers import workers
-from .detail import coarse_contrast
+from .detail import coarse_contrast, square_means
 from .learned import told_at_half
 
 if TYPE_CHECKING:
@@ -167,9 +167,5 @@ class Guide:
 
 
 def _surroundings(srgb: Tensor) -> Tensor:
-    _, height, width = srgb.shape
-    pad = (0, -width % _AROUND, 0, -height % _AROUND)
-    brightness = functional.pad(srgb.mean(0)[None, None], pad, mode="replicate")
-    burnt = functional.pad((srgb >= CLIPPED).to(srgb).mean(0)[None, None], pad, mode="replicate")
-    around = torch.cat([_BRIGHTNESS * brightness, _BURNT * burnt], 1)
-    return functional.avg_pool2d(around, _AROUND)[0]
+    brightness, burnt = srgb.mean(0), (srgb >= CLIPPED).to(srgb).mean(0)
+    return square_means(torch.stack([_BRIGHTNESS * brightness, _BURNT * burnt]), _AROUND)

@@ -9,6 +9,7 @@ from torch import Tensor
 
 from ..networks import FeatureNetwork
 from ..networks.tiles import Window, tile_windows
+from ..processors.precision import fastest_dtype
 
 __all__ = ["told_at_half"]
 
@@ -23,8 +24,10 @@ def told_at_half(srgb: Tensor, network: FeatureNetwork, pool: Executor) -> Tenso
     Args:
         srgb: (3, H, W) in [0, 1], any size.
         network: on the picture's device.
-        pool: of workers, of which each runs a tile, in bfloat16.
+        pool: of workers, of which each runs a tile, in bfloat16 where that is fast. What float32
+            makes instead differs by less than the samples tell: either end may have either.
     """
+    kind, dtype = srgb.device.type, fastest_dtype(srgb.device)
     size = (srgb.shape[1], srgb.shape[2])
     half = [-(-side // network.multiple) * network.multiple // 2 for side in size]
     told = srgb.new_empty(network.to_full.out_channels, *half, dtype=torch.bfloat16)
@@ -32,7 +35,7 @@ def told_at_half(srgb: Tensor, network: FeatureNetwork, pool: Executor) -> Tenso
     def work(part: Window) -> None:
         around = part.grown(network.halo, size, network.multiple)
         picture = around.of(srgb)[None].float()
-        with torch.no_grad(), torch.autocast(srgb.device.type, torch.bfloat16):
+        with torch.no_grad(), torch.autocast(kind, dtype, enabled=dtype != torch.float32):
             found = network.coarse(picture)[0]
         inside = Window(*(-(-at // 2) for at in part.within(around)))
         if part.bottom == size[0]:

@@ -25,7 +25,7 @@ from ..camera import Camera
 from ..errors import RawFileError
 from ..frame import Frame
 from .dng.tags import open_tiff
-from .known_camera import known_camera
+from .known_cameras import known_camera
 from .refusals import cut_off, damaged, unsupported
 from .suffixes import LAYOUT_SUFFIX
 from .toml_file import described, fits, parse_toml, read_text

@@ -6,9 +6,8 @@ import hashlib
 import struct
 from functools import lru_cache
 
-import torch
-
 from ..colorimetry import D50, SPACES, TRANSFERS, bradford, rgb_to_xyz, xy_to_xyz
+from ..lazily import torch
 
 __all__ = ["icc_profile"]
 

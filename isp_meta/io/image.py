@@ -7,27 +7,31 @@ import struct
 import warnings
 from collections.abc import Iterator
 from io import BytesIO
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import imagecodecs
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 from PIL.PngImagePlugin import PngImageFile
 from tifffile import PHOTOMETRIC
-from torch import Tensor
 
 from ..camera import Camera
 from ..errors import ImageFileError
+from ..lazily import torch
 from .dng.tags import last_byte, open_tiff, quiet
 from .exif import exif_segment
 from .icc import icc_profile
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = [
     "LARGEST_JPEG_SIDE",
     "MOST_PIXELS",
     "decode_image",
+    "decode_pixels",
     "display_values",
     "eight_bits",
     "encode_jpeg",
@@ -43,7 +47,9 @@ _MOST_JPEG_PIXELS_A_BYTE = 1024
 _MOST_PNG_BYTES_A_BYTE = 1032
 _MOST_TIFF_PIXELS_A_BYTE = 4096
 _DEEP = 65535
+_RUN = 1 << 16
 _MARKER = re.compile(rb"\xff[^\x00]", re.DOTALL)
+Codes = TypeVar("Codes", "Tensor", NDArray[Any])
 _SUBSAMPLING = {"4:4:4": 0, "4:2:2": 1, "4:2:0": 2}
 
 
@@ -59,9 +65,14 @@ def to_uint8(srgb: Tensor) -> Tensor:
     Raises:
         ValueError: a value is not a number.
     """
-    if bool(torch.isnan(srgb).any()):
-        raise ValueError("srgb holds NaN")
-    return (srgb.clamp(0, 1) * 255).round().to(torch.uint8)
+    codes = torch.empty(srgb.shape, dtype=torch.uint8, device=srgb.device)
+    # Piece by piece: what lies in between stays in the caches.
+    pieces = (torch.split(whole.reshape(-1), _RUN) for whole in (srgb, codes))
+    for part, made in zip(*pieces, strict=True):
+        if bool(torch.isnan(part).any()):
+            raise ValueError("srgb holds NaN")
+        made.copy_(part.clamp(0, 1).mul_(255).round_())
+    return codes
 
 
 def encode_jpeg(
@@ -116,15 +127,17 @@ def encode_jpeg(
     return buffer.getvalue()
 
 
-def eight_bits(codes: Tensor) -> Tensor:
+def eight_bits(codes: Codes) -> Codes:
     """Codes of :func:`decode_image` as 8-bit codes: those of 16 bits round(code / 257).
 
     Args:
-        codes: any shape, uint8, or int32 in 0 to 65535.
+        codes: any shape, uint8, or int32 in 0 to 65535; a tensor, or an array.
 
     Returns:
         Same shape, uint8; uint8 is given back as it is.
     """
+    if isinstance(codes, np.ndarray):
+        return codes if codes.dtype == np.uint8 else ((codes + 128) // 257).astype(np.uint8)
     return codes if codes.dtype == torch.uint8 else ((codes + 128) // 257).to(torch.uint8)
 
 
@@ -158,6 +171,17 @@ def decode_image(
         (3, H, W) uint8, of 16 bits int32 in 0 to 65535; gray is repeated.
 
     Raises:
+        ImageFileError: as :func:`decode_pixels`.
+    """
+    return torch.from_numpy(decode_pixels(data, name, most_pixels=most_pixels, deep=deep))
+
+
+def decode_pixels(
+    data: bytes, name: str, *, most_pixels: int = MOST_PIXELS, deep: bool = False
+) -> NDArray[np.uint8 | np.int32]:
+    """What :func:`decode_image` gives, as an array, which PyTorch need not be loaded for.
+
+    Raises:
         ImageFileError: empty, truncated, damaged, too large, or of another kind (CMYK, 16 bits
             unless ``deep``, transparent); names file and cause.
     """
@@ -169,8 +193,8 @@ def decode_image(
         raise
     except Exception as error:  # hostile bytes make decoders raise nearly anything
         raise ImageFileError(f"{name}: damaged or cut off; get a fresh copy") from error
-    kept = np.array(pixels, np.uint8 if pixels.dtype == np.uint8 else np.int32)
-    return torch.from_numpy(kept).movedim(-1, 0).contiguous()
+    kind = np.uint8 if pixels.dtype == np.uint8 else np.int32
+    return np.array(pixels.transpose(2, 0, 1), kind, order="C")
 
 
 def _decode(data: bytes, name: str, most_pixels: int, deep: bool) -> NDArray[np.uint8 | np.uint16]:

@@ -16,7 +16,7 @@ from torch import Tensor
 
 from ..camera import LINEAR
 from ..errors import RawFileError
-from ..frame import Frame
+from ..frame import Frame, all_finite
 from .dng.read import read_dng
 from .dng.tags import LINEAR_RAW, Tag, last_byte, open_tiff, raw_page, read_tags
 from .input import read_bytes
@@ -69,7 +69,7 @@ def write_npy(path: str | os.PathLike[str], raw: Tensor, *, overwrite: bool = Fa
 def _checked(raw: Tensor) -> Tensor:
     if raw.dim() != 3 or raw.shape[0] != 3 or 0 in raw.shape:
         raise ValueError(f"raw must be (3, H, W), not {tuple(raw.shape)}")
-    if not bool(torch.isfinite(raw).all()):
+    if not all_finite(raw):
         raise ValueError("raw must be finite")
     return raw.detach().cpu()
 
@@ -180,7 +180,7 @@ def _read_npy(_data: bytes, path: str | os.PathLike[str]) -> Frame:
         what = f"an array {array.dtype} {array.shape}"
         raise unsupported(path, what, "save it as floating point, (3, H, W)")
     raw = torch.from_numpy(np.array(array, dtype=np.float32))
-    if not bool(torch.isfinite(raw).all()):
+    if not all_finite(raw):
         raise unsupported(path, "values that are not finite", "replace them")
     return Frame(raw=raw)
 

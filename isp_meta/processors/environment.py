@@ -16,7 +16,10 @@ _SPINS = "10000"
 # glibc gives freed memory back to the kernel from so many bytes on, which then has to clear it
 # again; and takes pieces from so many bytes on from the kernel alone.
 _KEPT, _PIECE = 256 << 20, 32 << 20
-_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD = -1, -3
+# All threads take memory from one heap: of their own, each would keep what others could use, and
+# give it back whatever the threshold says.
+_HEAPS = 1
+_M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 
 
 def available(groups: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
@@ -88,3 +91,4 @@ def keep_freed_memory() -> None:
     if sys.platform == "linux" and hasattr(libc := ctypes.CDLL(None), "mallopt"):
         libc.mallopt(_M_TRIM_THRESHOLD, _KEPT)
         libc.mallopt(_M_MMAP_THRESHOLD, _PIECE)
+        libc.mallopt(_M_ARENA_MAX, _HEAPS)

@@ -74,6 +74,7 @@ class LocalRBFReconstructor(Reconstructor):
             setting=self.setting,
             neighbors=self.neighbors,
             trials=self.trials,
+            cfa=frame.camera.cfa,
         )
         self.chosen = decoder.setting
         return decoder.raw()

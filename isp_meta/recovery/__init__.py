@@ -1,21 +1,19 @@
-"""From a picture that carries its raw back to the raw."""
+"""From a picture that carries its raw back to the raw.
+
+What rebuilds the raw, and takes PyTorch for it, is not loaded here: :mod:`.recover`, :mod:`.write`.
+"""
 
 from .metadata import Metadata, check_match, read_metadata, read_payload
-from .recover import recover
 from .transfer import attach, extract, strip
 from .verify import verify
-from .write import Format, write_recovered
 
 __all__ = [
-    "Format",
     "Metadata",
     "attach",
     "check_match",
     "extract",
     "read_metadata",
     "read_payload",
-    "recover",
     "strip",
     "verify",
-    "write_recovered",
 ]

@@ -6,9 +6,12 @@ import functools
 import os
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-from torch import Tensor
+import numpy as np
+from numpy.typing import NDArray
 
 from .. import carriers, codec, io
 from ..errors import (
@@ -18,8 +21,14 @@ from ..errors import (
     PayloadMissing,
     PictureMismatch,
 )
+from ..lazily import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 __all__ = ["Metadata", "check_match", "read_metadata", "read_payload"]
+
+Pixels = NDArray[np.uint8 | np.int32]
 
 _MISMATCH = {
     "edited": "its pixels were edited after the metadata was made",
@@ -33,20 +42,30 @@ class Metadata:
 
     Attributes:
         path: the picture.
-        payload: samples, camera, binding and names.
+        stored: samples, camera, binding and names, of :func:`isp_meta.codec.decode_arrays`.
         match: "exact", "recompressed" (pixels changed slightly), "edited" or "foreign".
         source: the file that the payload came from: the picture, or its sidecar.
         size: of the payload, bytes. file_size: of the picture's file.
-        codes: (3, H, W) the picture: uint8, or int32 in 0 to 65535 of a file of 16 bits.
+        picture: (3, H, W) array: uint8, or int32 in 0 to 65535 of a file of 16 bits.
     """
 
     path: Path
-    payload: codec.Payload
+    stored: codec.Payload
     match: codec.Match
     source: Path
     size: int
     file_size: int
-    codes: Tensor
+    picture: Pixels
+
+    @cached_property
+    def payload(self) -> codec.Payload:
+        """What is stored, with tensors for arrays."""
+        return self.stored.tensors()
+
+    @cached_property
+    def codes(self) -> Tensor:
+        """(3, H, W) uint8, or int32 in 0 to 65535: the picture."""
+        return torch.from_numpy(self.picture)
 
     @property
     def pixels(self) -> Tensor:
@@ -56,24 +75,24 @@ class Metadata:
     @property
     def bits_per_pixel(self) -> float:
         """Of the payload, for each pixel of the picture that it was made for."""
-        samples = self.payload.samples
+        samples = self.stored.samples
         return 8 * self.size / (samples.height * samples.width)
 
     @property
     def usable_mosaic(self) -> codec.Mosaic | None:
         """The whole mosaic, where there is one and these pixels allow to decode it."""
-        mosaic = self.payload.mosaic
+        mosaic = self.stored.mosaic
         if mosaic is None or not mosaic.guided:
             return mosaic
-        return mosaic if self.payload.binding.holds(self.pixels) else None
+        return mosaic if self.stored.binding.holds(io.eight_bits(self.picture)) else None
 
 
 def read_payload(
     path: str | os.PathLike[str],
     data: bytes | None = None,
-    pixels: Callable[[], Tensor] | None = None,
+    pixels: Callable[[], Pixels] | None = None,
 ) -> tuple[codec.Payload, bytes, Path]:
-    """A picture's payload, the same as bytes, and the file that they came from.
+    """A picture's payload, of arrays, the same as bytes, and the file that they came from.
 
     A sidecar serves where the picture carries nothing, or nothing whole.
 
@@ -88,10 +107,10 @@ def read_payload(
         PictureMismatch: values predicted from pixels that the picture does not have any more.
     """
     whole = io.read_bytes(path, ImageFileError) if data is None else data
-    pixels = pixels or (lambda: io.eight_bits(io.decode_image(whole, str(path), deep=True)))
+    pixels = pixels or (lambda: io.eight_bits(io.decode_pixels(whole, str(path), deep=True)))
     try:
         packed = carriers.extract(whole)
-        return codec.decode(packed, pixels), packed, Path(path)
+        return codec.decode_arrays(packed, pixels), packed, Path(path)
     except PictureMismatch as error:
         raise PictureMismatch(f"{path}: {error}") from error
     except (CarrierError, PayloadMissing, PayloadCorrupt) as error:
@@ -103,10 +122,10 @@ def read_payload(
         raise type(error)(f"{path}: {error}{hint if missing else ''}") from error
 
 
-def _read_sidecar(beside: Path, pixels: Callable[[], Tensor]) -> tuple[codec.Payload, bytes, Path]:
+def _read_sidecar(beside: Path, pixels: Callable[[], Pixels]) -> tuple[codec.Payload, bytes, Path]:
     packed = io.read_bytes(beside, ImageFileError)
     try:
-        return codec.decode(packed, pixels), packed, beside
+        return codec.decode_arrays(packed, pixels), packed, beside
     except (PayloadCorrupt, PictureMismatch) as error:
         raise type(error)(f"{beside}: {error}") from error
 
@@ -123,7 +142,7 @@ def read_metadata(path: str | os.PathLike[str]) -> Metadata:
         PictureMismatch: its values are predicted from pixels that it does not have any more.
     """
     data = io.read_bytes(path, ImageFileError)
-    codes = functools.cache(lambda: io.decode_image(data, str(path), deep=True))
+    codes = functools.cache(lambda: io.decode_pixels(data, str(path), deep=True))
     payload, packed, source = read_payload(path, data, lambda: io.eight_bits(codes()))
     match = payload.binding.compare(io.eight_bits(codes()), _scan_digest(data))
     return Metadata(Path(path), payload, match, source, len(packed), len(data), codes())
@@ -149,8 +168,8 @@ def check_match(metadata: Metadata, force: bool = False) -> None:
     """
     if metadata.match not in _MISMATCH:
         return
-    samples = metadata.payload.samples
-    size, wanted = tuple(metadata.pixels.shape[1:]), (samples.height, samples.width)
+    samples = metadata.stored.samples
+    size, wanted = metadata.picture.shape[1:], (samples.height, samples.width)
     if size != wanted:
         raise PictureMismatch(
             f"{metadata.path}: has {size[1]}x{size[0]} pixels, its metadata is for "

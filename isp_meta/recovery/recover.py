@@ -8,7 +8,6 @@ Where the payload holds the whole mosaic, that is decoded and demosaiced instead
 
 from __future__ import annotations
 
-import dataclasses
 import os
 from collections.abc import Callable
 
@@ -70,7 +69,7 @@ def recover(
     metadata = picture
     check_match(metadata, force)
     payload = metadata.payload
-    samples = dataclasses.replace(payload.samples, enhancement=payload.enhancement)
+    samples = payload.told()
     frame = Frame(payload.camera, srgb=io.display_values(metadata.codes), samples=samples)
     if metadata.usable_mosaic is not None:
         step("decoding the mosaic")

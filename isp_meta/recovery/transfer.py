@@ -118,9 +118,9 @@ def attach(
     path = _target([picture, source], output, in_place, overwrite)
     packed = _packed(source)
     data, modified = io.read_bytes(picture, ImageFileError), _modified(picture, keep_time)
-    codes = io.decode_image(data, str(picture), deep=True)
+    codes = io.decode_pixels(data, str(picture), deep=True)
     try:
-        payload = codec.decode(packed)
+        payload = codec.decode_arrays(packed)
     except PayloadCorrupt as error:
         raise PayloadCorrupt(f"{source}: {error}") from error
     try:

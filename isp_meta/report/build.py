@@ -24,7 +24,8 @@ from ..comparison import EDITS, Comparison, compare, linear_light
 from ..errors import PayloadCorrupt
 from ..frame import Frame
 from ..io import RawLayout
-from ..recovery import Metadata, read_metadata, recover
+from ..recovery import Metadata, read_metadata
+from ..recovery.recover import recover
 from ..registration import upright
 from ..stages import srgb_decode, srgb_encode
 from .edits import edits_section

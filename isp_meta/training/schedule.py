@@ -17,8 +17,8 @@ def share_of_rate(step: int, steps: int, config: ScheduleConfig) -> float:
         warm-up: (s + 1) / warmup        cosine: f + (1 − f) (1 + cos π t) / 2,  t from 0 to 1
         trapezoid: 1, and f + (1 − f) (1 − t) over the last ``decay`` steps, t from 0 to 1
 
-    A trapezoid does not need to know how long a training will be: it goes on at the full rate for as
-    long as that helps, and ends with a decay from any of its checkpoints.
+    A trapezoid does not need to know how long a training will be: it goes on at the full rate for
+    as long as that helps, and ends with a decay from any of its checkpoints.
 
     Args:
         step: from 0.

@@ -14,7 +14,7 @@ from isp_meta.comparison import compare
 from isp_meta.metrics import psnr
 from isp_meta.presets import camera as modern
 from isp_meta.presets import minimal
-from isp_meta.recovery import write_recovered
+from isp_meta.recovery.write import write_recovered
 from isp_meta.registration import Placement, upright
 from isp_meta.stages import BlackLevel
 

@@ -11,20 +11,24 @@ from PIL import Image
 from isp_meta import (
     CaptureOptions,
     Frame,
+    Pipeline,
     Reconstructor,
+    Stage,
     carriers,
     embed,
+    presets,
     read_metadata,
     read_raw,
     recover,
 )
-from isp_meta.capture.residual import enhance
+from isp_meta.capture.residual import DEFAULT_STEP, enhance
 from isp_meta.data import sample_path
 from isp_meta.decoder import Guide
 from isp_meta.errors import RateNotReached
 from isp_meta.frame import Sampler
 from isp_meta.metrics import psnr
 from isp_meta.samples import Samples
+from isp_meta.stages import Demosaic
 
 
 @pytest.fixture(scope="module")
@@ -52,7 +56,8 @@ def test_it_brings_decibels(both):
     plain, better = both
     assert read_metadata(plain.path).payload.enhancement is None
     found = read_metadata(better.path).payload.enhancement
-    assert found.step == 1 / 32
+    assert found.step == DEFAULT_STEP
+    assert len(found.basis) == 4
     assert better.payload_bytes == plain.payload_bytes + found.size
     assert figure(better) > figure(plain) + 1
 
@@ -149,7 +154,7 @@ def test_nothing_is_missed_where_the_picture_shows_something_else(both):
     frame = both[0].frame
     guide, shown = Guide(frame.srgb), torch.zeros(256, 384, dtype=torch.bool)
     none, everywhere = (
-        enhance(plain, 0, frame.raw, guide, 1 / 32, where) for where in (shown, None)
+        enhance(plain, 0, frame.raw, guide, DEFAULT_STEP, where) for where in (shown, None)
     )
     assert everywhere.pack() == better.enhancement.pack()
     assert none.size < 100
@@ -169,3 +174,20 @@ def test_a_mosaic_is_beside_the_budget(tmp_path, picture):
     payload = read_metadata(embed(picture, tmp_path / "a.jpg", options).path).payload
     assert payload.mosaic is not None
     assert payload.enhancement is not None
+
+
+def test_raw_that_was_changed_after_demosaicing_is_no_mosaic(tmp_path, picture):
+    class Shifted(Stage):
+        needs = gives = frozenset({"raw"})
+
+        def forward(self, frame):
+            return frame.replace(raw=(frame.raw + frame.raw.roll((2, 1), (1, 2))) / 2)
+
+    stages = list(presets.minimal())
+    at = next(i for i, stage in enumerate(stages) if isinstance(stage, Demosaic)) + 1
+    pipeline = Pipeline([*stages[:at], Shifted(), *stages[at:]])
+    made = embed(picture, tmp_path / "a.jpg", pipeline=pipeline)
+    payload = read_metadata(made.path).payload
+    assert payload.demosaic == ""
+    assert len(payload.enhancement.basis) == 3
+    assert figure(made) > 44

@@ -38,7 +38,7 @@ def test_inspect_gives_json(run, photo):
         "mosaic": "none",
         "mosaic_bytes": 0,
         "enhancement_bytes": metadata.payload.enhancement.size,
-        "enhancement_step": 1 / 32,
+        "enhancement_step": 1 / 64,
         "sampler": "UniformSampler",
         "demosaic": "malvar",
         "make": "Maker",

@@ -11,7 +11,7 @@ from isp_meta.capture.options import declared
 from isp_meta.cli import choices
 from isp_meta.cli.commands import load
 from isp_meta.io import Compression
-from isp_meta.recovery import Format
+from isp_meta.recovery.write import Format
 from isp_meta.stages.color_space import DisplaySpace
 from isp_meta.stages.demosaic import DemosaicMethod
 

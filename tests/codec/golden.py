@@ -93,16 +93,24 @@ def formula() -> ParametricModel:
     )
 
 
-def enhancement() -> Enhancement:
-    """Levels of every size, most of them at low frequencies, many blocks without any."""
-    rows, columns = -(-HEIGHT // 8), -(-WIDTH // 8)
-    block, place = np.arange(rows * columns * 3).reshape(rows, columns, 3, 1), np.arange(64)
+def enhancement(channels: int = 1) -> Enhancement:
+    """Levels of every size, most of them at low frequencies, many blocks without any.
+
+    Args:
+        channels: of what it corrects: 1, a mosaic, or 3.
+    """
+    side, coded = (16, 4) if channels == 1 else (8, 3)
+    rows, columns = -(-HEIGHT // side), -(-WIDTH // side)
+    block, place = np.arange(rows * columns * coded).reshape(rows, columns, coded, 1), np.arange(64)
     level = (block * 7 + place * 5) % 23 - 11
-    level = np.where((block % 4 < 2) & (place % 8 + place // 8 < block % 7), level, 0)
+    level = np.where((block % 11 < 3) & (place % 8 + place // 8 < block % 7), level, 0)
     level[2, 3, 0, :5] = [32767, -32767, 300, -41, 9]
-    basis = torch.tensor([[9459, 11585, 6689], [9459, -11585, 6689], [9459, 0, -13377]]) / 2**14
     data = _payload.encode_enhancement(level.astype(np.int16), 1)
-    return Enhancement(90, basis, (-6, 14), data)
+    mixing = [[9459, 11585, 6689], [9459, -11585, 6689], [9459, 0, -13377]]
+    if coded == 4:
+        mixing = [[8192, 8192, 11585, 0], [8192, -8192, 0, 11585]]
+        mixing += [[8192, -8192, 0, -11585], [8192, 8192, -11585, 0]]
+    return Enhancement(90, 6, torch.tensor(mixing) / 2**14, (-6, 14), data, 11)
 
 
 def editing() -> EditorTags:
@@ -145,6 +153,9 @@ def files() -> Iterator[tuple[str, Coding, Payload]]:
     yield "payload-v1-local-rbf", "range", modeled(local_rbf(33), False)
     yield "payload-v1-control", "range", modeled(local_rbf(49, "features-1"), True)
     yield "payload-v1-enhanced", "range", dataclasses.replace(whole, enhancement=enhancement())
+    linear = whole.camera.replace(cfa="RGB", black_level=(60.0, 61.0, 62.0))
+    corrected = dataclasses.replace(whole, camera=linear, enhancement=enhancement(3))
+    yield "payload-v1-enhanced-linear", "range", corrected
     told = whole.camera.replace(editing=editing())
     yield "payload-v1-editing", "range", dataclasses.replace(whole, camera=told)
     alone = Mosaic.of(codes(), "BGGR")

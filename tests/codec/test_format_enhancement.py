@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
-from second_reader.enhancement import PLACES, read_enhancement, read_levels
+from second_reader.enhancement import PLACES, correct, read_levels
 
 from isp_meta.codec import Enhancement
 
@@ -17,14 +16,17 @@ def test_zigzag_is_that_of_jpeg():
     assert PLACES[-3:] == [(6, 7), (7, 6), (7, 7)]
 
 
+@pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize(
-    ("height", "width", "exponent"),
-    [(1, 1, 80), (9, 30, 60), (33, 17, 110), (530, 9, 100), (16, 24, 176)],
+    ("height", "width", "exponent", "knee"),
+    [(1, 1, 80, 3), (9, 30, 60, 0), (33, 17, 110, 6), (1050, 9, 100, 3), (16, 24, 176, 15)],
 )
-def test_page_and_coder_agree(picture, height, width, exponent):
-    residual = (picture(height, width) - 0.5) * 0.8
-    made = Enhancement.of(residual, exponent)
-    section, recovered = made.pack(), torch.full_like(residual, 0.5)
-    found = (0.5 + read_enhancement(section, height, width)).clip(0, 1)
-    assert np.allclose(found, made.apply(recovered).numpy(), atol=1e-5)
-    assert (read_levels(section, height, width) != 0).any() or exponent < 100
+def test_page_and_coder_agree(picture, channels, height, width, exponent, knee):
+    truth = picture(height, width)[:channels]
+    recovered = truth * 0.8 + 0.05
+    made = Enhancement.of(Enhancement.residual(truth, recovered, knee), exponent, knee)
+    section, found = made.pack(), made.apply(recovered).numpy()
+    assert np.allclose(correct(section, recovered.double().numpy()), found, atol=1e-5)
+    scale = 2 if channels == 1 else 1
+    levels = read_levels(section, -(-height // scale), -(-width // scale))
+    assert (levels != 0).any() or exponent < 100

@@ -93,11 +93,12 @@ def test_second_reader_reads_every_color_filter(name, channels):
     assert np.array_equal(found["mosaic"], torch.cat(seen).numpy())
 
 
-def test_second_reader_reads_the_enhancement():
-    found = read((golden.FOLDER / "payload-v1-enhanced.ispmeta").read_bytes())["enhancement"]
-    recovered = torch.full((3, golden.HEIGHT, golden.WIDTH), 0.5)
-    wanted = golden.enhancement().apply(recovered)
-    assert np.allclose((0.5 + found).clip(0, 1), wanted.numpy(), atol=1e-5)
+@pytest.mark.parametrize(("name", "channels"), [("enhanced", 1), ("enhanced-linear", 3)])
+def test_second_reader_reads_the_enhancement(name, channels):
+    found = read((golden.FOLDER / f"payload-v1-{name}.ispmeta").read_bytes())["enhancement"]
+    recovered = torch.full((channels, golden.HEIGHT, golden.WIDTH), 0.5)
+    wanted = golden.enhancement(channels).apply(recovered)
+    assert np.allclose(found, wanted.numpy(), atol=1e-5)
     assert 0.1 < (wanted != 0.5).float().mean() < 0.9
     assert (wanted == 1).any()
     assert (wanted == 0).any()

@@ -10,9 +10,15 @@ from hypothesis import strategies as st
 
 from isp_meta.codec import Depth, decode, encode
 from isp_meta.codec.local_rbf import pack_local_rbf, unpack_local_rbf
+from isp_meta.codec.reader import as_tensors
 from isp_meta.codec.sections import join, split
 from isp_meta.errors import PayloadCorrupt
 from isp_meta.samples import LocalRBFModel
+
+
+def unpack(data):
+    return as_tensors(unpack_local_rbf(data))
+
 
 TENSORS = ("cubic", "centers", "gains", "weights")
 SCALARS = ("kernel", "position_scale", "color_scale", "ridge", "neighbors")
@@ -53,8 +59,8 @@ def test_round_trip_of_a_rounded_model(centers, features):
     model = model_of(centers, features).rounded()
     data = pack_local_rbf(model)
     assert len(data) == FIXED + 9 * centers + 6 * features
-    assert_equal(unpack_local_rbf(data), model)
-    assert pack_local_rbf(unpack_local_rbf(data)) == data
+    assert_equal(unpack(data), model)
+    assert pack_local_rbf(unpack(data)) == data
 
 
 def test_a_network_is_stored_by_its_name():
@@ -62,12 +68,12 @@ def test_a_network_is_stored_by_its_name():
     model = dataclasses.replace(model_of(4), weights=weights, network="features-1").rounded()
     data = pack_local_rbf(model)
     assert len(data) == FIXED + 9 * 4 + 6 * 49 + 2 + len("features-1")
-    found = unpack_local_rbf(data)
+    found = unpack(data)
     assert_equal(found, model)
     assert found.network == "features-1"
     for cut in range(FIXED + 9 * 4 + 6 * 49, len(data)):
         with pytest.raises(PayloadCorrupt):
-            unpack_local_rbf(data[:cut])
+            unpack(data[:cut])
 
 
 @pytest.mark.parametrize(("features", "network"), [(33, "features-1"), (49, "")])
@@ -97,7 +103,7 @@ def test_the_ends_of_every_range_are_stored():
             torch.full((1, 3), 8.0 * sign),
             torch.full((3, 33), sign * most),
         )
-        assert_equal(unpack_local_rbf(pack_local_rbf(model)), model.rounded())
+        assert_equal(unpack(pack_local_rbf(model)), model.rounded())
 
 
 @pytest.mark.parametrize("control", [False, True])
@@ -151,9 +157,9 @@ def test_every_truncation_is_noticed():
     data = pack_local_rbf(model_of())
     for end in [*range(0, len(data), 7), len(data) - 1]:
         with pytest.raises(PayloadCorrupt, match="ends too early"):
-            unpack_local_rbf(data[:end])
+            unpack(data[:end])
     with pytest.raises(PayloadCorrupt, match="1 bytes too long"):
-        unpack_local_rbf(data + b"\0")
+        unpack(data + b"\0")
 
 
 @pytest.mark.parametrize(
@@ -175,17 +181,17 @@ def test_numbers_that_no_model_has_are_refused(place, layout, value, text):
     data = bytearray(pack_local_rbf(model_of()))
     struct.pack_into(layout, data, place, value)
     if text is None:
-        assert pack_local_rbf(unpack_local_rbf(bytes(data))) == bytes(data)
+        assert pack_local_rbf(unpack(bytes(data))) == bytes(data)
         return
     with pytest.raises(PayloadCorrupt, match=f"section lRBF.*{text}"):
-        unpack_local_rbf(bytes(data))
+        unpack(bytes(data))
 
 
 def test_other_numbers_of_features_are_refused():
     data = bytearray(pack_local_rbf(model_of(0, 0)))
     data[15] = 5
     with pytest.raises(PayloadCorrupt, match="0 or 33 features"):
-        unpack_local_rbf(bytes(data) + bytes(30))
+        unpack(bytes(data) + bytes(30))
 
 
 BASE = pack_local_rbf(model_of())
@@ -202,7 +208,7 @@ def test_forged_bytes_raise_nothing_but_our_error(edits, kept):
         data[place] = byte
     for forged in (bytes(data), bytes(data[:kept])):
         try:
-            model = unpack_local_rbf(forged)
+            model = unpack(forged)
         except PayloadCorrupt:
             continue
         assert pack_local_rbf(model) == forged

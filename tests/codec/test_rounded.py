@@ -112,7 +112,9 @@ def payloads(draw: st.DrawFn) -> tuple[Payload, Tensor]:
         noise=(1e-4, 1e-6),
     )
     mosaic = Mosaic.of(numbers.whole(4095, 1, height, width), "GBRG", pixels=pixels)
-    correction = Enhancement.of(numbers.within(-1, 1, 3, height, width), draw(st.integers(0, 176)))
+    coded = numbers.within(-1, 1, draw(st.integers(3, 4)), height, width)
+    exponent, knee = draw(st.integers(0, 176)), draw(st.integers(0, 15))
+    correction = Enhancement.of(coded, exponent, knee).with_share(draw(st.floats(0, 1)))
     return Payload(
         samples,
         camera,

@@ -11,7 +11,7 @@ from isp_meta.data import sample_path
 from isp_meta.errors import ImageFileError, PayloadMissing, PictureMismatch, RawFileError
 from isp_meta.metrics import psnr, ssim
 from isp_meta.pipeline import Pipeline
-from isp_meta.recovery import recover
+from isp_meta.recovery.recover import recover
 from isp_meta.registration import upright
 from isp_meta.samplers import UniformSampler
 from isp_meta.stages import BlackLevel, Demosaic, as_shot_gains

@@ -77,8 +77,8 @@ def test_what_is_missed_is_told_block_by_block(picture, control):
 
 def test_an_enhancement_corrects_all_but_the_measured_pixels(picture):
     decoder = Decoder.of(Guide(picture.srgb), picture.samples)
-    residual = picture.raw - decoder.raw()
-    found = Enhancement.of(residual, Enhancement.exponent_of(1 / 512))
+    residual = Enhancement.residual(picture.raw, decoder.raw(), 3)
+    found = Enhancement.of(residual, Enhancement.exponent_of(1 / 512), 3)
     corrected = decoder.corrected(found)
     assert corrected.guess is decoder.guess
     errors = [float((d.raw() - picture.raw).square().mean()) for d in (decoder, corrected)]

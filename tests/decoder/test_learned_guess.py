@@ -31,11 +31,13 @@ def features(srgb, network, index):
         return Guide(srgb).features(index, network, pool)
 
 
-def test_tells_what_the_network_does_to_the_accuracy_of_bfloat16(network):
+@pytest.mark.parametrize(("dtype", "most"), [(torch.bfloat16, 0.1), (torch.float32, 0.02)])
+def test_tells_what_the_network_does_to_the_accuracy_of_a_dtype(network, monkeypatch, dtype, most):
+    monkeypatch.setattr(module, "fastest_dtype", lambda _device: dtype)
     srgb = picture()
     expected = network(srgb[None])[0].flatten(1).T
     found = features(srgb, network, torch.arange(HEIGHT * WIDTH))[:, CONTRAST_FEATURES:]
-    assert (found - expected).abs().max() < 0.1 * expected.std()
+    assert (found - expected).abs().max() < most * expected.std()
 
 
 def test_several_tiles_give_what_one_gives(network, monkeypatch):

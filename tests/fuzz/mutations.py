@@ -139,14 +139,15 @@ def _forge(packed: bytes, other: bytes, chance: random.Random) -> bytes:
 
 
 def correction(chance: random.Random) -> bytes:
-    """An enhancement of any sizes and steps, coded as it should be, for a subject's picture."""
-    levels = np.zeros((-(-HEIGHT // 8), -(-WIDTH // 8), 3, 64), np.int16)
+    """An enhancement of any sizes and steps, coded as it should be, for a subject's mosaic."""
+    levels = np.zeros((-(-HEIGHT // 16), -(-WIDTH // 16), 4, 64), np.int16)
     largest = chance.choice((1, 2, 9, 300, 32767))
     for _ in range(chance.choice((0, 1, 30, 2000))):
         levels.flat[chance.randrange(levels.size)] = chance.randint(-largest, largest)
-    head = struct.pack(">B", chance.choice((0, 16, 80, 176))) + chance.randbytes(2)
-    basis = (chance.choice((-16384, 0, 16384, chance.randrange(-16384, 16385))) for _ in range(9))
-    return head + struct.pack(">9h", *basis) + _payload.encode_enhancement(levels, 1)
+    exponent, knee = chance.choice((0, 16, 80, 176)), chance.choice((0, 3, 15))
+    head = struct.pack(">4B", exponent, knee, 4, chance.randrange(17)) + chance.randbytes(2)
+    basis = (chance.choice((-16384, 0, 16384, chance.randrange(-16384, 16385))) for _ in range(16))
+    return head + struct.pack(">16h", *basis) + _payload.encode_enhancement(levels, 1)
 
 
 def sections(packed: bytes) -> list[Section]:

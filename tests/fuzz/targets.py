@@ -80,7 +80,8 @@ def read_payload(packed: bytes) -> None:
             payload.mosaic.codes(*pixels.shape[1:], pixels=pixels)
     if payload.enhancement is not None and pixels is not None:
         with contextlib.suppress(PayloadCorrupt):
-            raw = payload.enhancement.apply(pixels / 255)
+            channels = 1 if len(payload.enhancement.basis) == 4 else 3
+            raw = payload.enhancement.apply(pixels[:channels] / 255)
             assert bool(((raw >= 0) & (raw <= 1)).all())
     assert bool(((payload.samples.value >= 0) & (payload.samples.value <= 1)).all())
     again = codec.decode(codec.encode(payload))

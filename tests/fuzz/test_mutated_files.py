@@ -36,7 +36,7 @@ def test_mutated_files_do_no_harm(known, tmp_path):
     outcomes = trial.outcomes
     # Damage of every kind, and files that came through it: both sides of each check are met.
     for outcome in ("exact", "CarrierError", "PayloadCorrupt", "PayloadMissing"):
-        assert outcomes[f"read_metadata {outcome}"] >= 3, outcomes
+        assert outcomes[f"read_metadata {outcome}"] >= 2, outcomes
     assert outcomes["recover"] > COUNT / 20
     assert COUNT / 100 < outcomes["recover as it was"] < outcomes["recover"]
     assert outcomes["strip"] > COUNT / 2

@@ -62,13 +62,21 @@ def control_values(
     held: list[tuple[Tensor, Tensor]] = []
     first = end = 0
     with workers() as pool:
+
+        def coming(top: int) -> Iterator[tuple[Tensor, Tensor]]:
+            """What a band needs beyond the rows that are worked out by now."""
+            stop = min(rows, top + some + _HALO)
+            return pool.map(work, pairwise([*range(end, stop, _ROWS), stop]))
+
+        following = coming(0)
         for top in range(0, rows, some):
-            begin, stop = max(0, top - _HALO), min(rows, top + some + _HALO)
-            edges = [*range(end, stop, _ROWS), stop]
-            held += pool.map(work, pairwise(edges))
+            begin, end = max(0, top - _HALO), min(rows, top + some + _HALO)
+            held += following
+            # By the workers, while this thread solves.
+            following = coming(top + some) if top + some < rows else iter(())
             parts = (torch.cat(part)[begin - first :] for part in zip(*held, strict=True))
             neighbors, equations = parts
-            held, first, end = [(neighbors, equations)], begin, stop
+            held, first = [(neighbors, equations)], begin
             solved = _solve(neighbors.flatten(0, 1), equations.flatten(0, 1), gain, rounds)
             # The last rows' neighbors are not all there yet.
             final = (line >= top) & (line < top + some) & solved.isfinite().all(1)

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...camera import LINEAR, MONOCHROME, Camera, pattern_of
-from ...frame import Frame
+from ...frame import Frame, all_finite
 from ..output import write_atomic
 from .directory import Compression, pack_dng
 
@@ -74,7 +74,7 @@ def write_dng(
     raw, camera = frame.require("raw", "write_dng").detach(), frame.camera
     if raw.dim() != 3 or raw.shape[0] != 3 or 0 in raw.shape:
         raise ValueError(f"raw must be (3, H, W), not {tuple(raw.shape)}")
-    if not bool(torch.isfinite(raw).all()):
+    if not all_finite(raw):
         raise ValueError("raw must be finite")
     black, white = _levels(camera)
     demosaiced = linear and camera.cfa not in (LINEAR, MONOCHROME)

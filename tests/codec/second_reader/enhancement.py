@@ -1,4 +1,4 @@
-"""Section eNHA: what is added to what the samples give."""
+"""Section eNHA: what corrects what the samples give."""
 
 from __future__ import annotations
 
@@ -33,11 +33,12 @@ def sign_class(v: int) -> int:
 
 
 class Stripe:
-    def __init__(self, data: bytes, rows: int, columns: int) -> None:
+    def __init__(self, data: bytes, rows: int, columns: int, channels: int) -> None:
         self.stream, self.rows, self.columns = Stream(data), rows, columns
+        self.channels = channels
         # A frame of blocks that are not there.
-        self.levels = np.zeros((rows + 1, columns + 2, 3, 8, 8), np.int64)
-        self.ends = np.zeros((rows + 1, columns + 2, 3), np.int64)
+        self.levels = np.zeros((rows + 1, columns + 2, channels, 8, 8), np.int64)
+        self.ends = np.zeros((rows + 1, columns + 2, channels), np.int64)
         self.models: dict[tuple[object, ...], Bit] = defaultdict(Bit)
         self.weights: dict[object, list[int]] = {}
         self.magnitudes: dict[tuple[object, ...], Magnitude] = defaultdict(Magnitude)
@@ -45,7 +46,7 @@ class Stripe:
     def read(self) -> np.ndarray:
         for row in range(1, self.rows + 1):
             for column in range(1, self.columns + 1):
-                for k in range(3):
+                for k in range(self.channels):
                     self.read_block(row, column, k)
         self.stream.finish()
         return self.levels[1:, 1:-1]
@@ -111,7 +112,7 @@ class Stripe:
             6 * (12 * k + out_) + band,
             6 * (12 * k + back_) + in_ // 2,
             8 * (8 * min(found, 7) + (end - 1) // 8) + p // 8,
-            3 * (12 * in_ + out_) + k,
+            4 * (12 * in_ + out_) + k,
         ]
         size = int(p == end - 1)
         while size < 8 and self.mixed(("step", size), contexts):
@@ -128,26 +129,29 @@ class Stripe:
 
 
 def read_levels(section: bytes, height: int, width: int) -> np.ndarray:
-    """(rows, columns, 3, 8, 8)."""
+    """(rows, columns, C, 8, 8) of planes of height x width."""
+    channels = section[2]
     rows, columns = -(-height // 8), -(-width // 8)
     count = -(-rows // 64)
-    streams = section[21:]
-    assert len(streams) >= 3 * rows * columns // 1024
+    streams = section[6 + 2 * channels**2 :]
+    assert len(streams) >= channels * rows * columns // 1024
     lengths = struct.unpack_from(f">{count}I", streams)
     assert len(streams) == 4 * count + sum(lengths)
     parts, place = [], 4 * count
     for i, length in enumerate(lengths):
         tall = min(64, rows - 64 * i)
-        parts.append(Stripe(streams[place : place + length], tall, columns).read())
+        parts.append(Stripe(streams[place : place + length], tall, columns, channels).read())
         place += length
     return np.concatenate(parts)
 
 
-def read_enhancement(section: bytes, height: int, width: int) -> np.ndarray:
-    """(3, H, W): what is to be added to raw."""
-    exponent, first, rest = struct.unpack_from(">Bbb", section)
+def read_change(section: bytes, height: int, width: int) -> np.ndarray:
+    """(C, H, W): what is to be added to the square roots of planes of height x width."""
+    exponent, _, channels, _, first, rest = struct.unpack_from(">4B2b", section)
     assert exponent <= 176
-    basis = np.array(struct.unpack_from(">9h", section, 3)).reshape(3, 3) / 2**14
+    assert channels in (3, 4)
+    numbers = struct.unpack_from(f">{channels**2}h", section, 6)
+    basis = np.array(numbers).reshape(channels, channels) / 2**14
     assert np.abs(basis).max() <= 1
     levels = read_levels(section, height, width)
     size = np.abs(levels)
@@ -159,5 +163,32 @@ def read_enhancement(section: bytes, height: int, width: int) -> np.ndarray:
     )
     pixels = np.einsum("uy,rckuv,vx->krycx", wave, coefficients, wave)
     rows, columns = levels.shape[:2]
-    planes = pixels.reshape(3, 8 * rows, 8 * columns)[:, :height, :width]
+    planes = pixels.reshape(channels, 8 * rows, 8 * columns)[:, :height, :width]
     return np.einsum("ck,khw->chw", basis, planes)
+
+
+def correct(section: bytes, recovered: np.ndarray) -> np.ndarray:
+    """Raw (3, H, W) or a mosaic (1, H, W), corrected."""
+    _, height, width = recovered.shape
+    knee, channels, share = section[1:4]
+    assert knee <= 15
+    assert share <= 16
+    if channels == 4:
+        planes = np.zeros((4, -(-height // 2), -(-width // 2)))
+        for place, plane in enumerate(planes):
+            part = recovered[0, place // 2 :: 2, place % 2 :: 2]
+            plane[: part.shape[0], : part.shape[1]] = part
+    else:
+        planes = recovered
+    k = 2.0**-knee
+    span = np.sqrt(1 + k) - np.sqrt(k)
+    root = (np.sqrt(planes + k) - np.sqrt(k)) / span
+    root += read_change(section, *planes.shape[1:])
+    found = (np.maximum(root * span + np.sqrt(k), 0) ** 2 - k).clip(0, 1)
+    if channels == 3:
+        return found
+    mosaic = np.zeros((1, height, width))
+    for place, plane in enumerate(found):
+        part = mosaic[0, place // 2 :: 2, place % 2 :: 2]
+        part[:] = plane[: part.shape[0], : part.shape[1]]
+    return mosaic

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .editing import read_editing
-from .enhancement import read_enhancement
+from .enhancement import correct
 from .models import read_formula, read_local_rbf
 from .mosaic import read_mosaic
 from .positions import read_positions
@@ -94,7 +94,8 @@ def read_optional(
     if "DPTH" in sections:
         found["depth"] = (*sections["DPTH"][:3], *texts(sections["DPTH"][3:]))
     if "eNHA" in sections:
-        found["enhancement"] = read_enhancement(sections["eNHA"], height, width)
+        gray = np.full((3 if sections["eNHA"][2] == 3 else 1, height, width), 0.5)
+        found["enhancement"] = correct(sections["eNHA"], gray)
     if "mOSA" in sections:
         if sections["mOSA"][0] == 1:
             check_bound(sections["BIND"], picture)
