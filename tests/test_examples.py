@@ -96,8 +96,9 @@ def test_evaluate(run):
 
 
 def test_train_denoiser(run, capsys):
-    sheet = Image.open(run("train_denoiser.py", "--steps", "2") / "train_denoiser.png")
-    assert sheet.size == (4 * 64, 6 * 64)
+    made = run("train_denoiser.py", "--steps", "2")
+    with Image.open(made / "train_denoiser.png") as sheet:
+        assert sheet.size == (4 * 64, 6 * 64)
     assert "behind" in capsys.readouterr().out
 
 
