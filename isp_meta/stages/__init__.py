@@ -14,7 +14,8 @@ from .chromatic_aberration import ChromaticAberration, chromatic_aberration, lat
 from .color_matrix import ColorMatrix, camera_to_srgb, color_matrix
 from .color_space import CameraToWorking, WorkingToDisplay, compress_gamut
 from .cube_file import cube_text, read_cube
-from .defective_pixels import DefectivePixels, defective_pixels, detect_defects
+from .defect_detection import detect_defects
+from .defective_pixels import DefectivePixels, defective_pixels
 from .demosaic import Demosaic, demosaic
 from .exposure import Exposure, exposure
 from .gamma import Gamma, decode, encode, srgb_decode, srgb_encode

@@ -22,6 +22,7 @@ __all__ = [
     "channel",
     "gaussian",
     "in_bands",
+    "is_recorded",
     "mixed",
     "of_bands",
     "row_bands",
@@ -53,13 +54,14 @@ def row_bands(picture: Tensor, *parameters: Tensor, multiple: int = 1) -> Bands:
     height, width = picture.shape[-2:]
     if torch.compiler.is_compiling() or picture.device.type != "cpu":
         return [(0, height)]
-    if any(_is_recorded(tensor) for tensor in (picture, *parameters)):
+    if any(is_recorded(tensor) for tensor in (picture, *parameters)):
         return [(0, height)]
     rows = max(_BAND // (width * multiple), 1) * multiple
     return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
-def _is_recorded(tensor: Tensor) -> bool:
+def is_recorded(tensor: Tensor) -> bool:
+    """Whether autograd, forward differentiation or ``torch.vmap`` follows what is done to it."""
     return (
         (torch.is_grad_enabled() and tensor.requires_grad)
         or torch._C._functorch.is_functorch_wrapped_tensor(tensor)

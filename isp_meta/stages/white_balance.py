@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from ..camera import Camera, Neutral
 from ..frame import Frame
@@ -140,7 +141,8 @@ def balanced(frame: Frame, gains: Tensor, clip: bool, by: str) -> Frame:
         by: who asks for ``raw``.
     """
     rgb = white_balance(frame.require("raw", by=by), gains, clip)
-    if torch.compiler.is_compiling():  # a traced graph holds tensors alone
+    # A traced graph holds tensors alone; of what torch.vmap stacks no one knows the values.
+    if torch.compiler.is_compiling() or is_functorch_wrapped_tensor(gains):
         return frame.replace(rgb=rgb)
     return frame.replace(rgb=rgb, camera=frame.camera.replace(neutral=_neutral(gains)))
 
