@@ -46,14 +46,23 @@ class Stage(nn.Module, ABC):
     Attributes:
         needs, gives: fields of Frame read, and filled.
         ranges: of its parameters, by name.
+        files: parameters that name files; in a pipeline's file they are relative to it.
         pointwise: every pixel of the result depends on the same pixel alone, whatever its place;
             the pipeline may then run it on a part of the picture.
+        tensors_alone: its result is a function of tensors that a graph and ``torch.vmap`` can
+            follow; libjpeg, lists of what is found and seeds are none.
     """
 
     needs: frozenset[str] = frozenset()
     gives: frozenset[str] = frozenset()
     ranges: ClassVar[Mapping[str, Range]] = {}
+    files: ClassVar[frozenset[str]] = frozenset()
     pointwise: ClassVar[bool] = False
+
+    @property
+    def tensors_alone(self) -> bool:
+        """See the class."""
+        return True
 
     @abstractmethod
     def forward(self, frame: Frame) -> Frame:

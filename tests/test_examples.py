@@ -27,9 +27,9 @@ def run(monkeypatch, tmp_path):
     In this process, where all is loaded: a process of its own takes three seconds for that.
     """
 
-    def made_by(name: str) -> Path:
+    def made_by(name: str, *arguments: str) -> Path:
         monkeypatch.chdir(tmp_path)
-        monkeypatch.setattr(sys, "argv", [name])
+        monkeypatch.setattr(sys, "argv", [name, *arguments])
         runpy.run_path(str(EXAMPLES / name), run_name="__main__")
         return tmp_path / "demo-output"
 
@@ -95,6 +95,13 @@ def test_evaluate(run):
     assert len(list(made.glob("hero6_crop.dng/*.png"))) == 4
 
 
+def test_train_denoiser(run, capsys):
+    made = run("train_denoiser.py", "--steps", "2")
+    with Image.open(made / "train_denoiser.png") as sheet:
+        assert sheet.size == (4 * 64, 6 * 64)
+    assert "behind" in capsys.readouterr().out
+
+
 def test_rawpy_user(run):
     made = run("rawpy_user.py")
     assert read_metadata(made / "rawpy_user.jpg").match == "exact"
@@ -139,4 +146,5 @@ def test_all_are_tested():
         *("embed_and_recover.py", "own_pipeline.py", "superpixels.py", "highlights.py"),
         *("fit_camera.py", "unprocess.py", "training_set.py", "evaluate.py"),
         *("rawpy_user.py", "kornia_pipeline.py", "plots.py", "batch.py", "bit_depth.py"),
+        "train_denoiser.py",
     }

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from ..lazily import torch
+from ..optics import Warp
 from ..printing import Brief
 from .editing import EditorTags
 
@@ -169,13 +170,14 @@ class Camera(Brief):
             picture; None: ``as_shot_neutral``.
         profile: the maker's account of the colors beyond one matrix, or None.
         gain_maps: lens shading, to be undone; applied one after the other.
+        warp: distortion of the lens, to be undone, or None.
         noise: (shot, read) of a mosaic in [0, 1]: variance = shot * signal + read; None: unknown.
         default_scale: (horizontal, vertical) factors that make pixels square (DNG DefaultScale).
         editing: what the raw file tells raw editors, or None; :func:`isp_meta.write_dng` passes it
             on.
 
-    ``==`` ignores the last six. Metadata keeps ``editing`` alone of them, with DefaultScale in it;
-    the others serve rendering.
+    ``==`` ignores the last seven. Metadata keeps ``editing`` alone of them, with DefaultScale in
+    it; the others serve rendering.
 
     Raises:
         ValueError: a value out of its range.
@@ -195,6 +197,7 @@ class Camera(Brief):
     neutral: Neutral | tuple[Neutral, ...] | None = field(default=None, compare=False)
     profile: ColorProfile | None = field(default=None, compare=False)
     gain_maps: tuple[GainMap, ...] = field(default=(), compare=False)
+    warp: Warp | None = field(default=None, compare=False)
     noise: tuple[float, float] | None = field(default=None, compare=False)
     default_scale: tuple[float, float] = field(default=(1.0, 1.0), compare=False)
     editing: EditorTags | None = field(default=None, compare=False)

@@ -8,14 +8,14 @@ from .. import codec
 from ..camera import EDITOR_TAGS, Camera, EditorTags
 from ..frame import Frame
 from ..pipeline import Pipeline
-from ..stages import LensShading, Vignette
+from ..stages import LensShading, LensWarp, Vignette
 from .options import CaptureOptions
 
 __all__ = ["for_editors"]
 
 # Of a rate's budget: what editors' tags may take of it.
 _SHARE = 1 / 8
-_SHADING = "OpcodeList2"
+_SHADING, _WARP = "OpcodeList2", "OpcodeList3"
 
 
 def for_editors(frame: Frame, pipeline: Pipeline, options: CaptureOptions) -> Camera:
@@ -31,6 +31,8 @@ def for_editors(frame: Frame, pipeline: Pipeline, options: CaptureOptions) -> Ca
         return camera.replace(editing=None)
     if not options.lossless and any(map(_corrects, pipeline.modules())):
         editing = _without(editing, _SHADING)
+    if any(isinstance(stage, LensWarp) for stage in pipeline.modules()):
+        editing = _without(editing, _WARP)
     budget = None if rate is None else rate.budget(raw.shape[-2] * raw.shape[-1])
     if budget is not None:
         room = min(room, int(_SHARE * budget))

@@ -25,7 +25,7 @@ from ..frame import Frame, Sampler, all_finite
 from ..io import RawLayout
 from ..pipeline import Pipeline
 from ..registration import Registration
-from ..stages import Demosaic, Quantize
+from ..stages import Demosaic, LensWarp, Quantize
 from ..stages.demosaic import method_for
 from .choose import choose, one_sampler, pack
 from .editing import for_editors
@@ -106,8 +106,9 @@ def embed(
         RateNotReached: no cell and levels give the rate that was asked for.
         PipelineOrderError: the pipeline lacks a field. OutputError: a file cannot be written, or
             has another ending.
-        ValueError: options that do not go with this kind of picture, several samplers, codes that
-            are not finite, or not whole where they are to be kept without loss.
+        ValueError: options that do not go with this kind of picture, several samplers, a lens
+            warped behind ``raw`` or beside a mosaic kept without loss, codes that are not finite,
+            or not whole where they are to be kept without loss.
 
     Source: Nam et al., CVPR 2022, section 3; the format is docs/format.md.
     """
@@ -119,6 +120,7 @@ def embed(
         io.check_target(path, overwrite=overwrite, sources=sources)
     file = PictureFile.of(target, options)
     pipeline = presets.minimal().replace(-1, Quantize(file.depth)) if pipeline is None else pipeline
+    _check_geometry(pipeline, options)
     sampler = one_sampler(pipeline, sampler, options)
     step("reading raw")
     frame = raw if isinstance(raw, Frame) else io.read_raw(raw, layout=layout, gps=options.gps)
@@ -153,8 +155,22 @@ def embed(
     return Embedded(target, beside, frame, len(packed), len(data), finished.registration)
 
 
+def _check_geometry(pipeline: Pipeline, options: CaptureOptions) -> None:
+    """Raises ValueError where a pixel of the picture is not that of the raw that is kept."""
+    for stage in pipeline.modules():
+        if isinstance(stage, LensWarp) and stage.field != "raw":
+            raise ValueError(
+                f"LensWarp: {stage.field} would no longer show what raw holds at its pixels; "
+                "let it warp raw (field 'raw')"
+            )
+        if isinstance(stage, LensWarp) and options.lossless:
+            raise ValueError("LensWarp: the mosaic that lossless keeps has no warp; leave it out")
+
+
 def _demosaic(pipeline: Pipeline, frame: Frame) -> str:
     """How a frame's raw was demosaiced; "" where later stages have changed it."""
+    if any(isinstance(stage, LensWarp) for stage in pipeline.modules()):
+        return ""
     cfa = frame.camera.cfa
     stage = next((stage for stage in pipeline.modules() if isinstance(stage, Demosaic)), None)
     method = (stage and method_for(cfa, stage.method)) or ""

@@ -24,6 +24,7 @@ __all__ = [
     "in_space",
     "make_preset",
     "with_bits",
+    "with_look",
 ]
 
 DEFAULT_PRESET = "minimal"
@@ -119,3 +120,19 @@ def in_space(pipeline: Pipeline, space: str) -> Pipeline:
         )
     arguments = pipeline[place[-1]].arguments() | {"space": space}
     return pipeline.replace(place[-1], WorkingToDisplay(**arguments))
+
+
+def with_look(pipeline: Pipeline, look: Path) -> Pipeline:
+    """The pipeline with a table of colors behind the stage that first gives the finished picture.
+
+    Raises:
+        PipelineFileError: there is no such stage, or the file cannot be read.
+    """
+    from ..pipeline import Pipeline
+    from ..stages import Lut3D
+
+    stages = list(pipeline)
+    for place, stage in enumerate(stages):
+        if "srgb" in stage.gives - stage.needs:
+            return Pipeline([*stages[: place + 1], Lut3D(file=str(look)), *stages[place + 1 :]])
+    raise PipelineFileError("--lut: the pipeline gives no finished picture (srgb)")

@@ -15,7 +15,7 @@ from .choices import DisplaySpace
 from .console import each, errors, out, progress, say, stop
 from .files import PICTURES, TIFF, Files, is_folder
 from .layouts import Layout, takes_layout
-from .pipelines import PipelineOption, PresetOption, choose, in_space, with_bits
+from .pipelines import PipelineOption, PresetOption, choose, in_space, with_bits, with_look
 from .pipes import DASH, source
 
 if TYPE_CHECKING:
@@ -56,6 +56,10 @@ def command(
     pipeline: PipelineOption = None,
     preset: PresetOption = None,
     space: Annotated[DisplaySpace | None, typer.Option(help="Color space of the picture.")] = None,
+    lut: Annotated[
+        Path | None,
+        typer.Option(metavar="CUBE", help="Apply this look, a 3-D .cube file.", readable=False),
+    ] = None,
     quality: Annotated[int, typer.Option(min=1, max=100, help="Of a JPEG.")] = 95,
     until: Annotated[
         str | None,
@@ -76,6 +80,7 @@ def command(
     \b
     Examples:
       isp-meta render photo.dng --preset camera
+      isp-meta render photo.dng --preset camera --lut look.cube
       isp-meta render photo.dng --until Demosaic
       isp-meta render photo.dng --contact-sheet stages.jpg
       isp-meta render - -o - < photo.dng > photo.jpg
@@ -89,10 +94,10 @@ def command(
         stop("--contact-sheet takes one RAW, and neither -o nor --profile", 2)
     ending = ".tif" if until else ".jpg"
     files = Files("render", "raw" if layout is None else "codes", TIFF if until else PICTURES)
-    paths = files.targets(raws, output, ending, also=[pipeline]) if raws else []
+    paths = files.targets(raws, output, ending, also=[pipeline, lut]) if raws else []
     file = None if output is None or output == DASH or is_folder(output) else output.suffix.lower()
     with errors(pipeline or "render"):
-        chosen = _prepare(pipeline, preset, space, until, file or ending)
+        chosen = _prepare(pipeline, preset, space, lut, until, file or ending)
         if print_pipeline:
             typer.echo(chosen.to_toml(), nl=False)
             return
@@ -116,6 +121,7 @@ def _prepare(
     pipeline: Path | None,
     preset: str | None,
     space: DisplaySpace | None,
+    lut: Path | None,
     until: str | None,
     ending: str,
 ) -> Pipeline:
@@ -124,6 +130,8 @@ def _prepare(
         chosen = with_bits(chosen, 16)
     if space is not None:
         chosen = in_space(chosen, space)
+    if lut is not None:
+        chosen = with_look(chosen, lut)
     if until is not None:
         chosen = chosen.until(int(until) if until.lstrip("-").isdigit() else until)
     return chosen

@@ -62,6 +62,9 @@ class TensorPipeline(nn.Module):
             (..., C, H, W), as Frame says of ``gives``.
         """
         frame = Frame(self.camera).replace(**{self.takes: picture})
+        if not torch.compiler.is_compiling():
+            frame = self.pipeline(frame, keep=(self.gives,))
+            return getattr(frame, self.gives)  # type: ignore[no-any-return]
         for position, stage in enumerate(self.pipeline):
             # What compiles a graph takes no part in errors, but it shows the line.
             with (
@@ -125,7 +128,7 @@ def onnx(
     """
     check_target(path, overwrite=overwrite)
     true = TensorPipeline(pipeline, camera, takes, gives).eval()
-    traced = TensorPipeline(_with_convolution(pipeline, camera.cfa), camera, takes, gives)
+    traced = TensorPipeline(with_convolution(pipeline, camera.cfa), camera, takes, gives)
     result = gives + ("_out" if gives == takes else "")
     try:
         program = graph.traced(traced, [_example(true, 2, graph.TRACED)], dims=(0, 2, 3))
@@ -143,10 +146,10 @@ def onnx(
     write_atomic(path, data, overwrite=overwrite)
 
 
-def _with_convolution(pipeline: Pipeline, cfa: str) -> Pipeline:
+def with_convolution(pipeline: Pipeline, cfa: str) -> Pipeline:
     def exported(stage: Stage) -> Stage:
         if isinstance(stage, Pipeline):
-            return _with_convolution(stage, cfa)
+            return with_convolution(stage, cfa)
         method = method_for(cfa, stage.method) if isinstance(stage, Demosaic) else None
         if method == "kriging" or (method and cfa not in BAYER_PATTERNS):
             raise ExportError(

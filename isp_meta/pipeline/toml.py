@@ -16,6 +16,7 @@ import re
 import textwrap
 import typing
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -119,13 +120,22 @@ class _Reader:
             if argument.default is argument.empty and key not in given:
                 raise self.error(place, f"{offer.name} needs {key!r}")
         try:
-            return offer.stage(**given)
+            return offer.stage(**given | self._files(offer, given))
         except Exception as error:  # another's code may fail in any way
             named = [key for key in given if re.search(rf"\b{re.escape(key)}\b", str(error))]
             named = named or (list(given) if len(given) == 1 else [])
             text = " ".join(str(error).split()) or type(error).__name__
             text = text if text.startswith(offer.name) else f"{offer.name}: {text}"
             raise self.error((*place, *named[:1]), text) from error
+
+    def _files(self, offer: Offer, given: dict[str, Any]) -> dict[str, str]:
+        """Files that a stage names, from the folder of this one."""
+        folder = Path(self.name).parent
+        return {
+            key: str(folder / given[key])
+            for key in offer.stage.files
+            if isinstance(given.get(key), str)
+        }
 
 
 def _hints(stage: type[Stage]) -> dict[str, Any]:
@@ -219,7 +229,7 @@ def _table(stage: Stage, known: Installed) -> str:
     takes = stage.constructor()
     for name, value in stage.arguments().items():
         held = getattr(stage, name, None)
-        if isinstance(held, Tensor) and held.is_floating_point():
+        if isinstance(held, Tensor) and held.is_floating_point() and value is not None:
             value = _shortest(value)
         if _plain(value) == _plain(takes[name].default):
             continue

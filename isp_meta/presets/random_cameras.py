@@ -11,7 +11,7 @@ from torch import Tensor
 from ..camera import BAYER_PATTERNS, Camera
 from ..colorimetry import xy_of_temperature, xy_to_xyz
 from ..io import known_camera
-from ..pipeline import Pipeline
+from ..pipeline import Pipeline, stacked
 from ..stage import Stage
 from ..stages import (
     BlackLevel,
@@ -32,6 +32,7 @@ from ..stages import (
     camera_to_srgb,
     filmic,
 )
+from ..stages.jpeg import JpegMode
 
 __all__ = ["KNOWN_CAMERAS", "camera_between", "random", "random_camera"]
 
@@ -142,7 +143,11 @@ def camera_between(cameras: Sequence[Camera], generator: torch.Generator | None 
     )
 
 
-def random(generator: torch.Generator | None = None) -> Pipeline:
+def random(
+    generator: torch.Generator | None = None,
+    pictures: int | None = None,
+    jpeg: JpegMode = "exact",
+) -> Pipeline:
     """A camera of its own taste at every call, from ``codes`` to ``srgb``, to train on.
 
     Demosaicing, color matrix, exposure, local and global tone, saturation, sharpening and JPEG vary
@@ -151,7 +156,14 @@ def random(generator: torch.Generator | None = None) -> Pipeline:
 
     Args:
         generator: None: torch's own. The same state gives the same camera.
+        pictures: of a batch, each of which gets a camera of its own, in one call
+            (:func:`isp_meta.pipeline.stacked`): those that as many calls would give. None: one
+            camera, for whatever goes in.
+        jpeg: "exact" for libjpeg, one picture after the other on the CPU; "differentiable" is
+            tensors alone: batched, on any device, and may be compiled.
     """
+    if pictures is not None:
+        return stacked(random(generator, jpeg=jpeg) for _ in range(pictures))
     highlights: list[Stage] = [HighlightReconstruction()] if _chance(0.5, generator) else []
     quiet: list[Stage] = []
     if _chance(0.3, generator):
@@ -179,7 +191,7 @@ def random(generator: torch.Generator | None = None) -> Pipeline:
             Saturation(_uniform(0.8, 1.3, generator), space="srgb"),
             Gamma(),
             *sharp,
-            *_random_jpeg(generator),
+            *_random_jpeg(generator, jpeg),
             Quantize(8),
         ]
     )
@@ -203,9 +215,9 @@ def _random_tones(generator: torch.Generator | None) -> Tensor:
     return (heights / heights[-1]).float()
 
 
-def _random_jpeg(generator: torch.Generator | None) -> list[Stage]:
+def _random_jpeg(generator: torch.Generator | None, mode: JpegMode) -> list[Stage]:
     """Seven pictures in ten: what a JPEG of quality 75 to 100 loses."""
     if not _chance(0.7, generator):
         return []
     quality = float(torch.randint(75, 101, (), generator=generator))
-    return [Jpeg(quality, _choice(("4:4:4", "4:2:2", "4:2:0"), generator), mode="exact")]
+    return [Jpeg(quality, _choice(("4:4:4", "4:2:2", "4:2:0"), generator), mode)]

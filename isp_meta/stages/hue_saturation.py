@@ -95,7 +95,7 @@ def _look_up(
 
     def split(position: Tensor, last: int) -> tuple[Tensor, Tensor]:
         position = position.clamp(0, last + 1)
-        cell = position.detach().long().clamp_(max=last)
+        cell = position.detach().clamp(max=last).long()
         return cell, position - cell
 
     corner, along_hue = split(hue * (hues / 6), hues - 1)

@@ -219,6 +219,11 @@ class Jpeg(Stage):
         self.subsampling: Subsampling = subsampling
         self.mode: JpegMode = mode
 
+    @property
+    def tensors_alone(self) -> bool:
+        """Whether it is not libjpeg."""
+        return self.mode == "differentiable"
+
     def forward(self, frame: Frame) -> Frame:
         """Replaces ``srgb``."""
         srgb = frame.require("srgb", by="Jpeg")

@@ -211,7 +211,7 @@ class _Shading(Stage):
         """Replaces the field."""
         picture = frame.require(self.field, by=type(self).__name__)
         corrected = self._correct(picture, frame.camera)
-        return frame.replace(**{self.field: corrected.clamp_(0, 1) if self.clip else corrected})
+        return frame.replace(**{self.field: corrected.clamp(0, 1) if self.clip else corrected})
 
 
 class LensShading(_Shading):

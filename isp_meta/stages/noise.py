@@ -131,6 +131,11 @@ class SensorNoise(NoiseAware):
         super().__init__(shot, read)
         self.seed = seed
 
+    @property
+    def tensors_alone(self) -> bool:
+        """Whether there is no seed."""
+        return self.seed is None
+
     def forward(self, frame: Frame) -> Frame:
         """Replaces ``mosaic``."""
         mosaic = frame.require("mosaic", by="SensorNoise")

@@ -21,7 +21,7 @@ from ..stage import Range, Stage
 from .borders import cropped, extended
 from .noise import NoiseAware
 from .periodic import least_cfa
-from .rows import mixed
+from .rows import is_recorded, mixed
 
 __all__ = [
     "MosaicNoiseReduction",
@@ -268,8 +268,7 @@ def _in_tiles(
         # Two lines more, whatever the parity, on which a graph cannot depend.
         rows = extended(picture, -2, -reach, height + 2 + reach)
         return cropped(clean(extended(rows, -1, -reach, width + 2 + reach)), (height, width))
-    learned = torch.is_grad_enabled() and any(t.requires_grad for t in (picture, *parameters))
-    if learned or picture.device.type != "cpu":
+    if picture.device.type != "cpu" or any(is_recorded(t) for t in (picture, *parameters)):
         return result(0, height, 0, width)
     cleaned = torch.empty_like(picture)
     # The state of autograd is each thread's own.

@@ -15,10 +15,14 @@ from torch import Tensor
 from ..processors.workers import workers
 
 __all__ = [
+    "CELLS",
     "Bands",
+    "area_means",
     "at_pixels",
+    "channel",
     "gaussian",
     "in_bands",
+    "is_recorded",
     "mixed",
     "of_bands",
     "row_bands",
@@ -27,6 +31,10 @@ __all__ = [
 
 Bands = list[tuple[int, int]]
 T = TypeVar("T")
+
+CELLS = 64
+"""Along each side, where something is measured in a picture as a whole: noise and glints do not
+count, and no picture takes longer than another."""
 
 # Pixels of a band.
 _BAND = 1 << 16
@@ -46,13 +54,14 @@ def row_bands(picture: Tensor, *parameters: Tensor, multiple: int = 1) -> Bands:
     height, width = picture.shape[-2:]
     if torch.compiler.is_compiling() or picture.device.type != "cpu":
         return [(0, height)]
-    if any(_is_recorded(tensor) for tensor in (picture, *parameters)):
+    if any(is_recorded(tensor) for tensor in (picture, *parameters)):
         return [(0, height)]
     rows = max(_BAND // (width * multiple), 1) * multiple
     return [(top, min(top + rows, height)) for top in range(0, height, rows)]
 
 
-def _is_recorded(tensor: Tensor) -> bool:
+def is_recorded(tensor: Tensor) -> bool:
+    """Whether autograd, forward differentiation or ``torch.vmap`` follows what is done to it."""
     return (
         (torch.is_grad_enabled() and tensor.requires_grad)
         or torch._C._functorch.is_functorch_wrapped_tensor(tensor)
@@ -86,6 +95,28 @@ def in_bands(make: Callable[[int, int], Tensor], like: Tensor, bands: Bands) -> 
 
     of_bands(fill, bands)
     return whole
+
+
+def area_means(picture: Tensor, cells: int = CELLS) -> Tensor:
+    """Means over as many cells for every picture: sums of pixels by the area they share with each.
+
+    Args:
+        picture: (..., H, W), any size from 1x1.
+        cells: along each side.
+
+    Returns:
+        (..., cells, cells)
+    """
+    planes = picture.reshape(-1, *picture.shape[-2:])
+    for _ in ("columns", "rows"):
+        size = planes.shape[-1]
+        edge = torch.arange(cells + 1, device=picture.device).to(picture.dtype) * (size / cells)
+        pixel = torch.arange(size, device=picture.device).to(picture.dtype).unsqueeze(1)
+        share = torch.minimum(pixel + 1, edge[1:]) - torch.maximum(pixel, edge[:-1])
+        weight = share.clamp(min=0) * (cells / size)
+        # As in gaussian; the first product leaves the picture's rows as its columns.
+        planes = torch.bmm(planes, weight.expand(planes.shape[0], -1, -1)).mT
+    return planes.reshape(*picture.shape[:-2], cells, cells)
 
 
 def at_pixels(grid: Tensor, dim: int, first: int, last: int, block: int) -> Tensor:
@@ -128,6 +159,12 @@ def gaussian(grid: Tensor, sigma: Tensor) -> Tensor:
         # torch.matmul would fold dimensions as sizes allow, which a tracer cannot follow.
         planes = torch.bmm(weight.expand(planes.shape[0], -1, -1), planes.mT)
     return planes.reshape(grid.shape)
+
+
+def channel(planes: Tensor, number: int) -> Tensor:
+    """(..., 1, H, W): a copy of one channel; a view's strides hinder a tracer."""
+    one = planes[..., number : number + 1, :, :]
+    return one.clone(memory_format=torch.contiguous_format)
 
 
 def mixed(planes: Tensor, matrix: Tensor) -> Tensor:

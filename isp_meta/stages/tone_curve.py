@@ -70,7 +70,7 @@ def _piecewise(light: Tensor, y: Tensor, x: Tensor | None) -> Tensor:
     last = len(y) - 2
     if x is None:
         along = light.clamp(0, 1) * (last + 1)
-        segment = along.detach().long().clamp_(max=last).flatten()
+        segment = along.detach().clamp(max=last).long().flatten()
         along = along.flatten() - segment
         rise = y.diff()
     else:

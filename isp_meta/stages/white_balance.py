@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import torch
 from torch import Tensor
+from torch._C._functorch import is_functorch_wrapped_tensor
 
 from ..camera import Camera, Neutral
 from ..frame import Frame
@@ -18,12 +19,15 @@ __all__ = [
     "GrayWorld",
     "WhiteBalance",
     "as_shot_gains",
+    "balanced",
     "check_triples",
+    "gains_of_light",
     "gray_world",
+    "unclipped",
     "white_balance",
 ]
 
-# Above it a channel may be clipped, and its mean says nothing of the light.
+# Above it a channel may be clipped.
 _UNCLIPPED = 0.95
 
 
@@ -100,19 +104,45 @@ def gray_world(raw: Tensor) -> Tensor:
     Source: Buchsbaum, "A spatial processor model for object colour perception", Journal of the
     Franklin Institute 310(1), 1980.
     """
-    weight = (raw.detach().amax(-3, keepdim=True) < _UNCLIPPED).to(raw)
+    weight = unclipped(raw)
     total = (raw.flatten(-2) @ weight.flatten(-2).mT).squeeze(-1)
-    mean = total / weight.sum((-2, -1)).clamp(min=1)
-    # Nothing left of a wholly clipped picture: its light is unknown, so it stays as it is.
-    mean = torch.where(mean.amax(-1, keepdim=True) > 0, mean, torch.ones_like(mean))
-    most = mean.amax(-1, keepdim=True)
-    return most / torch.maximum(mean, 1e-3 * most.detach())
+    return gains_of_light(total / weight.sum((-2, -1)).clamp(min=1))
 
 
-def _balanced(frame: Frame, gains: Tensor, clip: bool, by: str) -> Frame:
-    """The frame with ``rgb``, its camera remembering the neutral that the gains stand for."""
+def unclipped(raw: Tensor) -> Tensor:
+    """(..., 1, H, W), 1 where every channel of (..., 3, H, W) lies below 0.95, else 0.
+
+    The rest may be clipped, and says nothing of the light.
+    """
+    return (raw.detach().amax(-3, keepdim=True) < _UNCLIPPED).to(raw)
+
+
+def gains_of_light(color: Tensor) -> Tensor:
+    """Gains under which light of that color is gray.
+
+    Args:
+        color: (..., 3), of any brightness; 0: unknown, and the picture stays as it is.
+
+    Returns:
+        (..., 3), 1 to 1000, the smallest exactly 1.
+    """
+    color = torch.where(color.amax(-1, keepdim=True) > 0, color, torch.ones_like(color))
+    most = color.amax(-1, keepdim=True)
+    return most / torch.maximum(color, 1e-3 * most.detach())
+
+
+def balanced(frame: Frame, gains: Tensor, clip: bool, by: str) -> Frame:
+    """The frame with ``rgb``, its camera remembering the neutral that the gains stand for.
+
+    Args:
+        frame: with ``raw``.
+        gains: (3,), or (..., 3) of each picture.
+        clip: confine to [0, 1].
+        by: who asks for ``raw``.
+    """
     rgb = white_balance(frame.require("raw", by=by), gains, clip)
-    if torch.compiler.is_compiling():  # a traced graph holds tensors alone
+    # A traced graph holds tensors alone; of what torch.vmap stacks no one knows the values.
+    if torch.compiler.is_compiling() or is_functorch_wrapped_tensor(gains):
         return frame.replace(rgb=rgb)
     return frame.replace(rgb=rgb, camera=frame.camera.replace(neutral=_neutral(gains)))
 
@@ -194,7 +224,7 @@ class WhiteBalance(Stage):
         """Fills ``rgb``."""
         gains = self.gains_for(frame.camera)
         if self.gains is not None or self.kelvin is not None:
-            return _balanced(frame, gains, self.clip, "WhiteBalance")
+            return balanced(frame, gains, self.clip, "WhiteBalance")
         rgb = white_balance(frame.require("raw", by="WhiteBalance"), gains, self.clip)
         if frame.camera.neutral is not None:
             frame = frame.replace(camera=frame.camera.replace(neutral=None))
@@ -237,7 +267,7 @@ class GrayWorld(Stage):
     def forward(self, frame: Frame) -> Frame:
         """Fills ``rgb``."""
         gains = gray_world(frame.require("raw", by="GrayWorld"))
-        return _balanced(frame, gains, self.clip, "GrayWorld")
+        return balanced(frame, gains, self.clip, "GrayWorld")
 
     def extra_repr(self) -> str:
         """Arguments, for ``repr``."""

@@ -12,7 +12,7 @@ from isp_meta.camera import EditorTag, EditorTags
 from isp_meta.codec import editing_size
 from isp_meta.pipeline import Pipeline
 from isp_meta.recovery import attach, extract, read_metadata, strip
-from isp_meta.stages import LensShading
+from isp_meta.stages import LensShading, LensWarp
 
 SIZE = (96, 128)
 FAST = {"effort": 0, "enhancement": 0.0}
@@ -84,6 +84,41 @@ def test_shading_that_the_raw_has_not_any_more_is_not_told(frame, tmp_path):
     options = CaptureOptions(**FAST, lossless=True)
     made = embed(frame, tmp_path / "b.jpg", options, pipeline=pipeline)
     assert "OpcodeList2" in told(made.path).names
+
+
+def test_a_lens_is_not_corrected_twice(frame, tmp_path):
+    warp = EditorTag(7, struct.pack(">5I", 1, 1, 0x01030000, 1, 68) + bytes(68))
+    told_more = frame.camera.replace(editing=EditorTags(SIZE, {**TAGS, 51022: warp}))
+    before, demosaic, *after = presets.minimal()
+    lens = LensWarp([1.0, -0.02, 0.0, 0.0, 0.0, 0.0])
+    for stages, names in (([], {"OpcodeList3"}), ([lens], set())):
+        pipeline = Pipeline([before, demosaic, *stages, *after])
+        options = CaptureOptions(**FAST)
+        made = embed(
+            frame.replace(camera=told_more),
+            tmp_path / "a.jpg",
+            options,
+            pipeline=pipeline,
+            overwrite=True,
+        )
+        assert {"OpcodeList3"} & set(told(made.path).names) == names
+        # Nor is a warped raw taken for a demosaiced one.
+        assert read_metadata(made.path).payload.demosaic == ("" if stages else "malvar")
+    assert "OpcodeList2" in told(made.path).names
+
+
+@pytest.mark.parametrize(
+    ("options", "field", "cause"),
+    [({}, "rgb", "would no longer show"), ({"lossless": True}, "raw", "has no warp")],
+)
+def test_a_lens_that_parts_picture_and_raw_is_refused(frame, tmp_path, options, field, cause):
+    pipeline = presets.minimal()
+    place = 2 if field == "raw" else 3
+    lens = LensWarp([1.0, -0.02, 0.0, 0.0, 0.0, 0.0], field=field)
+    pipeline = Pipeline([*pipeline[:place], lens, *pipeline[place:]])
+    with pytest.raises(ValueError, match=f"LensWarp: .*{cause}"):
+        embed(frame, tmp_path / "a.jpg", CaptureOptions(**FAST, **options), pipeline=pipeline)
+    assert not (tmp_path / "a.jpg").exists()
 
 
 def test_a_picture_of_another_size_is_told_nothing(frame, tmp_path):

@@ -7,6 +7,7 @@ import torch
 from PIL import Image
 
 from isp_meta import Pipeline, presets, read_raw
+from isp_meta.stages import cube_text, identity_lut
 
 LINEAR = """
 [[stage]]
@@ -146,3 +147,16 @@ def test_embed_renders_by_a_pipeline_too(run, raw, camera, tmp_path):
         result = run("embed", raw, "-o", tmp_path / f"{name}.jpg", *arguments)
         assert (result.code == 0) == (name != "c")
     assert (tmp_path / "a.jpg").read_bytes() != (tmp_path / "b.jpg").read_bytes()
+
+
+def test_a_look(run, raw, tmp_path):
+    look = tmp_path / "red.cube"
+    look.write_text(cube_text(identity_lut(2) * torch.tensor([1.0, 0.0, 0.0])))
+    assert run("render", raw, "--lut", look, "-o", tmp_path / "a.png").code == 0
+    assert run("render", raw, "-o", tmp_path / "b.png").code == 0
+    with Image.open(tmp_path / "a.png") as red, Image.open(tmp_path / "b.png") as plain:
+        assert np.array_equal(np.array(red), np.array(plain) * np.uint8([1, 0, 0]))
+    printed = run("render", "--lut", look, "--print-pipeline").out
+    assert printed.index('"Gamma"') < printed.index('"Lut3D"') < printed.index('"Quantize"')
+    look.write_text("LUT_3D_SIZE 2\n0 0 0\n")
+    assert run("render", raw, "--lut", look).failed(1, "red.cube, line 2: ends after 1 of 8")

@@ -226,6 +226,26 @@ def test_a_random_camera_without_a_generator_follows_torchs_seed():
         torch.set_rng_state(state)
 
 
+@pytest.mark.parametrize("jpeg", ["exact", "differentiable"])
+def test_a_batch_has_a_random_camera_for_each_picture(jpeg):
+    generator = torch.Generator().manual_seed(5)
+    together = presets.random(generator, pictures=10, jpeg=jpeg)
+    after = generator.get_state()
+    generator = torch.Generator().manual_seed(5)
+    singles = [presets.random(generator, jpeg=jpeg) for _ in range(10)]
+    assert torch.equal(generator.get_state(), after)
+    camera = random_camera(generator)
+    codes = camera.white_level * torch.rand(10, 1, 24, 34, generator=generator)
+    found = together(Frame(camera, codes=codes)).srgb
+    alone = torch.stack(
+        [s(Frame(camera, codes=c)).srgb for s, c in zip(singles, codes, strict=True)]
+    )
+    # One level, where rounding tips: behind libjpeg another level may be several.
+    off = (found - alone).abs()
+    assert float((off > 1e-5).float().mean()) < 1e-3
+    assert float(off.max()) < (1.01 if jpeg == "differentiable" else 4.01) / 255
+
+
 def test_every_camera_that_random_ones_are_mixed_of_is_known():
     matrices = {known_camera(make, model).color_matrix for make, model in KNOWN_CAMERAS}
     assert len(KNOWN_CAMERAS) >= 40

@@ -9,8 +9,13 @@ from isp_meta import read_raw
 from isp_meta.camera import QUAD_BAYER, XTRANS, Camera, pattern_of
 from isp_meta.data import sample_path
 from isp_meta.frame import Frame
-from isp_meta.stages import BlackLevel, DefectivePixels, defective_pixels, detect_defects
-from isp_meta.stages.defective_pixels import _neighbors
+from isp_meta.stages import (
+    BlackLevel,
+    DefectivePixels,
+    defect_detection,
+    defective_pixels,
+    detect_defects,
+)
 
 
 def smooth(height, width, *, dtype=torch.float64):
@@ -147,7 +152,7 @@ def test_under_any_pattern_defects_are_found_and_repaired(cfa, method, place, mo
 def test_neighbors_of_any_pattern_have_its_color_and_face_each_other():
     for cfa in (QUAD_BAYER, XTRANS, "RGBGBRBRG"):
         pattern, side = pattern_of(cfa), math.isqrt(len(cfa))
-        table = torch.tensor(_neighbors(cfa))
+        table = torch.tensor(defect_detection.neighbors_of(cfa))
         assert torch.equal(table[:, :, :4], -table[:, :, 4:])
         for y, x in itertools.product(range(side), repeat=2):
             offsets = table[y, x].tolist()

@@ -15,10 +15,11 @@ from every_stage import (
     frame_of,
     hard_pictures,
     make,
+    recorded,
     table,
 )
 
-from isp_meta import stages
+from isp_meta import presets, stages
 from isp_meta.camera import Camera
 from isp_meta.pipeline import Pipeline
 from isp_meta.stage import Stage
@@ -145,6 +146,27 @@ def test_gradient_to_its_input(name):
 
     picture = getattr(frame, taken).requires_grad_()
     assert torch.autograd.gradcheck(run, (picture,), eps=1e-6, atol=1e-5)
+
+
+@every_stage("second")
+def test_second_order_of_its_input(name):
+    stage, frame = make(name).double(), frame_of(3, 4, dtype=torch.float64)
+    (taken, *_), (given, *_) = sorted(stage.needs), sorted(stage.gives)
+
+    def run(picture):
+        return getattr(stage(frame.replace(**{taken: picture})), given)
+
+    picture = getattr(frame, taken).requires_grad_()
+    assert torch.autograd.gradgradcheck(run, (picture,), eps=1e-6, atol=1e-4, fast_mode=True)
+
+
+def test_compiled_and_as_onnx_each_was_found_to_be_what_it_is():
+    found = recorded()
+    assert len(found) > 20
+    assert not set(found) - set(EXAMPLES) - set(presets.__all__)
+    for name, figures in found.items():
+        assert figures.get("compiled_levels", 0) <= 1, name
+        assert figures.get("onnx_levels", 0) <= 1, name
 
 
 @every_stage("parameters")

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ...camera import GainMap
 from ...frame import Frame
+from ...optics import Warp
 from ..input import read_bytes
 from .opcode_list import GainGrid, Move, moved, split
 from .tags import Tag, TiffTags, read_tags
@@ -23,6 +24,7 @@ __all__ = [
     "BadPixelsList",
     "VignetteRadial",
     "gain_maps",
+    "lens_warp",
     "move_of",
     "read_opcodes",
 ]
@@ -81,7 +83,7 @@ class VignetteRadial:
     center: tuple[float, float]
 
 
-Opcode = GainMap | BadPixelsConstant | BadPixelsList | VignetteRadial
+Opcode = GainMap | BadPixelsConstant | BadPixelsList | VignetteRadial | Warp
 
 
 def read_opcodes(path: str | os.PathLike[str], frame: Frame) -> tuple[Opcode, ...]:
@@ -118,6 +120,20 @@ def gain_maps(tags: TiffTags, window: tuple[int, int, int, int]) -> tuple[GainMa
     Source: DNG specification 1.7.1, chapter 7; the list's coordinates start at the ActiveArea.
     """
     return tuple(op for op in _opcodes(tags, 1, window) if isinstance(op, GainMap))
+
+
+def lens_warp(tags: TiffTags, window: tuple[int, int, int, int]) -> Warp | None:
+    """The WarpRectilinear of OpcodeList3, which applies to the demosaiced picture.
+
+    Args:
+        tags: of a DNG.
+        window: (top, left, height, width) of the picture in the file's full area.
+
+    Returns:
+        For the window's picture; None without one, or with several, which no single warp is.
+    """
+    found = [op for op in _opcodes(tags, 2, window) if isinstance(op, Warp)]
+    return found[0] if len(found) == 1 else None
 
 
 def _opcodes(tags: TiffTags, number: int, window: tuple[int, int, int, int]) -> list[Opcode]:
@@ -209,8 +225,20 @@ def _vignette_radial(data: bytes) -> VignetteRadial:
     return VignetteRadial(tuple(coefficients), (vertical, horizontal))
 
 
+def _warp(data: bytes) -> Warp:
+    (planes,) = struct.unpack_from(">I", data)
+    if planes not in (1, 3):
+        raise ValueError("a warp of neither one nor three planes")
+    *values, horizontal, vertical = struct.unpack(f">{6 * planes + 2}d", data[4:])
+    if not all(map(math.isfinite, (*values, horizontal, vertical))):
+        raise ValueError("a warp that is not finite")
+    sets = tuple(tuple(values[start : start + 6]) for start in range(0, 6 * planes, 6))
+    return Warp(sets, (vertical, horizontal))
+
+
 # By the number of the opcode.
 _READERS: dict[int, Callable[[bytes], Opcode]] = {
+    1: _warp,
     3: _vignette_radial,
     4: _bad_pixels_constant,
     5: _bad_pixels_list,

@@ -17,7 +17,7 @@ from .digest import check_digest
 from .editing import editor_tags
 from .layout import read_layout
 from .levels import black_of_places, linearized, rescaled_to_one_white, through_curves, white_levels
-from .opcodes import gain_maps
+from .opcodes import gain_maps, lens_warp
 from .profile import color_profile
 from .saturation import saturation_level
 from .tags import Tag, TiffTags, read_tags
@@ -113,6 +113,7 @@ def _camera(
         crop=(top, left),
         exif={**tags.exif, **(tags.gps if gps else {})},
         gain_maps=gain_maps(tags, window),
+        warp=lens_warp(tags, window),
         noise=noise_profile(tags),
         profile=color_profile(tags),
         default_scale=default_scale(tags),

@@ -21,9 +21,11 @@ from isp_meta.io.dng.opcodes import (
     BadPixelsList,
     VignetteRadial,
     gain_maps,
+    lens_warp,
     read_opcodes,
 )
 from isp_meta.io.dng.tags import Tag, TiffTags
+from isp_meta.optics import Warp, resampled
 from isp_meta.stages import DefectivePixels, lens_shading, vignette
 
 GRID = np.random.default_rng(0).uniform(1, 2, (4, 3, 1)).astype(np.float32)
@@ -54,6 +56,11 @@ def vignette_radial(*values: float) -> bytes:
     return opcode(3, struct.pack(">7d", *values))
 
 
+def warp_rectilinear(sets: list[list[float]], center: tuple[float, float]) -> bytes:
+    numbers = [*(value for one in sets for value in one), *center]
+    return opcode(1, struct.pack(f">I{len(numbers)}d", len(sets), *numbers))
+
+
 def bad_pixels(points: list[tuple[int, int]], rectangles: list[tuple[int, ...]]) -> bytes:
     numbers = [1, len(points), len(rectangles), *sum(points, ()), *sum(rectangles, ())]
     return opcode(5, struct.pack(f">{len(numbers)}I", *numbers))
@@ -79,7 +86,7 @@ def test_gain_map_as_the_file_says_it() -> None:
 
 
 def test_unknown_opcodes_are_passed_over() -> None:
-    others = opcode(77, b"whatever"), opcode(1, bytes(80), flags=0), opcode(6, b"")
+    others = opcode(77, b"whatever"), opcode(2, bytes(80), flags=0), opcode(6, b"")
     data = listed(others[0], gain_map(), others[1], gain_map((0, 0, 5, 5)), others[2])
     assert [m.rectangle for m in maps_of(data)] == [(0, 0, 40, 48), (0, 0, 5, 5)]
 
@@ -223,3 +230,50 @@ def test_rectangles_of_bad_pixels_may_overlap_and_leave_the_picture() -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(RawFileError, match=r"none\.dng"):
         read_opcodes(tmp_path / "none.dng", Frame(codes=torch.zeros(1, 2, 2)))
+
+
+SETS = [[1.0, -0.1, 0.02, 0.0, 0.001, 0.002], [0.99, -0.1, 0.0, 0.0, 0.0, 0.0], [1.0] + [0.0] * 5]
+
+
+@pytest.mark.parametrize("sets", [SETS, SETS[:1]])
+def test_a_warp_is_the_cameras(tmp_path: Path, sets: list[list[float]]) -> None:
+    data = listed(warp_rectilinear(sets, (0.6, 0.4)))
+    path = write(tmp_path / "a.dng", {Tag.OPCODE_LIST[2]: (7, data)})
+    camera = read_raw(path).camera
+    assert camera.warp == Warp(tuple(map(tuple, sets)), (0.4, 0.6))
+    assert read_opcodes(path, read_raw(path)) == (camera.warp,)
+
+
+def test_a_warp_of_a_part_moves_its_pixels_alike() -> None:
+    """What lies within the window goes where it goes in the whole picture."""
+    one = warp_rectilinear([SETS[0]], (0.6, 0.4))
+    whole = lens_warp(tags_of(listed(one), 3), (0, 0, 40, 48))
+    numbers = {Tag.IMAGE_LENGTH: (40.0,), Tag.IMAGE_WIDTH: (48.0,)}
+    list_ = {Tag.OPCODE_LIST[2]: tuple(float(b) for b in listed(one))}
+    moved = lens_warp(TiffTags({**numbers, **list_}), (6, 4, 30, 40))
+    assert whole is not None
+    assert moved is not None
+    picture = torch.rand(1, 3, 40, 48, generator=torch.Generator().manual_seed(0)).double()
+
+    def corrected(pixels: torch.Tensor, warp: Warp) -> torch.Tensor:
+        values = (torch.tensor(v).double() for v in (warp.coefficients[0], warp.center))
+        return resampled(pixels, *values)
+
+    # 8 pixels in, no light comes from beyond the part.
+    found = corrected(picture[..., 6:36, 4:44], moved)[..., 8:-8, 8:-8]
+    torch.testing.assert_close(found, corrected(picture, whole)[..., 14:28, 12:36])
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        opcode(1, struct.pack(">I8d", 2, *[1.0] * 8)),
+        opcode(1, struct.pack(">I8d", 1, math.nan, *[1.0] * 7)),
+        opcode(1, struct.pack(">I7d", 1, *[1.0] * 7)),
+        opcode(1, b""),
+        warp_rectilinear([SETS[0]], (0.5, 0.5)) * 2,
+    ],
+)
+def test_a_warp_that_makes_no_sense_is_left_out(data: bytes) -> None:
+    count = 2 if len(data) > 90 else 1
+    assert lens_warp(tags_of(struct.pack(">I", count) + data, 3), (0, 0, 40, 48)) is None
