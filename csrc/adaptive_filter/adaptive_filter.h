@@ -30,8 +30,11 @@ struct Offset {
 
 // The first of each two pixels, row-major; the other one lies opposite. Together a diamond.
 constexpr int kReach = 3, kFilterPairs = 12;
-constexpr Offset kFilterPairAt[kFilterPairs] = {{0, 1}, {0, 2}, {0, 3},  {1, -2}, {1, -1}, {1, 0},
-                                                {1, 1}, {1, 2}, {2, -1}, {2, 0},  {2, 1},  {3, 0}};
+ISP_META_HD constexpr Offset filter_pair(int i) {
+  constexpr Offset kPairs[kFilterPairs] = {{0, 1}, {0, 2}, {0, 3},  {1, -2}, {1, -1}, {1, 0},
+                                           {1, 1}, {1, 2}, {2, -1}, {2, 0},  {2, 1},  {3, 0}};
+  return kPairs[i];
+}
 constexpr int kFilterFeatures = 2 * kColors * kFilterPairs;
 constexpr int kSumPlane = 2 * kColors, kLargestPlane = kSumPlane + 1, kFilterPlanes = kSumPlane + 2;
 constexpr int kPhases = 4, kKinds = 6;
@@ -57,7 +60,7 @@ ISP_META_HD void for_filter_features(const At& at, const F& add) {
     const A middle = at.seen(p, 0, 0);
     ISP_META_UNROLL
     for (int i = 0; i < kFilterPairs; ++i) {
-      const auto [y, x] = kFilterPairAt[i];
+      const auto [y, x] = filter_pair(i);
       add(p * kFilterPairs + i, (at.seen(p, y, x) - middle) + (at.seen(p, -y, -x) - middle));
     }
   }
@@ -73,7 +76,8 @@ ISP_META_HD A kind_of(const At& at, Element<A> bright, Element<A> active) {
   ISP_META_UNROLL
   for (int i = 0; i < kFilterPairs; ++i) {
     for (int side = -1; side <= 1; side += 2) {
-      const int y = side * kFilterPairAt[i].y, x = side * kFilterPairAt[i].x;
+      const auto [down, right] = filter_pair(i);
+      const int y = side * down, x = side * right;
       const A beside = at.seen(kSumPlane, y, x), most = at.seen(kLargestPlane, y, x);
       low = beside < low ? beside : low;
       high = beside > high ? beside : high;

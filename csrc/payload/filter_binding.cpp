@@ -42,10 +42,9 @@ Levels py_decode_filter(const py::bytes& data, const Colors& colors, std::int64_
 
 void bind_filter(py::module_& m) {
   using py::arg;
-  m.def("encode_filter", &py_encode_filter, arg("levels").noconvert(),
-        arg("colors").noconvert(), arg("before"));
-  m.def("decode_filter", &py_decode_filter, arg("data"), arg("colors").noconvert(),
+  m.def("encode_filter", &py_encode_filter, arg("levels").noconvert(), arg("colors").noconvert(),
         arg("before"));
+  m.def("decode_filter", &py_decode_filter, arg("data"), arg("colors").noconvert(), arg("before"));
 }
 
 }  // namespace isp_meta::payload
