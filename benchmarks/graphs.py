@@ -1,7 +1,7 @@
 """Every stage and preset compiled and as ONNX: python benchmarks/graphs.py [NAME ...]
 
 Each is compiled by inductor as one graph and exported with batch, height and width free, and run at
-sizes that neither has seen. The record in results/graphs.json, to which the named are added, is
+sizes that neither has seen. The record in results/graphs/stages.json, to which the named are added, is
 what the table of docs/stages.md says of them. The examples are those of tests/every_stage.py.
 """
 
@@ -25,7 +25,7 @@ from isp_meta.export.pipelines import with_convolution
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tests"))
 import every_stage
 
-RECORD = Path(__file__).resolve().parent / "results" / "graphs.json"
+RECORD = Path(__file__).resolve().parent / "results" / "graphs" / "stages.json"
 PRESETS = ("minimal", "karaimer_brown", "local_tone", "camera")
 # (pictures, height, width): the first is traced or compiled, the others are not.
 SIZES = ((2, 34, 50), (3, 42, 38), (1, 96, 130))

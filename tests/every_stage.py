@@ -174,7 +174,7 @@ COLUMNS = {
     "half": "half",
 }
 # What benchmarks/graphs.py found; compilers take minutes, so that tests read its record.
-RECORD = Path(__file__).parents[1] / "benchmarks" / "results" / "graphs.json"
+RECORD = Path(__file__).parents[1] / "benchmarks" / "results" / "graphs" / "stages.json"
 
 
 def recorded():

@@ -307,7 +307,7 @@ def check_adaptive_filter(kernels: Kernels, size: tuple[int, int], dtype: torch.
     def tell(result: Tensor) -> None:
         kernels("filter_features", dtype, index, len(index), result, found, of)
 
-    out = torch.empty_like(features)
+    out = torch.empty_like(features, memory_format=torch.contiguous_format)
     check(f"filter_features {size} {dtype}", kernels, out, features, tell, dtype)
     assert torch.equal(found, kinds)
     return 2
