@@ -1,8 +1,8 @@
 """Every stage and preset compiled and as ONNX: python benchmarks/graphs.py [NAME ...]
 
 Each is compiled by inductor as one graph and exported with batch, height and width free, and run at
-sizes that neither has seen. The record in results/graphs/stages.json, to which the named are added, is
-what the table of docs/stages.md says of them. The examples are those of tests/every_stage.py.
+sizes that neither has seen. The record in results/graphs/stages.json, to which the named are added,
+is what the table of docs/stages.md says of them. The examples are those of tests/every_stage.py.
 """
 
 from __future__ import annotations

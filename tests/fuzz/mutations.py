@@ -23,6 +23,7 @@ _NAMES = (
     b"VALU",
     b"mOSA",
     b"eNHA",
+    b"fILT",
     b"lRBF",
     b"CTRL",
     b"DPTH",

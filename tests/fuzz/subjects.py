@@ -138,8 +138,10 @@ def _payloads(
 
     def enhanced(kept: Samples, **changes: object) -> bytes:
         known = dataclasses.replace(bare, samples=kept, **changes).rounded()
-        found = enhance(known, 0, rendered.require("raw", "fuzz"), guide, 1 / 64)
-        return of(kept, enhancement=found, **changes)
+        # Beside so many bytes a filter's count for nothing.
+        raw, used = rendered.require("raw", "fuzz"), 10**7
+        mended, found = enhance(known, used, raw, guide, 1 / 64)
+        return of(kept, adaptive_filter=mended, enhancement=found, **changes)
 
     alone = codec.Mosaic.of(frame.codes, frame.camera.cfa)
     guided = codec.Mosaic.of(frame.codes, frame.camera.cfa, pixels=pixels)

@@ -83,12 +83,19 @@ def read_payload(packed: bytes) -> None:
             channels = 1 if len(payload.enhancement.basis) == 4 else 3
             raw = payload.enhancement.apply(pixels[:channels] / 255)
             assert bool(((raw >= 0) & (raw <= 1)).all())
+    if payload.adaptive_filter is not None and pixels is not None:
+        shown = pixels / 255
+        raw = payload.adaptive_filter.apply(shown, shown, payload.adaptive_filter.cfa)
+        assert bool(((raw >= 0) & (raw <= 1)).all())
     assert bool(((payload.samples.value >= 0) & (payload.samples.value <= 1)).all())
     again = codec.decode(codec.encode(payload))
     assert again.samples.value.equal(payload.samples.value)
     told, more = payload.camera.editing, again.camera.editing
     assert (told is None) == (more is None)
     assert told is None or more is None or told.tags == more.tags
+    if payload.adaptive_filter is not None:
+        assert again.adaptive_filter is not None
+        assert again.adaptive_filter.pack() == payload.adaptive_filter.pack()
     if payload.enhancement is not None:
         assert again.enhancement is not None
         assert again.enhancement.pack() == payload.enhancement.pack()
