@@ -65,7 +65,7 @@ def _depth(metadata: Metadata) -> dict[str, Any]:
 
 
 def _filter(metadata: Metadata) -> dict[str, Any]:
-    found = metadata.payload.adaptive_filter
+    found = metadata.stored.adaptive_filter
     return {
         "filter_bytes": 0 if found is None else found.size,
         "filter_sets_of_weights": 0 if found is None else found.sets,

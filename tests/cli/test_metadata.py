@@ -39,6 +39,8 @@ def test_inspect_gives_json(run, photo):
         "mosaic_bytes": 0,
         "enhancement_bytes": metadata.payload.enhancement.size,
         "enhancement_step": 1 / 64,
+        "filter_bytes": metadata.payload.adaptive_filter.size,
+        "filter_sets_of_weights": 4,
         "sampler": "UniformSampler",
         "demosaic": "malvar",
         "make": "Maker",
