@@ -64,6 +64,10 @@ def samples(batch: int, height: int, width: int, cell: int, device: str) -> Iter
     yield "first_guess", (guide[0], cubic, table, weights, contrast), ()
     index = torch.arange(height * width, device=device)
     yield "guess_features", (guide[0], index, contrast), ()
+    filtered, limits = guide[0].square(), (1.0, 0.5)
+    weights = torch.randn(4, 6, 3, 72, device=device) / 20
+    yield "adaptive_filter", (filtered, guide[0], weights, *limits), ()
+    yield "filter_features", (filtered, guide[0], index, *limits), ()
 
 
 def main() -> None:

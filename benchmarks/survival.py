@@ -33,7 +33,7 @@ RESULTS = Path(__file__).parent / "results" / "survival"
 
 # A part of the sample, with a fine enhancement: soon made, and a payload of several segments, as
 # that of a whole photograph.
-HEIGHT, WIDTH = 384, 512
+HEIGHT, WIDTH = 512, 768
 SAMPLER, STEP = isp_meta.samplers.UniformSampler(4), 1 / 1024
 CARRIERS = {
     "app11": ("JPEG, APP11", ".jpg"),

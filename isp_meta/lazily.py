@@ -11,27 +11,45 @@ import threading
 from collections.abc import Callable, Mapping
 from importlib import import_module
 from importlib.util import find_spec
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import torch as torch
     from torch.nn import functional as functional
 
-__all__ = ["functional", "load_torch_meanwhile", "offers", "torch"]
+__all__ = ["functional", "load_torch_meanwhile", "loaded", "offers", "torch"]
 
 
 class _Later:
-    """A module that loads as soon as something of it is asked for."""
+    """A module that loads as soon as something of it is asked for.
+
+    From then on it has all that the module has as its own, which a compiler can look through.
+    """
 
     def __init__(self, name: str) -> None:
         self.__name__ = name
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(import_module(self.__name__), name)
+        return getattr(_fill(self), name)
+
+
+def _fill(later: _Later) -> ModuleType:
+    module = import_module(later.__name__)
+    held = {name: value for name, value in vars(module).items() if name[:2] != "__"}
+    vars(later).update(held)
+    return module
 
 
 if not TYPE_CHECKING:
     torch, functional = _Later("torch"), _Later("torch.nn.functional")
+
+
+def loaded() -> None:
+    """Has both at hand, for modules that load PyTorch themselves: a compiler cannot load it."""
+    for module in (torch, functional):
+        if isinstance(module, _Later):
+            _fill(module)
 
 
 def load_torch_meanwhile() -> None:

@@ -13,10 +13,14 @@ from typing import Any, ClassVar
 import torch
 from torch import Tensor, nn
 
+from . import lazily
 from .camera import Camera
 from .frame import Frame
 
 __all__ = ["Range", "Stage"]
+
+# Stages are compiled.
+lazily.loaded()
 
 
 @dataclass(frozen=True)

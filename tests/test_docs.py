@@ -25,7 +25,7 @@ ROOT = Path(__file__).parent.parent
 PAGES = [*sorted((ROOT / "docs").glob("*.md")), ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
 REFERENCE = sorted((ROOT / "docs/reference").glob("*.md"))
 # Nobody outside the package calls what these hold.
-NO_REFERENCE = {"cli", "printing"}
+NO_REFERENCE = {"cli", "lazily", "printing"}
 FENCE = re.compile(r'^```(\w*)(?: skip="([^"]+)")?\n(.*?)^```$', re.DOTALL | re.MULTILINE)
 COMMAND = re.compile(r"^\$? ?(isp-meta|python3?|pip|make|torchrun|import|from) \S", re.MULTILINE)
 

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from ..codec import AdaptiveFilter
 from ..io import remosaic
-from ..ops import FILTER_FEATURES, FILTER_KINDS, filter_features
+from ..ops.adaptive_filter import FILTER_FEATURES, FILTER_KINDS, filter_features
 from ..processors.workers import workers
 
 __all__ = ["fit_filter"]

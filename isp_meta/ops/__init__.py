@@ -14,7 +14,7 @@
 any number of threads.
 """
 
-from .adaptive_filter import FILTER_FEATURES, FILTER_KINDS, adaptive_filter, filter_features
+from .adaptive_filter import adaptive_filter, filter_features
 from .aggregate import aggregate, distribute
 from .argmax_pool import argmax_pool
 from .associate import associate
@@ -27,8 +27,6 @@ from .sample_mask import sample_mask
 from .superpixel_loss import superpixel_loss
 
 __all__ = [
-    "FILTER_FEATURES",
-    "FILTER_KINDS",
     "Buckets",
     "FineLayers",
     "RadialBasis",

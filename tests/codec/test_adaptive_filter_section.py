@@ -14,7 +14,7 @@ from second_reader.filter import apply_filter, read_filter
 from isp_meta import _payload
 from isp_meta.codec import AdaptiveFilter, decode, encode
 from isp_meta.errors import PayloadCorrupt
-from isp_meta.ops import FILTER_FEATURES, FILTER_KINDS
+from isp_meta.ops.adaptive_filter import FILTER_FEATURES, FILTER_KINDS
 
 WHOLE = golden.adaptive_filter()
 

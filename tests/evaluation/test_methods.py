@@ -59,8 +59,9 @@ def test_enhancement_takes_bits_and_brings_decibels(scene):
     chosen = plain.choose(scene)
     kept, better = (method.capture(scene, chosen=chosen) for method in (plain, fine))
     assert kept.seconds == chosen.seconds < better.seconds
-    assert better.stored.total - kept.stored.total == better.stored.enhancement + 8 * 12
-    assert better.stored.content == kept.stored.content + better.stored.enhancement
+    more = better.stored.enhancement + better.stored.parameters - kept.stored.parameters
+    assert better.stored.total - kept.stored.total == more + 2 * 8 * 12  # two sections' frames
+    assert better.stored.content == kept.stored.content + more
     errors = [
         float((method.rebuild(found).raw - scene.raw).square().mean())
         for method, found in ((plain, kept), (fine, better))

@@ -53,6 +53,8 @@ def values() -> dict[str, Any]:
         "place": torch.tensor([[0, 1], [3, 2], [8, 8], [5, 0], [3, 3]]),
         "position": random(6, 2) * HEIGHT,
         "count": 3,
+        "bright": 1.0,
+        "active": 0.5,
     }
 
 
@@ -64,6 +66,11 @@ def arguments(name: str) -> dict[str, Any]:
         rows = torch.arange(5)
         grid = rows[:3].expand(1, ROWS, COLS, -1).contiguous()
         given["neighbors"] = grid if "cell" in given else torch.stack([rows[:4], rows[1:]])
+    if "active" in given:
+        given["raw"] = given["raw"][0]
+    if "active" in given and "weights" in given:
+        generator = torch.Generator().manual_seed(1)
+        given["weights"] = torch.rand(4, 6, 3, 72, generator=generator) - 0.5
     assert None not in given.values(), f"{name} takes what has no value in this test: {given}"
     return given
 
@@ -85,8 +92,12 @@ def along(name: str) -> Iterator[tuple[str, Run, Run, Tensor]]:
     for argument, value in given.items():
         if isinstance(value, Tensor) and value.is_floating_point():
 
-            def of(function: Callable[..., Tensor], argument: str = argument) -> Any:
-                return lambda x: function(**{**given, argument: x}).float()
+            def of(function: Callable[..., Any], argument: str = argument) -> Any:
+                def first(x: Tensor) -> Tensor:
+                    found = function(**{**given, argument: x})
+                    return (found if isinstance(found, Tensor) else found[0]).float()
+
+                return first
 
             yield argument, of(getattr(ops, name)), of(getattr(reference, name)), value
 

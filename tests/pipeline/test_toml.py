@@ -97,7 +97,7 @@ BAD = {
     "name 3": ("[[stage]]\nname = 3\n", "line 2: a [[stage]] needs its name"),
     "unknown": (
         '[[stage]]\nname = "Gama"\n',
-        "line 2: there is no stage 'Gama'; is it 'Gamma'? (installed: BlackLevel, ",
+        "line 2: there is no stage 'Gama'; is it 'Gamma'? (installed: AutoExposure, ",
     ),
     "unknown key": (
         '[[stage]]\nname = "Demosaic"\n\nmetod = "x"\n',
