@@ -15,3 +15,10 @@
 #else
 #define ISP_META_UNROLL _Pragma("GCC unroll 9")
 #endif
+
+// Before a loop whose turns must not all be in registers at once.
+#if defined(__CUDA_ARCH__)
+#define ISP_META_ROLLED _Pragma("unroll 1")
+#else
+#define ISP_META_ROLLED
+#endif

@@ -73,17 +73,28 @@ ISP_META_HD A kind_of(const At& at, Element<A> bright, Element<A> active) {
   using E = Element<A>;
   const A sum = at.seen(kSumPlane, 0, 0), one = A{} + E(1);
   A low = sum, high = sum, largest = at.seen(kLargestPlane, 0, 0);
+  const auto look = [&](int y, int x) {
+    const A beside = at.seen(kSumPlane, y, x), most = at.seen(kLargestPlane, y, x);
+    low = beside < low ? beside : low;
+    high = beside > high ? beside : high;
+    largest = most > largest ? most : largest;
+  };
+#if defined(__CUDA_ARCH__)
+  // The same diamond, a pixel after the other: all of them at once do not fit into registers.
+  ISP_META_ROLLED
+  for (int y = -kReach; y <= kReach; ++y) {
+    const int across = kReach - (y < 0 ? -y : y);
+    ISP_META_ROLLED
+    for (int x = -across; x <= across; ++x) look(y, x);
+  }
+#else
   ISP_META_UNROLL
   for (int i = 0; i < kFilterPairs; ++i) {
-    for (int side = -1; side <= 1; side += 2) {
-      const auto [down, right] = filter_pair(i);
-      const int y = side * down, x = side * right;
-      const A beside = at.seen(kSumPlane, y, x), most = at.seen(kLargestPlane, y, x);
-      low = beside < low ? beside : low;
-      high = beside > high ? beside : high;
-      largest = most > largest ? most : largest;
-    }
+    const auto [y, x] = filter_pair(i);
+    look(y, x);
+    look(-y, -x);
   }
+#endif
   const A is_active = high - low >= active ? one : A{};
   const A is_bright = sum >= bright ? one : A{};
   const A plain = (one + is_bright) * E(2);
