@@ -24,14 +24,15 @@ std::vector<std::int16_t> random_levels(std::int64_t count) {
 int main(int count, char** arguments) {
   constexpr int kTries = 20;
   repeat(count, arguments, kTries, [] {
-    const std::int64_t rows = 1 + below(below(4) ? 8 : 140), columns = 1 + below(6);
-    const auto levels = random_levels(rows * columns * kBlockLevels);
-    const Bytes bytes = encode_enhancement(levels, rows, columns, 2);
-    require(decode_enhancement(bytes, rows, columns, 2) == levels, "coefficients");
+    const BlockGrid grid{1 + below(below(4) ? 8 : 140), 1 + below(6), 1 + below(kMostChannels)};
+    const auto levels = random_levels(grid.rows * grid.row_levels());
+    const Bytes bytes = encode_enhancement(levels, grid, 2);
+    require(decode_enhancement(bytes, grid, 2) == levels, "coefficients");
     long decoded = 0;
     for (int i = 0; i < kTries; ++i) {
-      const std::int64_t height = below(4) ? rows : 1 + below(200);
-      decoded += survives([&] { decode_enhancement(damage(bytes, 60), height, columns, 1); });
+      const std::int64_t rows = below(4) ? grid.rows : 1 + below(200);
+      const BlockGrid other{rows, grid.columns, grid.channels};
+      decoded += survives([&] { decode_enhancement(damage(bytes, 60), other, 1); });
     }
     return decoded;
   });
