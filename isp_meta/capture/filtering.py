@@ -42,6 +42,7 @@ def fit_filter(
     raw: Tensor,
     used: float,
     *,
+    room: float = math.inf,
     cfa: str = "",
     shown: Tensor | None = None,
 ) -> AdaptiveFilter | None:
@@ -52,7 +53,8 @@ def fit_filter(
     Args:
         recovered: (3, H, W) what recovery makes of the samples. srgb: (3, H, W), of the picture.
         raw: (3, H, W), the truth, all in [0, 1].
-        used: bytes of the metadata without it.
+        used: bytes of the metadata without it, or that all may take.
+        room: bytes that it may take.
         cfa: of a Bayer mosaic, whose own colors alone count; "": all three do.
         shown: (H, W) bool, where the picture shows what the raw holds. None: everywhere.
     """
@@ -69,7 +71,7 @@ def fit_filter(
         count, known = sum(map(len, pixels.index)), len(pixels.raw)
         left *= 1 + 2 * levels.numel() / (known * count) * (1 - count / raw[0].numel())
         worth = _KEPT * 10 * math.log10(pixels.error / left) - _PRICE * made.size / max(used, 1)
-        if worth > most:
+        if worth > most and made.size <= room:
             best, most = made, worth
     return best
 

@@ -6,6 +6,7 @@ payload ─▶ as a reader has it ─▶ decoded ─▶ its mosaic ─▶ Adapti
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -65,8 +66,12 @@ def enhance(
     # A rate is of the samples and what serves them; a mosaic takes what it takes.
     used -= 0 if payload.mosaic is None else len(payload.mosaic.pack())
     budget = goal.budget(raw[0].numel()) if isinstance(goal, Rate) else None
+    room = math.inf if budget is None else budget - used
     estimate, demosaiced = decoder.estimate(), decoder.demosaiced
-    mended = _filter_of(decoder, estimate, raw, budget or used, shown)
+    mosaic = "" if demosaiced is None else demosaiced.cfa
+    mended = fit_filter(
+        estimate, guide.srgb, raw, budget or used, room=room, cfa=mosaic, shown=shown
+    )
     if mended is not None:
         decoder = decoder.corrected(None, mended)
         used += mended.size
@@ -76,17 +81,6 @@ def enhance(
     else:
         found = missed.coded(Enhancement.exponent_of(goal))
     return mended, None if found is None else missed.shared(found)
-
-
-def _filter_of(
-    decoder: Decoder, estimate: Tensor, raw: Tensor, used: float, shown: Tensor | None
-) -> AdaptiveFilter | None:
-    """What mends a mosaic that is found in an estimate, or that itself."""
-    demosaiced, srgb = decoder.demosaiced, decoder.guide.srgb
-    if demosaiced is None:
-        return fit_filter(estimate, srgb, raw, used, shown=shown)
-    seen = demosaiced.with_own(estimate, demosaiced.fit(estimate))
-    return fit_filter(seen, srgb, raw, used, cfa=demosaiced.cfa, shown=shown)
 
 
 @dataclass(frozen=True, eq=False)

@@ -176,24 +176,8 @@ class Decoder:
         return raw
 
     @torch.no_grad()
-    def base(self, estimate: Tensor) -> Tensor:
-        """What an enhancement corrects: the mosaic of an estimate, or that itself, filtered.
-
-        Args:
-            estimate: of :meth:`estimate`.
-        """
-        demosaiced, found = self.demosaiced, self.samples.adaptive_filter
-        if demosaiced is None:
-            return estimate if found is None else found.apply(estimate, self.guide.srgb)
-        mosaic = demosaiced.fit(estimate)
-        if found is None:
-            return mosaic
-        seen = demosaiced.with_own(estimate, mosaic)
-        return remosaic(found.apply(seen, self.guide.srgb, self.cfa), self.cfa)
-
-    @torch.no_grad()
     def estimate(self) -> Tensor:
-        """(3, H, W) in [0, 1] of the systems: what the mosaic is found in, or is corrected."""
+        """(3, H, W) in [0, 1] of the systems; own colors are those of the mosaic found in that."""
         raw = self.guide.srgb.new_empty(self.guide.srgb.shape)
 
         def work(rows: tuple[int, int]) -> None:
@@ -201,7 +185,22 @@ class Decoder:
 
         self.each_strip(work)
         lift_specks(raw, self.guide.strips())
+        if (demosaiced := self.demosaiced) is not None:
+            demosaiced.put_own(demosaiced.fit(raw), raw)
         return raw
+
+    @torch.no_grad()
+    def base(self, estimate: Tensor) -> Tensor:
+        """What an enhancement corrects: an estimate's mosaic (1, H, W), or itself, filtered.
+
+        Args:
+            estimate: of :meth:`estimate`.
+        """
+        demosaiced, found = self.demosaiced, self.samples.adaptive_filter
+        cfa = "" if demosaiced is None else demosaiced.cfa
+        if found is not None:
+            estimate = found.apply(estimate, self.guide.srgb, cfa)
+        return remosaic(estimate, cfa) if cfa else estimate
 
     @torch.no_grad()
     def missed(self, truth: Tensor, counts: Tensor | None = None, step: int = 1) -> Tensor:

@@ -126,24 +126,19 @@ class DemosaicedRaw:
 
         Args:
             mosaic: (1, H, W) in [0, 1].
-            raw: (3, H, W), as it was before the mosaic was found in it; written over.
+            raw: (3, H, W), that the mosaic was found in; written over.
             share: of demosaicing, 0 to 1. The nearer the mosaic is to the sensor's, the more.
         """
 
         def work(top: int, bottom: int) -> None:
             part = raw[:, top:bottom]
             part.lerp_(self._demosaiced(mosaic, top, bottom), share)
-            self._put_own(mosaic[:, top:bottom], part)
+            self.put_own(mosaic[:, top:bottom], part)
 
         _each_strip(work, mosaic.shape[1], mosaic.shape[2])
 
-    def with_own(self, raw: Tensor, mosaic: Tensor) -> Tensor:
-        """A copy of a raw picture (3, H, W) with each pixel's own color of a mosaic (1, H, W)."""
-        raw = raw.clone()
-        self._put_own(mosaic, raw)
-        return raw
-
-    def _put_own(self, mosaic: Tensor, raw: Tensor) -> None:
+    def put_own(self, mosaic: Tensor, raw: Tensor) -> None:
+        """Writes a mosaic (1, H, W) over each pixel's own color of raw (3, H, W)."""
         for place, color in enumerate(self.cfa):
             at = slice(place // 2, None, 2), slice(place % 2, None, 2)
             raw["RGB".index(color)][at] = mosaic[0][at]
@@ -160,8 +155,9 @@ class DemosaicedRaw:
         """
 
         def work(top: int, bottom: int) -> Tensor:
-            ends = raw[:, top:bottom], self._demosaiced(mosaic, top, bottom), truth[:, top:bottom]
-            first, last, wanted = (_means(each) for each in ends)
+            seen, made = raw[:, top:bottom].clone(), self._demosaiced(mosaic, top, bottom)
+            self.put_own(mosaic[:, top:bottom], seen)
+            first, last, wanted = (_means(each) for each in (seen, made, truth[:, top:bottom]))
             root = (wanted + _DARK).pow_(1 / 3)
             found = (torch.lerp(first, last, share / _SHARES) for share in range(_SHARES + 1))
             return torch.stack(

@@ -21,6 +21,7 @@ from isp_meta import (
     read_raw,
     recover,
 )
+from isp_meta.capture.rate import Rate
 from isp_meta.capture.residual import DEFAULT_STEP, enhance
 from isp_meta.data import sample_path
 from isp_meta.decoder import Guide
@@ -196,3 +197,12 @@ def test_raw_that_was_changed_after_demosaicing_is_no_mosaic(tmp_path, picture):
     assert payload.demosaic == ""
     assert len(payload.enhancement.basis) == 3
     assert figure(made) > 44
+
+
+@pytest.mark.parametrize("room", [0, 100, 300, 1100, 3000])
+def test_filter_and_enhancement_together_stay_within_what_is_left(both, room):
+    plain, frame = both[0], both[0].frame
+    payload, used = read_metadata(plain.path).payload, plain.payload_bytes
+    rate = Rate(size=used + room)
+    found = enhance(payload, used, frame.raw, Guide(frame.srgb), rate)
+    assert sum(part.size for part in found if part is not None) <= room
