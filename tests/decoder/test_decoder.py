@@ -1,14 +1,17 @@
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from smooth_scenes import cubic, smooth
 
 from isp_meta.capture.loop.fit import fit_model
-from isp_meta.codec import Enhancement
-from isp_meta.decoder import Decoder, Guide
+from isp_meta.codec import AdaptiveFilter, Enhancement
+from isp_meta.decoder import Decoder, DemosaicedRaw, Guide
 from isp_meta.decoder import guide as guide_module
+from isp_meta.errors import PayloadCorrupt
 from isp_meta.frame import Frame
+from isp_meta.io import remosaic
 from isp_meta.reconstruct import LocalRBFReconstructor
 from isp_meta.samplers import UniformSampler
 from isp_meta.samples import Samples
@@ -93,3 +96,39 @@ def test_one_sample_and_one_pixel_will_do():
     srgb = torch.full((3, 1, 1), 0.5)
     samples = Samples.at(torch.tensor([0]), torch.full((3, 1, 1), 0.25))
     assert Decoder.of(Guide(srgb), samples).raw().flatten().tolist() == [0.25] * 3
+
+
+def filter_of(cfa: str) -> AdaptiveFilter:
+    shape = (4, 1, 1, 72) if cfa else (1, 1, 3, 72)
+    levels = np.random.default_rng(8).integers(-9, 10, shape, np.int16)
+    return AdaptiveFilter(levels, (9, 9), cfa=cfa)
+
+
+@pytest.mark.parametrize("filtered", [False, True])
+def test_raw_is_that_of_the_mosaic_found_in_the_estimate(picture, filtered):
+    made = DemosaicedRaw("GBRG", "malvar")
+    estimate = Decoder.of(Guide(picture.srgb), picture.samples).estimate()
+    mosaic, others = made.fit(estimate), estimate.clone()
+    samples = replace(picture.samples, demosaic="malvar")
+    if filtered:
+        found = filter_of("GBRG")
+        samples = replace(samples, adaptive_filter=found)
+        made.put_own(mosaic, estimate)
+        mosaic = remosaic(found.apply(estimate, picture.srgb, "GBRG"), "GBRG")
+    made.colors(mosaic, others, Decoder.SHARE)
+    others.flatten(1)[:, samples.index] = samples.value.T
+    raw = Decoder.of(Guide(picture.srgb), samples, cfa="GBRG").raw()
+    assert raw.equal(others)
+    plain = Decoder.of(Guide(picture.srgb), picture.samples, cfa="GBRG").raw()
+    assert (raw - plain).abs().max() > 1e-3
+
+
+def test_without_a_mosaic_three_colors_are_filtered(picture):
+    found = filter_of("")
+    estimate = Decoder.of(Guide(picture.srgb), picture.samples).estimate()
+    expected = found.apply(estimate, picture.srgb)
+    expected.flatten(1)[:, picture.samples.index] = picture.samples.value.T
+    samples = replace(picture.samples, adaptive_filter=found)
+    assert Decoder.of(Guide(picture.srgb), samples).raw().equal(expected)
+    with pytest.raises(PayloadCorrupt, match="mosaic"):
+        Decoder.of(Guide(picture.srgb), replace(samples, demosaic="malvar"), cfa="GBRG").raw()
