@@ -46,7 +46,8 @@ def enhance(
     Args:
         payload: as a reader has it, see :meth:`isp_meta.codec.Payload.rounded`, without both.
         used: bytes that it takes.
-        raw: (3, H, W), the truth. guide: the picture, as recovery will see it.
+        raw: (3, H, W), the truth.
+        guide: the picture, as recovery will see it; what it holds is let go of.
         goal: the coefficients' step in parts of full scale, 2^-11 to 1, or what the whole payload
             may take or must reach.
         shown: (H, W) bool, where the picture shows what the raw holds: nothing is missed elsewhere.
@@ -68,6 +69,7 @@ def enhance(
     budget = goal.budget(raw[0].numel()) if isinstance(goal, Rate) else None
     room = math.inf if budget is None else budget - used
     estimate, demosaiced = decoder.estimate(), decoder.demosaiced
+    guide.let_go()
     mosaic = "" if demosaiced is None else demosaiced.cfa
     mended = fit_filter(
         estimate, guide.srgb, raw, budget or used, room=room, cfa=mosaic, shown=shown

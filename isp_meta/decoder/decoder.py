@@ -161,9 +161,15 @@ class Decoder:
         return log_gain(value, self.guess.view(3, -1)[:, self.samples.index].T).contiguous()
 
     @torch.no_grad()
-    def raw(self) -> Tensor:
-        """(3, H, W) in [0, 1], equal to measured samples at their pixels."""
+    def raw(self, *, last: bool = False) -> Tensor:
+        """(3, H, W) in [0, 1], equal to measured samples at their pixels.
+
+        Args:
+            last: nothing else of the picture will be asked for, see :meth:`Guide.let_go`.
+        """
         raw, enhancement, demosaiced = self.estimate(), self.samples.enhancement, self.demosaiced
+        if last:
+            self.guide.let_go()
         base, share = self.base(raw), self.SHARE
         if enhancement is not None:
             base, share = enhancement.apply(base), enhancement.share

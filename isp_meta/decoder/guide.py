@@ -165,6 +165,12 @@ class Guide:
             vars(self).pop("_contrast", None)
         return self._guess[1]
 
+    def let_go(self) -> None:
+        """Frees all that is worked out again when it is asked for."""
+        self._learned = self._guess = None
+        for name in ("_contrast", "surroundings"):
+            vars(self).pop(name, None)
+
 
 def _surroundings(srgb: Tensor) -> Tensor:
     brightness, burnt = srgb.mean(0), (srgb >= CLIPPED).to(srgb).mean(0)

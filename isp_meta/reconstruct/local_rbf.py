@@ -77,7 +77,7 @@ class LocalRBFReconstructor(Reconstructor):
             cfa=frame.camera.cfa,
         )
         self.chosen = decoder.setting
-        return decoder.raw()
+        return decoder.raw(last=True)
 
     def extra_repr(self) -> str:
         """Text inside the parentheses of ``repr``."""

@@ -132,3 +132,10 @@ def test_without_a_mosaic_three_colors_are_filtered(picture):
     assert Decoder.of(Guide(picture.srgb), samples).raw().equal(expected)
     with pytest.raises(PayloadCorrupt, match="mosaic"):
         Decoder.of(Guide(picture.srgb), replace(samples, demosaic="malvar"), cfa="GBRG").raw()
+
+
+def test_what_a_guide_lets_go_of_is_worked_out_again(picture):
+    decoder = Decoder.of(Guide(picture.srgb), picture.samples)
+    raw = decoder.raw(last=True)
+    assert decoder.guide._guess is None
+    assert decoder.raw().equal(raw)
